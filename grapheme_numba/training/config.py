@@ -1,0 +1,131 @@
+"""Everything that decides a run, in one frozen structure that is saved whole with it.
+
+Each field is an option of the command line, a key of `config.toml` and a key of `--set`, under one name.
+"""
+
+import difflib
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from grapheme_numba.errors import UsageError
+
+Natural = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Fraction = Annotated[float, Meta(ge=0.0, lt=1.0)]
+Rate = Annotated[float, Meta(gt=0.0)]
+Width = Annotated[int, Meta(ge=1)]
+
+
+def about(kind: Any, text: str) -> Any:
+    """`kind` with the one sentence that `--help` and `config.toml` show for it."""
+    return Annotated[kind, Meta(description=text)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The configuration of a run. Field order is the order of `config.toml` and of `--help`."""
+
+    # What is read and written
+    data: about(str | None, "Folder with train, val and test files, or one file to train on.") = None
+    output: about(str | None, "Folder of this run; a new one under runs/ when not given.") = None
+    # How long
+    epochs: about(Positive, "Passes over the training data.") = 100
+    max_steps: about(Positive | None, "Stop, with a checkpoint, after so many optimiser steps.") = None
+    max_time: about(Rate | None, "Stop, with a checkpoint, after so many seconds.") = None
+    val_freq: about(Positive, "Epochs between two validations.") = 5
+    patience: about(Natural, "Stop after so many validations without a better loss; 0 never stops.") = 0
+    # How it learns
+    batch_size: about(Positive, "Examples encoded and run together.") = 64
+    accumulate: about(str, "When gradients become a step: batch, epoch, or a number of examples.") = "batch"
+    optimizer: about(Literal["sgd", "momentum", "adam", "adamw"], "Update rule.") = "adam"
+    lr: about(Rate, "Highest learning rate.") = 0.003
+    lr_schedule: about(Literal["constant", "cosine", "step"], "How the rate falls.") = "cosine"
+    warmup_steps: about(Natural | None, "Steps of rising rate; a twentieth of the run when not given.") = None
+    weight_decay: about(Annotated[float, Meta(ge=0.0)], "Decay of the parameters (decoupled with adamw).") = 0.0
+    clip_grad_norm: about(Annotated[float, Meta(ge=0.0)], "Largest gradient norm of a step; 0 does not clip.") = 1.0
+    structural_weight: about(
+        Literal["none", "sqrt", "sqrt1p"], "Weight of an example's gradient by the graphs of its answers."
+    ) = "none"
+    # The network
+    topology: about(str, "Shape of the hidden graph.") = "layered"
+    hidden: about(list[Width], "Widths of the hidden layers, as 256,128.") = [256, 128]
+    depth: about(Positive | None, "Number of hidden layers of one width (with a single --hidden).") = None
+    fan_in: about(Positive, "Incoming edges of a hidden or output node.") = 32
+    skip: about(Fraction, "Share of the edges that skip layers.") = 0.0
+    activation: about(str, "Activation function of the hidden nodes.") = "leaky_relu"
+    init: about(str, "How weights start.") = "dynamic_xavier"
+    embedding_dim: about(Positive, "Numbers a character becomes.") = 8
+    graph: about(str | None, "File with a graph of your own instead of a built one.") = None
+    brain: about(dict[str, list[Natural]], "Input and output nodes of a brain, as NAME=INPUTS,OUTPUTS.") = {}
+    unknown_domain: about(Literal["error", "skip"], "What to do with a domain that has no brain.") = "error"
+    route: about(bool, "Choose the brain by the input, not by the domain field.") = False
+    # Reproducing and surviving
+    seed: about(Natural, "Everything random follows from it.") = 0
+    threads: about(Positive | None, "Kernel threads; all cores when not given. Results do not depend on it.") = None
+    nan_policy: about(Literal["stop", "skip", "rollback"], "What a non-finite loss or gradient does.") = "stop"
+    save_every: about(Positive | None, "Steps between two checkpoints; once an epoch when not given.") = None
+    keep_last: about(Positive, "How many of the newest checkpoints stay.") = 3
+
+
+# These may change when a run goes on: none of them alters a single bit of the result.
+FREE_KEYS = frozenset({"data", "output", "threads", "max_steps", "max_time", "save_every", "keep_last"})
+KEYS = Config.__struct_fields__
+
+
+def check_keys(names, where: str) -> None:
+    """Refuse the first unknown key of `names`, with the nearest known one."""
+    for name in names:
+        if name in KEYS:
+            continue
+        near = difflib.get_close_matches(name.replace("-", "_"), KEYS, n=1, cutoff=0.0)[0]
+        raise UsageError(f"unknown key {name!r} in {where}; the nearest known key is {near!r}")
+
+
+def build(*layers: tuple[str, dict[str, Any]]) -> Config:
+    """Merge (origin, values) layers, the later over the earlier, into a checked `Config`.
+
+    Raises UsageError naming the origin of an unknown key or of a value that cannot be meant.
+    """
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for where, values in layers:
+        check_keys(values, where)
+        merged.update(values)
+        origin.update(dict.fromkeys(values, where))
+    try:
+        config = msgspec.convert(merged, Config)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$.")
+        key = path.rstrip("`").split("[")[0].split(".")[0]
+        where = origin.get(key, "the configuration")
+        raise UsageError(f"{key} in {where}: {reason}, got {merged.get(key)!r}") from None
+    accumulate_every(config)
+    if config.depth is not None and len(config.hidden) != 1:
+        raise UsageError(f"depth = {config.depth} wants one hidden width, got {config.hidden}; give one width or no depth")
+    return config
+
+
+def accumulate_every(config: Config) -> int | None:
+    """Examples between two optimiser steps: 1 for every batch, None for the whole epoch."""
+    if config.accumulate == "batch":
+        return 1
+    if config.accumulate == "epoch":
+        return None
+    if config.accumulate.isascii() and config.accumulate.isdigit() and int(config.accumulate) > 0:
+        return int(config.accumulate)
+    raise UsageError(f"accumulate wants batch, epoch or a number of examples above 0, got {config.accumulate!r}")
+
+
+def hidden_widths(config: Config) -> list[int]:
+    """Width of each hidden layer, `depth` applied."""
+    return config.hidden * (config.depth or 1)
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Lines `key: old -> new` of every difference that would alter results."""
+    return [
+        f"{key}: {getattr(old, key)!r} -> {getattr(new, key)!r}"
+        for key in KEYS
+        if key not in FREE_KEYS and getattr(old, key) != getattr(new, key)
+    ]
