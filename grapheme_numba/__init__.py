@@ -1,0 +1,66 @@
+"""Train neural networks on any directed acyclic graph, on CPUs.
+
+The public names, and nothing else. They are looked up on first use (PEP 562), so that importing the
+package costs milliseconds and Numba is loaded only by those who use it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from grapheme_numba.brains.losses import mse as mse
+    from grapheme_numba.brains.shared_model import SharedAGIModel as SharedAGIModel
+    from grapheme_numba.brains.slices import BrainSlice as BrainSlice
+    from grapheme_numba.brains.slices import allocate_brain_slices as allocate_brain_slices
+    from grapheme_numba.brains.structural import structural_loss as structural_loss
+    from grapheme_numba.embedding import Embedding as Embedding
+    from grapheme_numba.errors import CheckpointError as CheckpointError
+    from grapheme_numba.errors import CycleError as CycleError
+    from grapheme_numba.errors import GraphemeError as GraphemeError
+    from grapheme_numba.errors import GraphError as GraphError
+    from grapheme_numba.errors import MissingInputError as MissingInputError
+    from grapheme_numba.errors import NonFiniteError as NonFiniteError
+    from grapheme_numba.errors import OutputError as OutputError
+    from grapheme_numba.errors import RecordError as RecordError
+    from grapheme_numba.errors import ShapeError as ShapeError
+    from grapheme_numba.errors import StoppedEarly as StoppedEarly
+    from grapheme_numba.errors import UsageError as UsageError
+    from grapheme_numba.network import DagNN as DagNN
+
+_MODULE_OF = {
+    "BrainSlice": "brains.slices",
+    "CheckpointError": "errors",
+    "CycleError": "errors",
+    "DagNN": "network",
+    "Embedding": "embedding",
+    "GraphError": "errors",
+    "GraphemeError": "errors",
+    "MissingInputError": "errors",
+    "NonFiniteError": "errors",
+    "OutputError": "errors",
+    "RecordError": "errors",
+    "ShapeError": "errors",
+    "SharedAGIModel": "brains.shared_model",
+    "StoppedEarly": "errors",
+    "UsageError": "errors",
+    "allocate_brain_slices": "brains.slices",
+    "mse": "brains.losses",
+    "structural_loss": "brains.structural",
+}
+
+__all__ = sorted([*_MODULE_OF, "__version__"])
+
+
+def __getattr__(name: str):
+    """Import the module of a public name when the name is first asked for."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'grapheme_numba' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(f"grapheme_numba.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
