@@ -4,6 +4,8 @@ Each field is an option of the command line, a key of `config.toml` and a key of
 """
 
 import difflib
+import math
+import typing
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,6 +18,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, lt=1.0)]
 Rate = Annotated[float, Meta(gt=0.0)]
 Width = Annotated[int, Meta(ge=1)]
+Brains = dict[str, tuple[Positive, Positive]]
 
 
 def about(kind: Any, text: str) -> Any:
@@ -49,7 +52,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ) = "none"
     # The network
     topology: about(str, "Shape of the hidden graph.") = "layered"
-    hidden: about(list[Width], "Widths of the hidden layers, as 256,128.") = [256, 128]
+    hidden: about(tuple[Width, ...], "Widths of the hidden layers, as 256,128.") = (256, 128)
     depth: about(Positive | None, "Number of hidden layers of one width (with a single --hidden).") = None
     fan_in: about(Positive, "Incoming edges of a hidden or output node.") = 32
     skip: about(Fraction, "Share of the edges that skip layers.") = 0.0
@@ -57,7 +60,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     init: about(str, "How weights start.") = "dynamic_xavier"
     embedding_dim: about(Positive, "Numbers a character becomes.") = 8
     graph: about(str | None, "File with a graph of your own instead of a built one.") = None
-    brain: about(dict[str, list[Natural]], "Input and output nodes of a brain, as NAME=INPUTS,OUTPUTS.") = {}
+    brain: about(
+        dict[str, tuple[Positive, Positive]], "Input and output nodes of a brain, as NAME=INPUTS,OUTPUTS."
+    ) = {}
     unknown_domain: about(Literal["error", "skip"], "What to do with a domain that has no brain.") = "error"
     route: about(bool, "Choose the brain by the input, not by the domain field.") = False
     # Reproducing and surviving
@@ -99,11 +104,24 @@ def build(*layers: tuple[str, dict[str, Any]]) -> Config:
         reason, _, path = str(error).partition(" - at `$.")
         key = path.rstrip("`").split("[")[0].split(".")[0]
         where = origin.get(key, "the configuration")
+        if reason.startswith("Invalid enum value"):
+            reason = f"wants one of {', '.join(choices(key))}"
         raise UsageError(f"{key} in {where}: {reason}, got {merged.get(key)!r}") from None
     accumulate_every(config)
+    for key in KEYS:
+        if isinstance(value := getattr(config, key), float) and not math.isfinite(value):
+            raise UsageError(f"{key} in {origin[key]}: wants a finite number, got {value}")
+    if not config.hidden:
+        raise UsageError(f"hidden in {origin['hidden']}: wants at least one width, got none")
     if config.depth is not None and len(config.hidden) != 1:
-        raise UsageError(f"depth = {config.depth} wants one hidden width, got {config.hidden}; give one width or no depth")
+        raise UsageError(f"depth = {config.depth} wants one hidden width, got {config.hidden}; drop one")
     return config
+
+
+def choices(key: str) -> tuple[str, ...]:
+    """The values that a key with a fixed set of them accepts; empty for any other key."""
+    kind = typing.get_type_hints(Config)[key]
+    return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
 
 
 def accumulate_every(config: Config) -> int | None:
@@ -117,7 +135,7 @@ def accumulate_every(config: Config) -> int | None:
     raise UsageError(f"accumulate wants batch, epoch or a number of examples above 0, got {config.accumulate!r}")
 
 
-def hidden_widths(config: Config) -> list[int]:
+def hidden_widths(config: Config) -> tuple[int, ...]:
     """Width of each hidden layer, `depth` applied."""
     return config.hidden * (config.depth or 1)
 
