@@ -1,0 +1,145 @@
+"""The router: which brain an input belongs to, by what it is made of, with a confidence.
+
+Images go to the image brains, number sequences to the sequence brains. A text goes to math by the share
+of digits and operators in it, more so when it holds an expression such as `3 * 4`; else to text.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from grapheme_numba.errors import RecordError, UsageError
+from grapheme_numba.kernels.route import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
+
+BRAINS = {"math": "text", "text": "text", "timeseries": "sequence", "vision": "image"}
+THRESHOLD = 0.6  # an even draw between two brains is a rejection
+
+
+class Route(NamedTuple):
+    """Where an input goes.
+
+    brain : str, or None when no brain is sure enough
+    confidence : float in [0, 1], of the best brain also when it is rejected
+    alternatives : list of (brain, confidence) of all other brains that could read the input, best first;
+        all of them when the input is rejected
+    """
+
+    brain: str | None
+    confidence: float
+    alternatives: list[tuple[str, float]]
+
+
+class CognitiveRouter:
+    """Chooses a brain for inputs that name none.
+
+    Parameters
+    ----------
+    threshold : float
+        Least confidence, in [0, 1]; below it an input is rejected.
+    brains : mapping of brain name to input type, optional
+        The brains to choose from; math, text, timeseries and vision without it.
+
+    Raises
+    ------
+    UsageError
+        The threshold is not in [0, 1], there is no brain, or an input type is unknown.
+    """
+
+    def __init__(self, threshold: float = THRESHOLD, brains: Mapping[str, str] | None = None):
+        brains = dict(BRAINS if brains is None else brains)
+        if not 0.0 <= threshold <= 1.0:
+            raise UsageError(f"the router's threshold is {threshold}; it is a confidence, so give 0 to 1")
+        wrong = sorted(set(brains.values()) - set(BRAINS.values()))
+        if wrong or not brains:
+            raise UsageError(f"the router knows brains {brains}; give at least one, each text, sequence or image")
+        self.threshold, self.names = threshold, tuple(brains)
+        self._columns = {kind: [i for i, name in enumerate(brains) if brains[name] == kind] for kind in BRAINS.values()}
+
+    def route(self, input) -> Route:
+        """The brain for one input.
+
+        Parameters
+        ----------
+        input : str, mapping, or array
+            A text; a record's `input` with `text`, `values` or `pixels`; a sequence of numbers or an
+            array of one axis (a number sequence); an array or nested list of two axes (an image).
+
+        Raises
+        ------
+        RecordError
+            The input is none of these.
+        """
+        scores = self.scores([input])[0]
+        order = np.argsort(-scores, kind="stable")
+        ranked = [(self.names[i], float(scores[i])) for i in order if scores[i] > 0]
+        if not ranked or ranked[0][1] < self.threshold:
+            return Route(None, ranked[0][1] if ranked else 0.0, ranked)
+        return Route(*ranked[0], ranked[1:])
+
+    def scores(self, inputs: Sequence) -> np.ndarray:
+        """Confidence (n, n_brain) of every brain, columns as `names`, for many inputs as in `route`."""
+        scores = np.zeros((len(inputs), len(self.names)))
+        texts, rows = [], []
+        for row, (kind, content) in enumerate(map(_kind, inputs)):
+            if kind == "text":
+                texts.append(content.encode("utf-8", "replace"))
+                rows.append(row)
+            elif columns := self._columns[kind]:
+                scores[row, columns] = 1.0 / len(columns)
+        if texts:
+            offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+            scores[rows] = self.text_scores(offsets, np.frombuffer(b"".join(texts) or b" ", np.uint8))
+        return scores
+
+    def text_scores(self, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
+        """Confidence (n, n_brain) for texts in one buffer, as Arrow keeps them; nothing runs per text.
+
+        Parameters
+        ----------
+        offsets : (n + 1,) int64
+        data : (n_byte,) uint8, UTF-8
+        """
+        counts = np.empty((len(offsets) - 1, 4), np.int32)
+        text_evidence(offsets, data, counts)
+        symbols = counts[:, DIGITS] + counts[:, OPERATORS]
+        visible = symbols + counts[:, LETTERS]
+        share = symbols / np.maximum(visible, 1)
+        p_math = np.where(counts[:, EXPRESSIONS] > 0, 0.5 + 0.5 * share, 0.5 * share) * (visible > 0)
+        scores = np.zeros((len(counts), len(self.names)))
+        columns = self._columns["text"]
+        math = [i for i in columns if self.names[i] == "math"]
+        other = [i for i in columns if self.names[i] != "math"]
+        scores[:, math] = p_math[:, None] if other else (visible > 0)[:, None]
+        if other:
+            rest = (1.0 - p_math) * (visible > 0) if math else (visible > 0)
+            scores[:, other] = (rest / len(other))[:, None]
+        return scores
+
+    def rejection(self, route: Route) -> str:
+        """Why a rejected input was rejected, in one sentence."""
+        if not route.alternatives:
+            return f"no brain reads this input; the brains are {', '.join(self.names)}"
+        guesses = ", ".join(f"{name} {confidence:.2f}" for name, confidence in route.alternatives)
+        return f"no brain is sure enough: {guesses}; the threshold is {self.threshold:.2f}"
+
+
+def _kind(input):
+    """The input type and, for a text, the text."""
+    if isinstance(input, Mapping):
+        for key, kind in (("text", "text"), ("values", "sequence"), ("pixels", "image")):
+            if key in input:
+                return kind, input[key]
+    elif isinstance(input, str):
+        return "text", input
+    elif isinstance(input, (Sequence, np.ndarray)):
+        try:
+            axes = np.asarray(input, dtype=np.float64).ndim
+        except (TypeError, ValueError):
+            axes = 0
+        if axes in (1, 2):
+            return ("sequence", "image")[axes - 1], None
+    raise RecordError(
+        f"cannot route an input of type {type(input).__name__}; give a text, a record's input with text, values "
+        "or pixels, a list of numbers, or an image of two axes"
+    )

@@ -1,0 +1,166 @@
+"""The hidden graph of a model of several brains: sparse, layered, no output out of reach.
+
+Nodes are numbered inputs, hidden layers, outputs; so a sender's id is always below its receiver's.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from grapheme_numba.errors import UsageError
+
+
+class BrainTopology(NamedTuple):
+    """A layered DAG between the slices of a layout.
+
+    senders, receivers : (n_edge,) int64, sorted by receiver, then sender
+    inputs, outputs : (n_input,), (n_output,) int64 node ids in the layout's order
+    n_node : int
+    """
+
+    senders: np.ndarray
+    receivers: np.ndarray
+    inputs: np.ndarray
+    outputs: np.ndarray
+    n_node: int
+
+    def activations(self, hidden: str) -> list[str]:
+        """One activation name per node: `hidden` between, linear at the inputs and outputs."""
+        n_hidden = self.n_node - len(self.inputs) - len(self.outputs)
+        return ["linear"] * len(self.inputs) + [hidden] * n_hidden + ["linear"] * len(self.outputs)
+
+
+def layered_topology(layout, hidden, fan_in: int, skip: float = 0.0, seed: int = 0) -> BrainTopology:
+    """Connect the slices of a layout through shared hidden layers.
+
+    A node of the first layer takes its senders in equal numbers from every input slice; a slice is
+    shared by all brains whose domains name the same range. Every later node takes them from the layer
+    before it. Senders are dealt out evenly, so no node is left without a receiver.
+
+    Parameters
+    ----------
+    layout : Layout
+        Its domains' input and output ranges.
+    hidden : sequence of int
+        Width of every hidden layer; at least one layer.
+    fan_in : int
+        Incoming edges of a hidden or output node; a little more where an output would otherwise miss an
+        input, fewer where there are not as many senders.
+    skip : float
+        Share of a node's senders that lie further back than the layer before: any earlier node for a
+        hidden one, its own brain's inputs for an output (the inputs of other brains are 0 for it).
+    seed : int
+
+    Raises
+    ------
+    UsageError
+        `fan_in` or a width is below 1, or `skip` is not in [0, 1).
+    """
+    hidden = [int(width) for width in hidden]
+    if not hidden or fan_in < 1 or any(width < 1 for width in hidden) or not 0 <= skip < 1:
+        raise UsageError(
+            f"hidden {hidden}, fan-in {fan_in} and skip {skip} make no graph; "
+            "give at least one hidden layer, widths and fan-in of at least 1, and a skip share from 0 to below 1"
+        )
+    rng = np.random.default_rng((seed, 0x70D0))
+    slices = sorted({(d.input_start, d.input_start + d.n_input) for d in layout.domains})
+    edges = _Edges(layout.n_input)
+    n_skip = int(round(fan_in * skip))
+    last = np.arange(layout.n_input)
+    for depth, width in enumerate(hidden):
+        layer = np.arange(edges.n_node, edges.n_node + width)
+        if depth == 0:
+            dealt = [_deal(rng, np.arange(*one), width, share) for one, share in zip(slices, _shares(slices, fan_in))]
+        else:
+            dealt = [_deal(rng, last, width, max(1, fan_in - n_skip)), _draw(rng, np.arange(last[0]), width, n_skip)]
+        edges.add_layer(layer, dealt)
+        last = layer
+    outputs = np.arange(edges.n_node, edges.n_node + layout.n_output)
+    dealt = [_deal(rng, last, len(outputs), max(1, fan_in - n_skip))]
+    edges.add_layer(outputs, dealt)
+    if n_skip:
+        for d in layout.domains:
+            own = np.arange(d.input_start, d.input_start + d.n_input)
+            columns = _draw(rng, own, d.n_output, n_skip)[0]
+            edges.add(columns.ravel(), np.repeat(outputs[d.output_start :][: d.n_output], columns.shape[1]))
+    own = np.empty(layout.n_output, int)
+    for d in layout.domains:
+        own[d.output_start : d.output_start + d.n_output] = slices.index((d.input_start, d.input_start + d.n_input))
+    edges.reach_all(outputs, own, slices, last)
+    return edges.finished(outputs)
+
+
+class _Edges:
+    """Edges as they are added, and which inputs reach each node (one bit an input)."""
+
+    def __init__(self, n_input):
+        self.n_input = self.n_node = n_input
+        self.senders, self.receivers = [], []
+        self.reach = np.packbits(np.eye(n_input, dtype=bool), axis=1)
+
+    def add(self, senders, receivers):
+        self.senders.append(senders)
+        self.receivers.append(receivers)
+        np.bitwise_or.at(self.reach, receivers, self.reach[senders])
+
+    def add_layer(self, layer, dealt):
+        self.n_node += len(layer)
+        self.reach = np.concatenate([self.reach, np.zeros((len(layer), self.reach.shape[1]), np.uint8)])
+        for columns, (left_over, to) in dealt:
+            self.add(columns.ravel(), np.repeat(layer, columns.shape[1]))
+            self.add(left_over, layer[to])
+
+    def reach_all(self, outputs, own, slices, last):
+        """Give outputs that miss something edges from the nodes of `last` that bring most of it.
+
+        An output needs every input of its own slice `own[output]` and at least one of each other slice:
+        more would be edges whose inputs are 0 whenever the output is judged.
+        """
+        bits = np.array([np.packbits((np.arange(self.n_input) >= a) & (np.arange(self.n_input) < b)) for a, b in slices])
+        for output, mine in zip(outputs, own, strict=True):
+            for which, wanted in enumerate(bits):
+                while np.any(missing := wanted & ~self.reach[output]) and (
+                    which == mine or np.array_equal(missing, wanted)
+                ):
+                    gain = np.bitwise_count(self.reach[last] & missing).sum(axis=1)
+                    self.add(last[[gain.argmax()]], np.array([output]))
+
+    def finished(self, outputs) -> BrainTopology:
+        senders, receivers = np.concatenate(self.senders), np.concatenate(self.receivers)
+        order = np.lexsort((senders, receivers))
+        return BrainTopology(senders[order], receivers[order], np.arange(self.n_input), outputs, self.n_node)
+
+
+def _shares(slices, fan_in) -> list[int]:
+    """`fan_in` split over the slices as evenly as their sizes allow, at least 1 each."""
+    sizes = np.array([stop - start for start, stop in slices])
+    shares = np.ones(len(sizes), int)
+    while shares.sum() < min(fan_in, sizes.sum()):
+        open_ = np.flatnonzero(shares < sizes)
+        shares[open_[shares[open_].argmin()]] += 1
+    return shares.tolist()
+
+
+_NOTHING = (np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def _deal(rng, senders, n_receiver, k):
+    """`k` different senders for each receiver, like cards: every sender about equally often, none never.
+
+    Returns the senders (n_receiver, k) and the extra edges (senders, receiver positions) of those that
+    were left over when the receivers ran out.
+    """
+    k = min(k, len(senders))
+    hands = len(senders) // k  # receivers served by one shuffled pack
+    packs = -(-n_receiver // hands)
+    shuffled = rng.permuted(np.tile(senders, (packs, 1)), axis=1)
+    columns = shuffled[:, : hands * k].reshape(-1, k)[:n_receiver]
+    left_over = np.setdiff1d(senders, columns)
+    return columns, (left_over, rng.integers(n_receiver, size=len(left_over)))
+
+
+def _draw(rng, senders, n_receiver, k):
+    """`k` different senders for each receiver; a sender may be left out."""
+    if k == 0 or len(senders) == 0:
+        return np.empty((n_receiver, 0), np.int64), _NOTHING
+    return _deal(rng, senders, n_receiver, k)[0], _NOTHING
