@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from grapheme_numba.brains.losses import mse as mse
     from grapheme_numba.brains.shared_model import SharedAGIModel as SharedAGIModel
     from grapheme_numba.brains.slices import BrainSlice as BrainSlice
     from grapheme_numba.brains.slices import allocate_brain_slices as allocate_brain_slices
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from grapheme_numba.errors import ShapeError as ShapeError
     from grapheme_numba.errors import StoppedEarly as StoppedEarly
     from grapheme_numba.errors import UsageError as UsageError
+    from grapheme_numba.losses import mse as mse
     from grapheme_numba.network import DagNN as DagNN
 
 _MODULE_OF = {
@@ -46,7 +46,7 @@ _MODULE_OF = {
     "StoppedEarly": "errors",
     "UsageError": "errors",
     "allocate_brain_slices": "brains.slices",
-    "mse": "brains.losses",
+    "mse": "losses",
     "structural_loss": "brains.structural",
 }
 

@@ -1,0 +1,39 @@
+"""One compiler cache for the whole run, kept between runs and never used for changed kernels."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Numba looks only at the file a kernel stands in, not at those it inlines, so the folder is named after
+# the content of all of them. This must be set before anything imports Numba.
+_sources = [*sorted((ROOT / "grapheme_numba" / "kernels").glob("*.py")), ROOT / "grapheme_numba" / "jit.py"]
+_digest = hashlib.sha256(b"".join(path.read_bytes() for path in _sources)).hexdigest()[:16]
+_cache = ROOT / ".pytest_cache" / "numba" / _digest
+_cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+os.environ["NUMBA_CACHE_DIR"] = str(_cache)
+
+# The same examples on every machine and in every run.
+hypothesis.settings.register_profile("house", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture
+def rng():
+    """A generator with a fixed seed."""
+    return np.random.default_rng(20240229)
+
+
+@pytest.fixture
+def threads():
+    """Set the number of kernel threads; the old number comes back after the test."""
+    from grapheme_numba import jit
+
+    before = jit.n_threads()
+    yield jit.set_threads
+    jit.set_threads(before)

@@ -1,0 +1,197 @@
+"""Plain-Python twins of what the package computes: slow, obvious, and independent of it.
+
+Nothing here imports the package or NumPy; numbers are Python floats (float64), arrays are lists.
+Each twin has the name of what it mirrors, so that a test reads `naive.forward(...)` against `dag.forward(...)`.
+"""
+
+import math
+
+LEAKY_SLOPE = 0.01
+
+
+def _sigmoid(x):
+    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))
+
+
+def _normal_cdf(x):
+    return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+
+def _normal_density(x):
+    return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+
+# name -> (function, derivative), both of the pre-activation
+ACTIVATIONS = {
+    "linear": (lambda x: x, lambda x: 1.0),
+    "relu": (lambda x: max(x, 0.0), lambda x: 1.0 if x > 0 else 0.0),
+    "leaky_relu": (lambda x: x if x > 0 else LEAKY_SLOPE * x, lambda x: 1.0 if x > 0 else LEAKY_SLOPE),
+    "sigmoid": (_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
+    "tanh": (math.tanh, lambda x: 1.0 - math.tanh(x) ** 2),
+    "gelu": (lambda x: x * _normal_cdf(x), lambda x: _normal_cdf(x) + x * _normal_density(x)),
+    "silu": (lambda x: x * _sigmoid(x), lambda x: _sigmoid(x) * (1.0 + x * _sigmoid(-x))),
+    "softplus": (lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))), _sigmoid),
+    "elu": (lambda x: x if x > 0 else math.expm1(x), lambda x: 1.0 if x > 0 else math.exp(x)),
+    "sin": (math.sin, math.cos),
+    "gaussian": (lambda x: math.exp(-x * x), lambda x: -2.0 * x * math.exp(-x * x)),
+}
+
+
+class Graph:
+    """A network as lists: edges in the caller's order, node arrays by node id.
+
+    `activation` holds one name per node; `inputs` and `outputs` hold node ids in column order.
+    """
+
+    def __init__(self, n_node, senders, receivers, inputs, outputs, weights, biases, activation):
+        self.n_node, self.senders, self.receivers = n_node, list(senders), list(receivers)
+        self.inputs, self.outputs = list(inputs), list(outputs)
+        self.weights, self.biases = [float(w) for w in weights], [float(b) for b in biases]
+        self.activation = ["linear" if node in set(self.inputs) else name for node, name in enumerate(activation)]
+        for node in self.inputs:
+            self.biases[node] = 0.0
+        self.incoming = [[] for _ in range(n_node)]
+        self.outgoing = [[] for _ in range(n_node)]
+        for edge, (sender, receiver) in enumerate(zip(self.senders, self.receivers, strict=True)):
+            self.incoming[receiver].append(edge)
+            self.outgoing[sender].append(edge)
+
+
+def topological_order(graph):
+    """Kahn's order of the nodes; shorter than n_node where a cycle is."""
+    missing = [len(edges) for edges in graph.incoming]
+    order = [node for node in range(graph.n_node) if missing[node] == 0]
+    for node in order:
+        for edge in graph.outgoing[node]:
+            receiver = graph.receivers[edge]
+            missing[receiver] -= 1
+            if missing[receiver] == 0:
+                order.append(receiver)
+    return order
+
+
+def levels(graph):
+    """0 for nodes without incoming edges, else one more than the highest level of the senders."""
+    level = [0] * graph.n_node
+    for node in topological_order(graph):
+        for edge in graph.incoming[node]:
+            level[node] = max(level[node], 1 + level[graph.senders[edge]])
+    return level
+
+
+def activations(graph, x):
+    """Pre-activations and activations of one example; both lists of length n_node."""
+    external = dict(zip(graph.inputs, x, strict=True))
+    pre, act = [0.0] * graph.n_node, [0.0] * graph.n_node
+    for node in topological_order(graph):
+        total = graph.biases[node] + float(external.get(node, 0.0))
+        for edge in graph.incoming[node]:
+            total += graph.weights[edge] * act[graph.senders[edge]]
+        pre[node] = total
+        act[node] = ACTIVATIONS[graph.activation[node]][0](total)
+    return pre, act
+
+
+def forward(graph, batch):
+    """Outputs of each example of the batch: a list of lists (batch, n_output)."""
+    rows = []
+    for x in batch:
+        act = activations(graph, x)[1]
+        rows.append([act[node] for node in graph.outputs])
+    return rows
+
+
+def backward(graph, batch, grad_output):
+    """Gradients of sum(grad_output * forward(batch)): per edge, per node's bias (sums), per input (batch, n_input)."""
+    edge_grads, bias_grads, input_grads = [0.0] * len(graph.weights), [0.0] * graph.n_node, []
+    order = topological_order(graph)
+    for x, row in zip(batch, grad_output, strict=True):
+        pre, act = activations(graph, x)
+        upstream = [0.0] * graph.n_node
+        for node, value in zip(graph.outputs, row, strict=True):
+            upstream[node] += float(value)
+        delta = [0.0] * graph.n_node
+        for node in reversed(order):
+            for edge in graph.outgoing[node]:
+                upstream[node] += graph.weights[edge] * delta[graph.receivers[edge]]
+            delta[node] = upstream[node] * ACTIVATIONS[graph.activation[node]][1](pre[node])
+        for edge, (sender, receiver) in enumerate(zip(graph.senders, graph.receivers, strict=True)):
+            edge_grads[edge] += act[sender] * delta[receiver]
+        for node in range(graph.n_node):
+            if node not in graph.inputs:
+                bias_grads[node] += delta[node]
+        input_grads.append([delta[node] for node in graph.inputs])
+    return edge_grads, bias_grads, input_grads
+
+
+def mse(y, target, mask=None):
+    """Sum over examples of the mean squared error of the active outputs, and its gradient."""
+    loss, grad = 0.0, []
+    for i, (row, wanted) in enumerate(zip(y, target, strict=True)):
+        active = [True] * len(row) if mask is None else [bool(m) for m in mask[i]]
+        n = sum(active)
+        errors = [float(a) - float(b) if use else 0.0 for a, b, use in zip(row, wanted, active, strict=True)]
+        loss += sum(e * e for e in errors) / n if n else 0.0
+        grad.append([2.0 * e / n if n else 0.0 for e in errors])
+    return loss, grad
+
+
+def structural_loss(n_nodes_pred, n_edges_pred, n_nodes_true, n_edges_true, alpha=1.0, beta=0.5):
+    """Weighted distance of two graphs' node and edge counts."""
+    return alpha * abs(n_nodes_pred - n_nodes_true) + beta * abs(n_edges_pred - n_edges_true)
+
+
+def xavier_limits(graph):
+    """The largest weight that `dynamic_xavier` may draw, per edge."""
+    return [
+        math.sqrt(6.0 / (len(graph.incoming[receiver]) + len(graph.outgoing[sender])))
+        for sender, receiver in zip(graph.senders, graph.receivers, strict=True)
+    ]
+
+
+def embedding_forward(weights, ids):
+    """Rows of `weights` (vocab_size, dim) looked up by ids (batch, length)."""
+    return [[list(weights[i]) for i in row] for row in ids]
+
+
+def embedding_backward(weights, ids, grad):
+    """Gradient of the table: each occurrence of an id adds its row of `grad` (batch, length, dim)."""
+    total = [[0.0] * len(row) for row in weights]
+    for id_row, grad_row in zip(ids, grad, strict=True):
+        for i, row in zip(id_row, grad_row, strict=True):
+            for d, value in enumerate(row):
+                total[i][d] += float(value)
+    return total
+
+
+def sgd(parameters, grads, lr, weight_decay=0.0):
+    """p - lr * (g + decay * p)."""
+    return [p - lr * (g + weight_decay * p) for p, g in zip(parameters, grads, strict=True)]
+
+
+def momentum(parameters, grads, velocity, lr, mu=0.9, weight_decay=0.0):
+    """v = mu * v + g; p - lr * v. Returns the new parameters and velocity."""
+    velocity = [mu * v + g + weight_decay * p for p, g, v in zip(parameters, grads, velocity, strict=True)]
+    return [p - lr * v for p, v in zip(parameters, velocity, strict=True)], velocity
+
+
+def adam(parameters, grads, mu, nu, count, lr, b1=0.9, b2=0.999, eps=1e-8, weight_decay=0.0, decoupled=False):
+    """Kingma & Ba, algorithm 1; `decoupled` is AdamW (Loshchilov & Hutter, algorithm 2). `count` starts at 1."""
+    new_parameters, new_mu, new_nu = [], [], []
+    for p, g, m, v in zip(parameters, grads, mu, nu, strict=True):
+        if not decoupled:
+            g = g + weight_decay * p
+        m = b1 * m + (1.0 - b1) * g
+        v = b2 * v + (1.0 - b2) * g * g
+        step = (m / (1.0 - b1**count)) / (math.sqrt(v / (1.0 - b2**count)) + eps)
+        if decoupled:
+            step += weight_decay * p
+        new_parameters.append(p - lr * step)
+        new_mu.append(m)
+        new_nu.append(v)
+    return new_parameters, new_mu, new_nu
+
+
+def global_norm(values):
+    """L2 norm of a flat list."""
+    return math.sqrt(math.fsum(v * v for v in values))
