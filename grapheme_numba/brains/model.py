@@ -4,13 +4,14 @@ Both trainers use it. Examples of different domains stand in one batch: each dri
 input slice and is judged only on its own output slice, and no step loops over examples in Python.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from grapheme_numba.brains.structural import structural_weight
+from grapheme_numba.brains.structural import chain_loss, structural_weight
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.kernels.assemble import add_parts, assemble_inputs, embedding_grad_parts
+from grapheme_numba.kernels.assemble import TEXT, add_parts, assemble_inputs, embedding_grad_parts
 from grapheme_numba.kernels.losses import gather_slices, sliced_mse, sliced_mse_grad
 
 PART_EXAMPLES = 64  # at least this many examples per partial embedding table
@@ -57,6 +58,7 @@ class BrainModel:
         _check_sizes(layout, dag, embedding)
         self.layout, self.dag, self.embedding = layout, dag, embedding
         self.dtype = np.dtype(dag.dtype)
+        self._buffers: dict[str, np.ndarray] = {}
         self._n_dag = dag.n_edge + dag.n_node
         n = self._n_dag + embedding.vocab_size * embedding.dim
         self.parameters, self.gradients = np.zeros(n, self.dtype), np.zeros(n, self.dtype)
@@ -65,11 +67,11 @@ class BrainModel:
 
     def forward(self, batch) -> np.ndarray:
         """The outputs (batch, n_target) of each example's own slice, from column 0; 0 right of it."""
-        raise NotImplementedError
+        return self._packed(self._outputs(batch), batch)
 
     def evaluate(self, batch) -> StepResult:
         """Loss, structural loss and outputs of a batch; no gradient."""
-        raise NotImplementedError
+        return self._judged(self._outputs(batch), batch)
 
     def accumulate(self, batch, structural="none") -> StepResult:
         """Forward and backward: ADDS the gradients, summed over examples, to `gradients`.
@@ -80,7 +82,60 @@ class BrainModel:
         structural : {"none", "sqrt", "sqrt1p"}
             Factor of each example's output gradient, of its structural loss. The loss stays unweighted.
         """
-        raise NotImplementedError
+        y = self._outputs(batch)
+        result = self._judged(y, batch)
+        weight = structural_weight(structural, result.structural)
+        gy = self._buffer("gy", y.shape, self.dtype)
+        sliced_mse_grad(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, weight, gy)
+        self._accumulate_embedding(batch, self.dag.backward_accumulate(gy))
+        return result
+
+    def _outputs(self, batch) -> np.ndarray:
+        layout = self.layout
+        x = self._buffer("x", (len(batch.domain), layout.n_input), self.dtype)
+        assemble_inputs(
+            batch.domain,
+            batch.tokens,
+            batch.values,
+            layout.input_kind,
+            layout.input_start,
+            layout.input_size,
+            self.embedding.weights,
+            x,
+        )
+        return self.dag.forward(x)
+
+    def _packed(self, y, batch) -> np.ndarray:
+        packed = np.empty((len(y), self.layout.n_target), self.dtype)
+        gather_slices(y, self.layout.output_start[batch.domain], self.layout.output_size[batch.domain], packed)
+        return packed
+
+    def _judged(self, y, batch) -> StepResult:
+        loss = np.empty(len(y), np.float64)
+        sliced_mse(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, loss)
+        packed = self._packed(y, batch)
+        structural = chain_loss(self.layout.decoded_lengths(batch.domain, packed), batch.answer_length)
+        structural[batch.n_active == 0] = 0.0  # nothing is judged, so nothing is wrong
+        return StepResult(loss, structural, packed)
+
+    def _accumulate_embedding(self, batch, gx) -> None:
+        """Add dL/dx of the tokens to the embedding's gradient, in an order that only the batch decides."""
+        if not np.any(self.layout.input_kind == TEXT):
+            return
+        n_part = min(MOST_PARTS, -(-len(gx) // PART_EXAMPLES))
+        parts = self._buffer("parts", (n_part, *self.embedding.weights.shape), self.dtype)
+        layout = self.layout
+        embedding_grad_parts(
+            batch.domain, batch.tokens, layout.input_kind, layout.input_start, layout.input_size, gx, parts
+        )
+        add_parts(parts, self.embedding.grads)
+
+    def _buffer(self, name, shape, dtype) -> np.ndarray:
+        """A C-contiguous array of `shape` that lives on between batches: fresh pages cost more than the kernels."""
+        size = math.prod(shape)
+        if name not in self._buffers or self._buffers[name].size < size:
+            self._buffers[name] = np.empty(size, dtype)
+        return self._buffers[name][:size].reshape(shape)
 
     def zero_grad(self) -> None:
         """Set every gradient to 0."""
@@ -101,3 +156,16 @@ class BrainModel:
     def topology(self) -> dict[str, np.ndarray]:
         """The DAG as arrays, enough for `DagNN.from_topology`."""
         return self.dag.topology()
+
+
+def _check_sizes(layout, dag, embedding) -> None:
+    if (dag.n_input, dag.n_output) != (layout.n_input, layout.n_output):
+        raise ShapeError(
+            f"the network has {dag.n_input} inputs and {dag.n_output} outputs, the layout of brains "
+            f"{', '.join(layout.names)} needs {layout.n_input} and {layout.n_output}; build it for this layout"
+        )
+    if (embedding.vocab_size, embedding.dim) != (layout.vocab_size, layout.embedding_dim):
+        raise ShapeError(
+            f"the embedding has {embedding.vocab_size} rows of {embedding.dim}, the layout needs "
+            f"{layout.vocab_size} of {layout.embedding_dim}; build it for this layout"
+        )

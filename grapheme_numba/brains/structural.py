@@ -49,6 +49,18 @@ def structural_loss(n_nodes_pred, n_edges_pred, n_nodes_true, n_edges_true, alph
     return float(loss) if loss.ndim == 0 else loss
 
 
+def chain_loss(length_pred, length_true, alpha=1.0, beta=0.5):
+    """The structural loss between texts of these lengths (numbers or arrays), each a chain of characters."""
+    return structural_loss(
+        length_pred,
+        np.maximum(np.subtract(length_pred, 1), 0),
+        length_true,
+        np.maximum(np.subtract(length_true, 1), 0),
+        alpha,
+        beta,
+    )
+
+
 STRUCTURAL_WEIGHTS = {
     "none": np.ones_like,
     "sqrt": np.sqrt,

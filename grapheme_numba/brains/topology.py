@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grapheme_numba.brains.slices import BrainSlice
 from grapheme_numba.errors import UsageError
 
 
@@ -30,17 +31,27 @@ class BrainTopology(NamedTuple):
         return ["linear"] * len(self.inputs) + [hidden] * n_hidden + ["linear"] * len(self.outputs)
 
 
-def layered_topology(layout, hidden, fan_in: int, skip: float = 0.0, seed: int = 0) -> BrainTopology:
-    """Connect the slices of a layout through shared hidden layers.
+def layout_slices(layout) -> list[BrainSlice]:
+    """The slices that a layout's domains own, in its order; domains may share an input range."""
+    return [
+        BrainSlice(
+            range(d.input_start, d.input_start + d.n_input), range(d.output_start, d.output_start + d.n_output), d.name
+        )
+        for d in layout.domains
+    ]
 
-    A node of the first layer takes its senders in equal numbers from every input slice; a slice is
-    shared by all brains whose domains name the same range. Every later node takes them from the layer
-    before it. Senders are dealt out evenly, so no node is left without a receiver.
+
+def layered_topology(slices, hidden, fan_in: int, skip: float = 0.0, seed: int = 0) -> BrainTopology:
+    """Connect the slices of several brains through shared hidden layers.
+
+    A node of the first layer takes its senders in equal numbers from every input range; brains may name
+    the same range. Every later node takes them from the layer before it. Senders are dealt out evenly,
+    so no node is left without a receiver.
 
     Parameters
     ----------
-    layout : Layout
-        Its domains' input and output ranges.
+    slices : iterable of BrainSlice
+        The input and output ranges to connect; together they leave no gap.
     hidden : sequence of int
         Width of every hidden layer; at least one layer.
     fan_in : int
@@ -62,31 +73,28 @@ def layered_topology(layout, hidden, fan_in: int, skip: float = 0.0, seed: int =
             f"hidden {hidden}, fan-in {fan_in} and skip {skip} make no graph; "
             "give at least one hidden layer, widths and fan-in of at least 1, and a skip share from 0 to below 1"
         )
+    slices = list(slices)
     rng = np.random.default_rng((seed, 0x70D0))
-    slices = sorted({(d.input_start, d.input_start + d.n_input) for d in layout.domains})
-    edges = _Edges(layout.n_input)
+    ranges = sorted({one.input_range for one in slices}, key=lambda owned: owned.start)
+    edges = _Edges(ranges[-1].stop)
     n_skip = int(round(fan_in * skip))
-    last = np.arange(layout.n_input)
+    last = np.arange(edges.n_node)
     for depth, width in enumerate(hidden):
         layer = np.arange(edges.n_node, edges.n_node + width)
         if depth == 0:
-            dealt = [_deal(rng, np.arange(*one), width, share) for one, share in zip(slices, _shares(slices, fan_in))]
+            shares = _shares(ranges, fan_in)
+            dealt = [_deal(rng, np.array(one), width, share) for one, share in zip(ranges, shares, strict=True)]
         else:
             dealt = [_deal(rng, last, width, max(1, fan_in - n_skip)), _draw(rng, np.arange(last[0]), width, n_skip)]
         edges.add_layer(layer, dealt)
         last = layer
-    outputs = np.arange(edges.n_node, edges.n_node + layout.n_output)
-    dealt = [_deal(rng, last, len(outputs), max(1, fan_in - n_skip))]
-    edges.add_layer(outputs, dealt)
-    if n_skip:
-        for d in layout.domains:
-            own = np.arange(d.input_start, d.input_start + d.n_input)
-            columns = _draw(rng, own, d.n_output, n_skip)[0]
-            edges.add(columns.ravel(), np.repeat(outputs[d.output_start :][: d.n_output], columns.shape[1]))
-    own = np.empty(layout.n_output, int)
-    for d in layout.domains:
-        own[d.output_start : d.output_start + d.n_output] = slices.index((d.input_start, d.input_start + d.n_input))
-    edges.reach_all(outputs, own, slices, last)
+    outputs = np.arange(edges.n_node, edges.n_node + max(one.output_range.stop for one in slices))
+    edges.add_layer(outputs, [_deal(rng, last, len(outputs), max(1, fan_in - n_skip))])
+    for one in slices if n_skip else ():
+        columns, _ = _draw(rng, np.array(one.input_range), len(one.output_range), n_skip)
+        edges.add(columns.ravel(), np.repeat(outputs[one.output_range], columns.shape[1]))
+    for one in slices:
+        edges.reach_all(outputs[one.output_range], one.input_range, ranges, last)
     return edges.finished(outputs)
 
 
@@ -110,17 +118,17 @@ class _Edges:
             self.add(columns.ravel(), np.repeat(layer, columns.shape[1]))
             self.add(left_over, layer[to])
 
-    def reach_all(self, outputs, own, slices, last):
+    def reach_all(self, outputs, own, ranges, last):
         """Give outputs that miss something edges from the nodes of `last` that bring most of it.
 
-        An output needs every input of its own slice `own[output]` and at least one of each other slice:
-        more would be edges whose inputs are 0 whenever the output is judged.
+        An output needs every input of the range `own` and at least one of each other range: more would
+        be edges whose inputs are 0 whenever the output is judged.
         """
-        bits = np.array([np.packbits((np.arange(self.n_input) >= a) & (np.arange(self.n_input) < b)) for a, b in slices])
-        for output, mine in zip(outputs, own, strict=True):
-            for which, wanted in enumerate(bits):
+        for one in ranges:
+            wanted = np.packbits(np.isin(np.arange(self.n_input), one))
+            for output in outputs:
                 while np.any(missing := wanted & ~self.reach[output]) and (
-                    which == mine or np.array_equal(missing, wanted)
+                    one == own or np.array_equal(missing, wanted)
                 ):
                     gain = np.bitwise_count(self.reach[last] & missing).sum(axis=1)
                     self.add(last[[gain.argmax()]], np.array([output]))
@@ -131,9 +139,9 @@ class _Edges:
         return BrainTopology(senders[order], receivers[order], np.arange(self.n_input), outputs, self.n_node)
 
 
-def _shares(slices, fan_in) -> list[int]:
-    """`fan_in` split over the slices as evenly as their sizes allow, at least 1 each."""
-    sizes = np.array([stop - start for start, stop in slices])
+def _shares(ranges, fan_in) -> list[int]:
+    """`fan_in` split over the ranges as evenly as their sizes allow, at least 1 each."""
+    sizes = np.array([len(one) for one in ranges])
     shares = np.ones(len(sizes), int)
     while shares.sum() < min(fan_in, sizes.sum()):
         open_ = np.flatnonzero(shares < sizes)
