@@ -1,0 +1,93 @@
+"""`metrics.jsonl`: one row per epoch and per validation, each numbered and with its own check sum.
+
+The number tells a missing row, the check sum a changed one, so no reader draws a curve from damage.
+"""
+
+import json
+import zlib
+from pathlib import Path
+
+from grapheme_numba.errors import RecordError
+from grapheme_numba.training import storage
+
+METRICS = "metrics.jsonl"
+
+
+class Journal:
+    """The rows of a run, on disk and in memory.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its first `n_row` rows are kept, what a later checkpoint will write again is dropped.
+    n_row : int
+
+    Raises
+    ------
+    RecordError
+        The file has fewer than `n_row` whole rows.
+    """
+
+    def __init__(self, path: Path, n_row: int = 0):
+        self.path = path
+        self.rows = read_rows(path, n_row) if n_row else []
+        storage.write_file(path, b"".join(to_line(row) + b"\n" for row in self.rows))
+
+    def add(self, row: dict) -> dict:
+        """Number `row`, append it to the file, return it. Raises OutputError."""
+        row = {"row": len(self.rows), **row}
+        storage.append_line(self.path, to_line(row))
+        self.rows.append(row)
+        return row
+
+
+def to_line(row: dict) -> bytes:
+    """The JSON of a row with its check sum last. NaN and infinities become null: JSON has neither."""
+    text = json.dumps(finite(row), separators=(", ", ": "), allow_nan=False)
+    return f'{text[:-1]}, "check": "{check(text)}"}}'.encode()
+
+
+def read_rows(path: Path, most: int | None = None) -> list[dict]:
+    """The rows of a metrics file, verified; only the first `most` when given.
+
+    Raises RecordError naming the first line that is damaged, or when rows are missing.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror}; the rows of the run are lost") from None
+    if lines[-1] == b"":
+        lines.pop()
+    rows = [parse(line, number, path) for number, line in enumerate(lines[:most])]
+    if most is not None and len(rows) < most:
+        raise RecordError(f"{path} has {len(rows)} rows, the checkpoint wants {most}; restore the file")
+    return rows
+
+
+def parse(line: bytes, number: int, path: Path) -> dict:
+    """One verified row."""
+    try:
+        text, _, tail = line.decode().rpartition(', "check": "')
+        row = json.loads(text + "}")
+        whole = tail == f'{check(text + "}")}"}}' and row["row"] == number
+    except (ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise RecordError(f"{path} line {number + 1} is not as the run wrote it; restore the file or delete the run")
+    return row
+
+
+def check(text: str) -> str:
+    """CRC-32 of a row's text, in hex."""
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def finite(value):
+    """`value` with every NaN and infinity replaced by None."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value

@@ -1,0 +1,40 @@
+"""Where a run stands: everything that a resumed run needs besides the vectors and the config."""
+
+import msgspec
+
+Count = msgspec.Meta(ge=0)
+
+
+class Tally(msgspec.Struct):
+    """Sums over the examples of one domain since the epoch began (float64, added in order)."""
+
+    n: int = 0
+    loss: float = 0.0
+    structural: float = 0.0
+
+
+class Progress(msgspec.Struct):
+    """Position and memory of a run. The position is (epoch, batch); nothing else says what comes next.
+
+    epoch : epochs completed; batch : batches of the current epoch done
+    step : optimiser steps taken; n_accumulated : examples in the gradient that is not yet applied
+    n_example : examples seen in all; n_skipped : batches left out by the NaN policy
+    tally : sums of the current epoch per domain name
+    best_loss, best_epoch : of the best validation; n_bad : validations since without a better one
+    n_row : rows of metrics.jsonl that belong to this position; elapsed : seconds of training so far
+    rate_factor : factor of the learning rate, below 1 after a rollback
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    n_accumulated: int = 0
+    n_example: int = 0
+    n_skipped: int = 0
+    tally: dict[str, Tally] = {}
+    best_loss: float | None = None
+    best_epoch: int = 0
+    n_bad: int = 0
+    n_row: int = 0
+    elapsed: float = 0.0
+    rate_factor: float = 1.0
