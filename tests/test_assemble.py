@@ -53,7 +53,7 @@ def test_the_embedding_gradient_is_the_transpose(rng, n_part):
 
 
 def test_the_same_bits_for_any_number_of_threads(rng, threads):
-    domain, tokens, _, embedding = mixed(rng, 400, np.float32)
+    domain, tokens, _, _embedding = mixed(rng, 400, np.float32)
     gx = rng.normal(size=(400, 16)).astype(np.float32)
     seen = set()
     for n in (1, 2):

@@ -1,5 +1,6 @@
 """Which input and output nodes belong to which brain: contiguous, disjoint ranges in request order."""
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ def check_disjoint(slices: Iterable[BrainSlice]) -> None:
                     f"brain '{brain}' has the {side} range {owned.start}..{owned.stop}; "
                     "a brain needs at least one node, in one rising run from 0 or later"
                 )
-        for (owned, brain), (following, other) in zip(ranges, ranges[1:], strict=False):
+        for (owned, brain), (following, other) in itertools.pairwise(ranges):
             if following.start < owned.stop:
                 raise UsageError(
                     f"brains '{brain}' and '{other}' overlap: {side} nodes {owned.start}..{owned.stop} and "

@@ -77,7 +77,7 @@ def layered_topology(slices, hidden, fan_in: int, skip: float = 0.0, seed: int =
     rng = np.random.default_rng((seed, 0x70D0))
     ranges = sorted({one.input_range for one in slices}, key=lambda owned: owned.start)
     edges = _Edges(ranges[-1].stop)
-    n_skip = int(round(fan_in * skip))
+    n_skip = round(fan_in * skip)
     last = np.arange(edges.n_node)
     for depth, width in enumerate(hidden):
         layer = np.arange(edges.n_node, edges.n_node + width)

@@ -12,15 +12,7 @@ BLANK, DOT, OPEN, CLOSE = 32, 46, 40, 41
 @njit(**SERIAL)
 def is_operator(byte):
     """Whether the byte is one of + - * / ^ = %."""
-    return (
-        byte == PLUS
-        or byte == MINUS
-        or byte == STAR
-        or byte == SLASH
-        or byte == CARET
-        or byte == EQUALS
-        or byte == PERCENT
-    )
+    return byte in (PLUS, MINUS, STAR, SLASH, CARET, EQUALS, PERCENT)
 
 
 @njit(**PARALLEL)
@@ -52,5 +44,5 @@ def text_evidence(offsets, data, counts_out):
             elif 65 <= byte <= 90 or 97 <= byte <= 122 or byte > 127:
                 counts_out[i, LETTERS] += 1
                 stage = 0
-            elif not (byte == BLANK or byte == DOT or byte == OPEN or byte == CLOSE):
+            elif byte not in (BLANK, DOT, OPEN, CLOSE):
                 stage = 0
