@@ -1,0 +1,124 @@
+"""How good a model's answers are, domain by domain, beside the best constant answer."""
+
+import msgspec
+import numpy as np
+
+from grapheme_numba.dataset.answers import NumberAnswer
+from grapheme_numba.training.constants import Constant, to_number
+
+
+class Score(msgspec.Struct, frozen=True):
+    """The figures of one domain, or of `all`. A figure that nothing supports is None.
+
+    n : examples; n_unfit : of these, how many have an input or answer too long for the model
+    mse, mse_constant : mean squared error over the codes that fit, of the model and of the mean code
+    exact : share of answers that are right to the letter (an unfit example is wrong)
+    mae, mae_constant : mean absolute error of the decoded numbers, of the model and of the median
+    structural : mean structural loss
+    """
+
+    domain: str
+    n: int
+    mse: float | None
+    mse_constant: float | None
+    exact: float | None
+    mae: float | None
+    mae_constant: float | None
+    structural: float | None
+    n_unfit: int
+
+
+COLUMNS = ("domain", "n", "mse", "mse_constant", "exact", "mae", "mae_constant")
+
+
+class Sums:
+    """Sums over the examples of one domain."""
+
+    def __init__(self, domain, constant: Constant | None):
+        self.name = domain.name
+        self.constant = constant
+        self.numeric = isinstance(domain.answer, NumberAnswer)
+        self.n = self.n_fit = self.n_right = self.n_number = 0
+        self.loss = self.loss_constant = self.structural = self.error = self.error_constant = 0.0
+
+    def add(self, loss, structural, targets, answers, decoded) -> None:
+        """Add examples: loss and structural (n,), targets (n_fit, n_output) of those that fit, answers (n,)."""
+        self.n += len(answers)
+        self.n_fit += len(targets)
+        self.loss += float(loss.sum())
+        self.structural += float(structural.sum())
+        self.n_right += sum(map(str.__eq__, answers, decoded))
+        if self.constant is not None and self.constant.mean_code:
+            self.loss_constant += float(np.square(targets - np.asarray(self.constant.mean_code)).mean(axis=1).sum())
+        if not self.numeric:
+            return
+        for answer, guess in zip(answers, decoded, strict=True):
+            # a decoded answer that is no number (a code of nothing) counts as the constant's own guess
+            number, middle = to_number(answer), 0.0 if self.constant is None else self.constant.median or 0.0
+            guessed = to_number(guess)
+            if number - number == 0:
+                self.n_number += 1
+                self.error += abs((guessed if guessed - guessed == 0 else middle) - number)
+                self.error_constant += abs(middle - number)
+
+    def score(self) -> Score:
+        """The means of the sums."""
+        known = self.constant is not None
+        return Score(
+            domain=self.name,
+            n=self.n,
+            mse=mean(self.loss, self.n_fit),
+            mse_constant=mean(self.loss_constant, self.n_fit) if known and self.constant.mean_code else None,
+            exact=mean(self.n_right, self.n),
+            mae=mean(self.error, self.n_number),
+            mae_constant=mean(self.error_constant, self.n_number) if known else None,
+            structural=mean(self.structural, self.n_fit),
+            n_unfit=self.n - self.n_fit,
+        )
+
+
+def evaluate(model, dataset, constants: dict[str, Constant], batch_size: int = 256, after_batch=None) -> list[Score]:
+    """Scores of every domain that `dataset` holds, in the layout's order, and `all` last.
+
+    `after_batch()` is called between batches; what it raises ends the evaluation.
+    """
+    layout = model.layout
+    sums = [Sums(domain, constants.get(domain.name)) for domain in layout.domains]
+    for batch in dataset.batches(layout, batch_size):
+        result = model.evaluate(batch)
+        for index in np.unique(batch.domain):
+            rows = np.flatnonzero(batch.domain == index)
+            fit = rows[batch.n_active[rows] > 0]
+            decoded = layout.decode(int(index), result.y_packed[rows]).answers
+            fits = batch.n_active[rows] > 0
+            decoded = [answer if ok else "" for answer, ok in zip(decoded, fits, strict=True)]
+            sums[index].add(
+                result.loss[fit],
+                result.structural[fit],
+                batch.targets[fit, : layout.domains[index].n_output],
+                [batch.answers[row] for row in rows],
+                decoded,
+            )
+        if after_batch is not None:
+            after_batch()
+    scores = [one.score() for one in sums if one.n]
+    return [*scores, total(scores)]
+
+
+def total(scores: list[Score]) -> Score:
+    """The figures over all domains, each example counting once; numbers of different domains do not add up."""
+    n, n_fit = sum(s.n for s in scores), sum(s.n - s.n_unfit for s in scores)
+
+    def over(field):
+        weights = [s.n if field == "exact" else s.n - s.n_unfit for s in scores]
+        values = [getattr(s, field) for s in scores]
+        if any(value is None and weight for value, weight in zip(values, weights, strict=True)):
+            return None
+        return mean(sum(v * w for v, w in zip(values, weights, strict=True) if w), n if field == "exact" else n_fit)
+
+    return Score("all", n, over("mse"), over("mse_constant"), over("exact"), None, None, over("structural"), n - n_fit)
+
+
+def mean(total_sum: float, n: int) -> float | None:
+    """The mean, or None of nothing."""
+    return total_sum / n if n else None

@@ -1,0 +1,73 @@
+"""Between a model in memory and a checkpoint's arrays, in both directions."""
+
+import msgspec
+import numpy as np
+
+from grapheme_numba.brains.model import BrainModel
+from grapheme_numba.dataset.layout import Layout
+from grapheme_numba.embedding import Embedding
+from grapheme_numba.errors import CheckpointError, GraphemeError, NonFiniteError
+from grapheme_numba.network import DagNN
+from grapheme_numba.training.checkpoint import Checkpoint
+from grapheme_numba.training.constants import Constant
+from grapheme_numba.training.optimizers import OptimizerState, gradient_norm
+
+
+def take(task, config, model, optimizer, progress, constants, fingerprint) -> Checkpoint:
+    """The run as it stands. Raises NonFiniteError rather than saving a broken model."""
+    if not np.isfinite(gradient_norm(model.parameters)):
+        raise NonFiniteError(
+            f"parameters are not finite at step {progress.step}, so no checkpoint was written; "
+            "go on from the one before with a lower --lr or with --clip-grad-norm"
+        )
+    order = model.to_caller_order
+    return Checkpoint(
+        task=task,
+        config=config,
+        layout=model.layout.to_dict(),
+        progress=msgspec.convert(msgspec.to_builtins(progress), type(progress)),
+        baseline=msgspec.to_builtins(constants),
+        fingerprint=fingerprint,
+        topology=model.topology(),
+        parameters=order(model.parameters),
+        optimizer=OptimizerState(optimizer.count, {name: order(v) for name, v in optimizer.moments.items()}),
+        gradient=order(model.gradients) if progress.n_accumulated else None,
+    )
+
+
+def restore_model(checkpoint: Checkpoint) -> BrainModel:
+    """The model of a checkpoint. Raises CheckpointError where its parts do not make one."""
+    try:
+        layout = Layout.from_dict(checkpoint.layout)
+        dag = DagNN.from_topology(checkpoint.topology, dtype=checkpoint.parameters.dtype.name)
+        embedding = Embedding(layout.vocab_size, layout.embedding_dim, init="zero", dtype=dag.dtype)
+        model = BrainModel(layout, dag, embedding)
+    except (GraphemeError, msgspec.ValidationError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise CheckpointError(f"the checkpoint's layout and topology make no model: {error}") from None
+    fill(model, checkpoint)
+    return model
+
+
+def fill(model: BrainModel, checkpoint: Checkpoint) -> OptimizerState:
+    """Overwrite the parameters and gradients of `model`; return the optimiser state in its order."""
+    if checkpoint.parameters.shape != model.parameters.shape:
+        raise CheckpointError(
+            f"the checkpoint holds {checkpoint.parameters.size} parameters, this model has {model.parameters.size}; "
+            "it belongs to another topology"
+        )
+    order = model.from_caller_order
+    model.parameters[:] = order(checkpoint.parameters)
+    model.parameters_changed()
+    model.zero_grad()
+    if checkpoint.gradient is not None:
+        model.gradients[:] = order(checkpoint.gradient)
+    moments = {name: order(array) for name, array in checkpoint.optimizer.moments.items()}
+    return OptimizerState(checkpoint.optimizer.count, moments)
+
+
+def restore_constants(checkpoint: Checkpoint) -> dict[str, Constant]:
+    """The training split's constant answers. Raises CheckpointError."""
+    try:
+        return msgspec.convert(checkpoint.baseline, dict[str, Constant])
+    except msgspec.ValidationError as error:
+        raise CheckpointError(f"the checkpoint's constant answers are not readable: {error}") from None
