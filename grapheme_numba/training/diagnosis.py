@@ -1,0 +1,77 @@
+"""Where a NaN or an infinity came from: a parameter, an example's input or target, or a node that overflowed."""
+
+import numpy as np
+
+MOST_IDS = 3
+
+
+def sentence(run, batch) -> str:
+    """Name step, example ids, brain and node of what is not finite. Looks once, when it is too late to be fast."""
+    where = f"epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
+    return f"not finite in {where}: {parameter(run.model) or in_batch(run.model, batch) or gradient(run.model)}"
+
+
+def parameter(model) -> str | None:
+    """The first weight, bias or embedding row that is not finite."""
+    found = first(model, model.parameters)
+    return found and f"{found[0]} is {found[1]}"
+
+
+def gradient(model) -> str:
+    """The first gradient that is not finite."""
+    found = first(model, model.gradients)
+    return f"the gradient of {found[0]} is {found[1]}" if found else "the sum of the losses overflows"
+
+
+def first(model, flat) -> tuple[str, float] | None:
+    """Name and value of the first element of a flat vector that is not finite."""
+    if np.isfinite(flat).all():
+        return None
+    values = model.to_caller_order(flat)
+    index = int(np.flatnonzero(~np.isfinite(values))[0])
+    n_edge, n_node = model.dag.n_edge, model.dag.n_node
+    if index < n_edge:
+        topology = model.topology()
+        name = f"the weight of edge {topology['senders'][index]} -> {topology['receivers'][index]}"
+    elif index < n_edge + n_node:
+        name = f"the bias of node {index - n_edge}"
+    else:
+        name = f"the embedding of token {(index - n_edge - n_node) // model.layout.embedding_dim}"
+    return name, float(values[index])
+
+
+def in_batch(model, batch) -> str | None:
+    """The examples of `batch` whose input, target or activations are not finite."""
+    if batch is None:
+        return None
+    for word, array in (("input", batch.values), ("target", batch.targets)):
+        rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        if len(rows):
+            nodes = np.flatnonzero(~np.isfinite(array[rows[0]]))
+            return f"the {word} of {examples(model, batch, rows)} at {node(model, batch, rows[0], word, nodes[0])}"
+    model.evaluate(batch)
+    activations = model.dag.activations()
+    rows = np.flatnonzero(~np.isfinite(activations).all(axis=1))
+    if not len(rows):
+        return None
+    bad = ~np.isfinite(activations[rows[0]])
+    after_bad = np.zeros(len(bad), bool)
+    topology = model.topology()
+    np.logical_or.at(after_bad, topology["receivers"], bad[topology["senders"]])
+    source = int(np.flatnonzero(bad & ~after_bad)[0])
+    return f"the activation {activations[rows[0], source]} of node {source} for {examples(model, batch, rows)}"
+
+
+def examples(model, batch, rows) -> str:
+    """Ids and brain of the examples in `rows`."""
+    shown = ", ".join(repr(batch.ids[int(row)]) for row in rows[:MOST_IDS])
+    more = f" and {len(rows) - MOST_IDS} more" if len(rows) > MOST_IDS else ""
+    return f"example {shown}{more} (brain {model.layout.names[batch.domain[rows[0]]]})"
+
+
+def node(model, batch, row, word: str, column: int) -> str:
+    """The node that a column of an example's input or target belongs to."""
+    domain = model.layout.domains[batch.domain[row]]
+    topology = model.topology()
+    start, nodes = (domain.input_start, "inputs") if word == "input" else (domain.output_start, "outputs")
+    return f"node {int(topology[nodes][start + column])}"

@@ -1,0 +1,67 @@
+"""What happens when a loss, a gradient or a parameter is not finite: the fault is named, then the policy acts."""
+
+import numpy as np
+
+from grapheme_numba.errors import NonFiniteError
+from grapheme_numba.training import diagnosis, run_folder, snapshot
+from grapheme_numba.training.journal import Journal
+from grapheme_numba.training.optimizers import gradient_norm
+
+LEAST_FACTOR = 1 / 64  # six rollbacks, each halving the learning rate; what still fails then is not the rate
+
+
+class RollBack(Exception):
+    """Carries the fault's sentence out of the epoch to where the newest checkpoint is taken up again."""
+
+
+def remember(run) -> np.ndarray | None:
+    """The gradients before a batch, where a bad batch has to be taken out of them again."""
+    return run.model.gradients.copy() if run.config.nan_policy == "skip" and run.progress.n_accumulated else None
+
+
+def refuse(run, batch, before) -> None:
+    """Act on a batch (or, with `batch` None, an epoch's gradient) that is not finite.
+
+    With the policy `skip` the gradients go back to `before`, or to zero; the batch is counted as
+    skipped. Else NonFiniteError or RollBack is raised.
+    """
+    text = diagnosis.sentence(run, batch)
+    if run.config.nan_policy == "skip" and np.isfinite(gradient_norm(run.model.parameters)):
+        run.observer.note(f"skipped a batch: {text}")
+        run.progress.n_skipped += 1
+        if before is None:
+            run.model.zero_grad()
+            run.progress.n_accumulated = 0
+        else:
+            run.model.gradients[:] = before
+        return
+    fail(run, text)
+
+
+def refuse_parameters(run, batch) -> None:
+    """Act on parameters that are not finite: nothing can be skipped any more."""
+    fail(run, diagnosis.sentence(run, batch))
+
+
+def fail(run, text: str) -> None:
+    """Raise what the policy asks for."""
+    if run.config.nan_policy == "rollback":
+        raise RollBack(text)
+    raise NonFiniteError(
+        f"{text}; the last checkpoint is clean: lower --lr, set --clip-grad-norm, or choose --nan-policy skip|rollback"
+    )
+
+
+def roll_back(run, fault: RollBack) -> None:
+    """Take up the newest checkpoint again with half the learning rate. Raises NonFiniteError at the limit."""
+    factor = run.progress.rate_factor / 2
+    checkpoint, notes = run_folder.newest(run.folder)
+    if checkpoint is None or factor < LEAST_FACTOR:
+        reason = "no checkpoint to go back to" if checkpoint is None else "halving the rate six times did not help"
+        raise NonFiniteError(f"{fault}; {reason}: lower --lr or look at the named example") from None
+    run.state = snapshot.fill(run.model, checkpoint)
+    run.progress = checkpoint.progress
+    run.progress.rate_factor = factor
+    run.journal = Journal(run.journal.path, run.progress.n_row)
+    for note in [*notes, f"{fault}; went back to step {run.progress.step} with {factor:g} times the learning rate"]:
+        run.observer.note(note)

@@ -1,0 +1,125 @@
+"""A run in memory: what the loop works on, and the few verbs it needs."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.training import run_folder, snapshot
+from grapheme_numba.training.config import Config, accumulate_every
+from grapheme_numba.training.constants import Constant
+from grapheme_numba.training.journal import Journal
+from grapheme_numba.training.observer import Observer
+from grapheme_numba.training.optimizers import Optimizer, OptimizerState
+from grapheme_numba.training.progress import Progress, Tally
+from grapheme_numba.training.signals import StopRequest
+
+
+@dataclass
+class Run:
+    """One training run. `train` and `val` are datasets (`val` may be the training data itself)."""
+
+    task: str
+    config: Config
+    model: Any
+    optimizer: Optimizer
+    state: OptimizerState
+    progress: Progress
+    rate: Callable[[int], float]
+    train: Any
+    val: Any
+    constants: dict[str, Constant]
+    fingerprint: str
+    folder: Path
+    journal: Journal
+    stop: StopRequest
+    observer: Observer
+    saved_at: tuple = ()
+    grad_norm: float = 0.0
+    lr: float = 0.0
+    clock: float = field(default_factory=time.perf_counter)  # when `progress.elapsed` was last brought up to date
+    epoch_clock: float = field(default_factory=time.perf_counter)
+    epoch_examples: int = 0
+
+    def batches(self):
+        """The batches of the current epoch that are still to do."""
+        progress, config = self.progress, self.config
+        return self.train.batches(
+            self.model.layout, config.batch_size, seed=config.seed, epoch=progress.epoch, start=progress.batch
+        )
+
+    def count(self, batch, result) -> None:
+        """Add a batch's losses to the sums of the epoch."""
+        progress, names = self.progress, self.model.layout.names
+        n = np.bincount(batch.domain, weights=batch.n_active > 0, minlength=len(names))
+        loss = np.bincount(batch.domain, weights=result.loss, minlength=len(names))
+        structural = np.bincount(batch.domain, weights=result.structural, minlength=len(names))
+        for index in np.flatnonzero(n):
+            tally = progress.tally.setdefault(names[index], Tally())
+            tally.n += int(n[index])
+            tally.loss += float(loss[index])
+            tally.structural += float(structural[index])
+        progress.n_accumulated += int(n.sum())
+        progress.n_example += len(batch.domain)
+        self.epoch_examples += len(batch.domain)
+
+    def step_due(self) -> bool:
+        """Whether enough examples are accumulated; the rest of an epoch is stepped at its end."""
+        every = accumulate_every(self.config)
+        return every is not None and self.progress.n_accumulated >= every
+
+    def finished(self) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        progress, config = self.progress, self.config
+        return progress.epoch >= config.epochs or (config.patience > 0 and progress.n_bad >= config.patience)
+
+    def pause(self) -> None:
+        """Between two batches: save if due, stop if asked. Raises StoppedEarly after saving."""
+        config, progress = self.config, self.progress
+        self.observer.after_batch(self)
+        reason = self.stop.due()
+        if reason is None and config.max_steps is not None and progress.step >= config.max_steps:
+            reason = f"--max-steps {config.max_steps} is reached"
+        due = config.save_every is not None and progress.n_accumulated == 0 and progress.step % config.save_every == 0
+        if self.stop.take_save() or reason is not None or due:
+            self.save()
+        if reason is not None:
+            raise StoppedEarly(
+                f"stopped at epoch {progress.epoch + 1}, step {progress.step} because {reason}; "
+                f"go on with: grapheme-train {self.task} --resume auto --output {self.folder}"
+            )
+
+    def save(self, best: bool = False) -> None:
+        """Write the newest checkpoint (unless this position is already written), or the best."""
+        progress = self.progress
+        now = time.perf_counter()
+        progress.elapsed += now - self.clock
+        self.clock = now
+        if best:
+            self.observer.saved(run_folder.save_best(self.folder, self.snapshot()))
+        elif self.position() != self.saved_at:
+            folder = run_folder.save_last(self.folder, self.snapshot(), self.config.keep_last)
+            self.saved_at = self.position()
+            self.observer.saved(folder)
+
+    def position(self) -> tuple:
+        """What tells two checkpoints of this run apart."""
+        return self.progress.epoch, self.progress.batch, self.progress.step, self.progress.n_row
+
+    def snapshot(self):
+        """The run as a checkpoint."""
+        return snapshot.take(
+            self.task, self.config, self.model, self.state, self.progress, self.constants, self.fingerprint
+        )
+
+
+def steps_per_epoch(config: Config, n_row: int) -> int:
+    """Optimiser steps of one epoch over `n_row` examples."""
+    n_batch = max(1, math.ceil(n_row / config.batch_size))
+    every = accumulate_every(config)
+    return 1 if every is None else math.ceil(n_batch / max(1, math.ceil(every / config.batch_size)))
