@@ -1,26 +1,52 @@
-"""How kernels are compiled: the flag sets, the cache folder and the threads, in one place.
+"""How kernels are compiled: the flag sets, the cache folder, the threading layer and the threads.
 
 Import this before anything that imports Numba: the cache folder has to be known when Numba starts.
 """
 
+import ctypes
+import hashlib
 import os
+import sys
 from pathlib import Path
 
-if "NUMBA_CACHE_DIR" not in os.environ:
+
+def _cache_folder() -> Path:
+    """A folder named after the kernels' sources: Numba's own key is one file, not the files it inlines."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grapheme_numba"
+    sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").glob("*.py"))]
+    stamps = [(source.name, source.stat().st_mtime_ns, source.stat().st_size) for source in sources]
+    folder = base / hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()
     # Numba's cache is pickle, so it must live where only this user can write.
-    _folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grapheme_numba"
-    _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ["NUMBA_CACHE_DIR"] = str(_folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
-import numba
 
-# Sums may be reordered inside one thread's loop and products fused into fma: the same binary gives
-# the same bits. Left out on purpose: `nnan` and `ninf` (isnan would be compiled away) and `arcp`
-# and `afn` (a vector body and its scalar remainder could then differ in the last bit).
-FASTMATH = {"nsz", "contract", "reassoc"}
+def _preload_tbb() -> None:
+    """Load the tbb wheel's library, which lies in <prefix>/lib, where no system loader looks.
 
-SERIAL = {"cache": True, "fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+    With it a parallel region costs 2 microseconds; GNU OpenMP costs 3 to 12 and aborts forked children.
+    """
+    library = Path(sys.prefix) / "lib" / "libtbb.so.12"
+    if library.exists():
+        try:
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        except OSError:
+            return  # Numba falls back to omp, and `threading_layer` says so.
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())
+_preload_tbb()
+
+import numba  # noqa: E402
+
+# No fast-math: the same source must give the same bits in every kernel it is inlined into, so nothing
+# may be reassociated or contracted behind our back (and `isnan` must survive). Kernels that want fused
+# multiply-adds or several partial sums say so themselves (`kernels/simd.py`, fixed-chunk sums).
+SERIAL = {"cache": True, "error_model": "numpy", "nogil": True}
 PARALLEL = {**SERIAL, "parallel": True}
+# For functions whose arguments are vectors: a call would pass them through memory.
+INLINE = {**SERIAL, "forceinline": True}
 
 
 def set_threads(n_thread: int | None) -> int:
@@ -33,3 +59,11 @@ def set_threads(n_thread: int | None) -> int:
 def n_threads() -> int:
     """The number of threads the next kernel call uses."""
     return numba.get_num_threads()
+
+
+def threading_layer() -> str:
+    """The threading layer in use (tbb, omp or workqueue); only known after the first parallel kernel."""
+    try:
+        return numba.threading_layer()
+    except ValueError:
+        return "not started"

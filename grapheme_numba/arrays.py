@@ -1,0 +1,75 @@
+"""Checks of the arrays that cross the public boundary, each with its message."""
+
+import numpy as np
+
+from grapheme_numba.errors import ShapeError
+
+
+def float_dtype(dtype):
+    """float32 or float64 as a NumPy dtype, or a ShapeError."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ShapeError(f"dtype is {dtype!r}; choose 'float32' or 'float64'")
+    return found
+
+
+def _convert(name, values, dtype):
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise ShapeError(f"{name} has dtype {array.dtype}; give numbers, {dtype} is wanted")
+    # Kernels are compiled for writable arrays only: a read-only one would compile them once more.
+    return np.require(array, dtype, ["C", "A", "W"])
+
+
+def matrix(name, values, n_column, dtype):
+    """`values` as a C-contiguous (batch, n_column) array of `dtype`, with at least one row."""
+    array = _convert(name, values, dtype)
+    if array.ndim != 2 or array.shape[1] != n_column:
+        hint = f"; a single example needs {name}[None, :]" if array.shape == (n_column,) else ""
+        raise ShapeError(f"{name} has shape {array.shape}; wanted (batch, {n_column}){hint}")
+    if not len(array):
+        raise ShapeError(f"{name} has batch 0; give at least one example")
+    return array
+
+
+def vector(name, values, size, dtype):
+    """`values` as a C-contiguous finite (size,) array of `dtype`."""
+    array = _convert(name, values, dtype)
+    if array.shape != (size,):
+        raise ShapeError(f"{name} has shape {array.shape}; wanted ({size},)")
+    refuse_non_finite(name, array)
+    return array
+
+
+def refuse_non_finite(name, array):
+    """Raise ShapeError at the first NaN or infinity."""
+    if np.isfinite(array.sum(dtype=np.float64)):
+        return
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        place = ", ".join(map(str, bad[0].tolist()))
+        raise ShapeError(f"{name}[{place}] is {array[tuple(bad[0])]}; every value must be a finite number")
+
+
+class _Assignable(np.ndarray):
+    """A copy whose element assignment also reaches the network it was read from."""
+
+    _assign = None
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        if self._assign is not None:
+            self._assign(np.asarray(self))
+
+
+def assignable(array, assign):
+    """`array` such that `array[i] = value` calls `assign` with the whole array.
+
+    A plain copy would swallow `network.weights[i] = value` without a word.
+    """
+    result = array.view(_Assignable)
+    result._assign = assign
+    return result

@@ -1,0 +1,1 @@
+"""Graphs: from edge lists to the arrays the kernels walk."""

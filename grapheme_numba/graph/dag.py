@@ -1,0 +1,62 @@
+"""`Dag`: the arrays of one graph in the order the kernels walk it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Dag(NamedTuple):
+    """A directed acyclic graph in internal order: nodes by level, edges by sender.
+
+    Nodes are renumbered by level (inputs first within it), so every edge goes from a lower to a higher
+    number. Edges stand in sender order (sender, then receiver): this order holds the parameters and
+    their gradients, because the backward pass, which reads and writes once per edge and tile, walks it.
+    The forward pass walks receivers and reads a permuted copy of the weights.
+
+    Attributes
+    ----------
+    indptr, indices : int64 (n_node + 1,), int32 (n_edge,)
+        CSR of incoming edges: row = receiver, column = sender, ascending.
+    t_indptr, t_indices : int64 (n_node + 1,), int32 (n_edge,)
+        CSR of outgoing edges: row = sender, column = receiver, ascending.
+    t_edge : int32 (n_edge,)
+        Position in `indices` of each edge of `t_indices`.
+    level_start : int64 (n_level + 1,)
+        Where each level's nodes begin.
+    activation : uint8 (n_node,)
+        Code of each node's activation function (`kernels.activations`).
+    is_input, is_output : uint8 (n_node,)
+        1 where the node takes an external input or is an output.
+    inputs, outputs : int32 (n_input,), int32 (n_output,)
+        Internal number of each input and output, in the caller's order.
+    node_order : int32 (n_node,)
+        The caller's id of each internal node.
+    edge_order : int32 (n_edge,)
+        The caller's position of each edge of `t_indices`.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    t_indptr: np.ndarray
+    t_indices: np.ndarray
+    t_edge: np.ndarray
+    level_start: np.ndarray
+    activation: np.ndarray
+    is_input: np.ndarray
+    is_output: np.ndarray
+    inputs: np.ndarray
+    outputs: np.ndarray
+    node_order: np.ndarray
+    edge_order: np.ndarray
+
+    @property
+    def n_node(self):
+        return len(self.activation)
+
+    @property
+    def n_edge(self):
+        return len(self.indices)
+
+    @property
+    def n_level(self):
+        return len(self.level_start) - 1

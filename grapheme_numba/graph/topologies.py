@@ -1,0 +1,142 @@
+"""Ready-made topologies as edge lists: each returns (senders, receivers, inputs, outputs, n_node)."""
+
+import numpy as np
+
+from grapheme_numba.errors import GraphError
+
+
+def _whole(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise GraphError(f"{name} is {value!r}; give a whole number of at least {least}")
+    return int(value)
+
+
+def _ids(start, stop):
+    return np.arange(start, stop, dtype=np.int32)
+
+
+def text_chain(text):
+    """One node per character, each with an edge to the next; all are inputs, the last is the output."""
+    if not isinstance(text, str) or not text:
+        raise GraphError(f"text is {text!r}; give a string of at least one character")
+    n_node = len(text)
+    return _ids(0, n_node - 1), _ids(1, n_node), _ids(0, n_node), _ids(n_node - 1, n_node), n_node
+
+
+def image_grid(height, width):
+    """One node per pixel in row-major order, with edges to the right and downwards; the last is the output."""
+    height, width = _whole("height", height, 1), _whole("width", width, 1)
+    node = _ids(0, height * width).reshape(height, width)
+    senders = np.concatenate([node[:, :-1].ravel(), node[:-1].ravel()])
+    receivers = np.concatenate([node[:, 1:].ravel(), node[1:].ravel()])
+    return senders, receivers, node.ravel(), node.ravel()[-1:], height * width
+
+
+def classifier(n_in, n_hidden, n_out):
+    """Dense layers n_in -> n_hidden -> n_out."""
+    widths = [_whole(name, n, 1) for name, n in (("n_in", n_in), ("n_hidden", n_hidden), ("n_out", n_out))]
+    starts = np.cumsum([0, *widths])
+    senders, receivers = [], []
+    for layer in range(2):
+        sender, receiver = _ids(starts[layer], starts[layer + 1]), _ids(starts[layer + 1], starts[layer + 2])
+        senders.append(np.tile(sender, len(receiver)))
+        receivers.append(np.repeat(receiver, len(sender)))
+    n_node = int(starts[-1])
+    return np.concatenate(senders), np.concatenate(receivers), _ids(0, n_in), _ids(n_node - n_out, n_node), n_node
+
+
+def _distinct_rows(generator, n_row, n_choice, n_pick):
+    """(n_row, n_pick) sorted choices without repeats within a row, uniformly."""
+    if n_pick * 3 >= n_choice:
+        return np.sort(generator.random((n_row, n_choice)).argpartition(n_pick - 1, axis=1)[:, :n_pick], axis=1)
+    rows = np.sort(generator.integers(0, n_choice, (n_row, n_pick)), axis=1)
+    while True:
+        repeated = np.flatnonzero((rows[:, 1:] == rows[:, :-1]).any(axis=1))
+        if not repeated.size:
+            return rows
+        # Drawing a whole row again keeps every set equally likely; few rows are left each time only
+        # while n_pick is small against n_choice, so large ones are drawn by Floyd's method below.
+        if n_pick * n_pick > 4 * n_choice:
+            for row in repeated:
+                rows[row] = np.sort(generator.choice(n_choice, n_pick, replace=False))
+        else:
+            rows[repeated] = np.sort(generator.integers(0, n_choice, (len(repeated), n_pick)), axis=1)
+
+
+def layered(widths, fan_in, skip=0.0, seed=0):
+    """Layers in which each node has `fan_in` senders in the layer before; a share `skip` from earlier ones."""
+    widths = [_whole("a width", width, 1) for width in widths]
+    fan_in = _whole("fan_in", fan_in, 1)
+    if len(widths) < 2:
+        raise GraphError(f"widths has {len(widths)} entries; a layered network needs at least two layers")
+    if not 0.0 <= skip <= 1.0:
+        raise GraphError(f"skip is {skip!r}; give a share between 0 and 1")
+    generator = np.random.Generator(np.random.Philox(seed))
+    starts = np.cumsum([0, *widths])
+    senders, receivers = [], []
+    for layer in range(1, len(widths)):
+        before = int(starts[layer - 1])
+        n_far = min(round(skip * fan_in), before)
+        n_near = max(1, min(fan_in - n_far, widths[layer - 1]))
+        picks = [before + _distinct_rows(generator, widths[layer], widths[layer - 1], n_near)]
+        if n_far:
+            picks.insert(0, _distinct_rows(generator, widths[layer], before, n_far))
+        rows = np.concatenate(picks, axis=1).astype(np.int32)
+        senders.append(rows.ravel())
+        receivers.append(np.repeat(_ids(starts[layer], starts[layer + 1]), rows.shape[1]))
+    n_node = int(starts[-1])
+    outputs = _ids(starts[-2], n_node)
+    return np.concatenate(senders), np.concatenate(receivers), _ids(0, widths[0]), outputs, n_node
+
+
+def random(n_node, n_edge, n_in, n_out, seed=0):
+    """`n_edge` distinct edges u -> v, u < v, uniformly among those that do not enter an input."""
+    n_node, n_edge = _whole("n_node", n_node, 1), _whole("n_edge", n_edge, 0)
+    n_in, n_out = _whole("n_in", n_in, 1), _whole("n_out", n_out, 1)
+    if max(n_in, n_out) > n_node:
+        raise GraphError(f"n_in is {n_in} and n_out is {n_out}, but there are only {n_node} nodes")
+    # Edge number k counts pairs by receiver: receiver v owns the numbers v*(v-1)/2 ... + v - 1.
+    first, most = n_in * (n_in - 1) // 2, n_node * (n_node - 1) // 2
+    if n_edge > most - first:
+        raise GraphError(f"n_edge is {n_edge}, but {n_node} nodes with {n_in} inputs allow at most {most - first}")
+    generator = np.random.Generator(np.random.Philox(seed))
+    numbers = _distinct_numbers(generator, most - first, n_edge) + first
+    receivers = ((1 + np.sqrt(1 + 8 * numbers.astype(np.float64))) / 2).astype(np.int64)
+    receivers -= receivers * (receivers - 1) // 2 > numbers
+    receivers += (receivers + 1) * receivers // 2 <= numbers
+    senders = numbers - receivers * (receivers - 1) // 2
+    return (
+        senders.astype(np.int32), receivers.astype(np.int32), _ids(0, n_in), _ids(n_node - n_out, n_node), n_node,
+    )  # fmt: skip
+
+
+def _distinct_numbers(generator, n_choice, n_pick):
+    """Sorted distinct numbers below `n_choice`, uniformly."""
+    if n_pick * 3 >= n_choice:
+        return np.sort(generator.permutation(n_choice)[:n_pick])
+    found = np.empty(0, np.int64)
+    while found.size < n_pick:
+        found = np.unique(np.concatenate([found, generator.integers(0, n_choice, n_pick - found.size)]))
+    return found
+
+
+def small_world(n_node, n_neighbor, rewire, n_in, n_out, seed=0):
+    """Watts and Strogatz (1998): each node linked to its `n_neighbor` next ones on a ring, a share rewired.
+
+    Every link is directed to the node with the higher number, and links into inputs are left out.
+    """
+    n_node, n_neighbor = _whole("n_node", n_node, 3), _whole("n_neighbor", n_neighbor, 1)
+    n_in, n_out = _whole("n_in", n_in, 1), _whole("n_out", n_out, 1)
+    if n_neighbor >= n_node // 2:
+        raise GraphError(f"n_neighbor is {n_neighbor}; give less than half of the {n_node} nodes")
+    if not 0.0 <= rewire <= 1.0:
+        raise GraphError(f"rewire is {rewire!r}; give a share between 0 and 1")
+    generator = np.random.Generator(np.random.Philox(seed))
+    near = np.repeat(np.arange(n_node), n_neighbor)
+    far = (near + np.tile(np.arange(1, n_neighbor + 1), n_node)) % n_node
+    far = np.where(generator.random(near.size) < rewire, generator.integers(0, n_node, near.size), far)
+    low, high = np.minimum(near, far), np.maximum(near, far)
+    keep = (low != high) & (high >= n_in)
+    keys = np.unique(high[keep].astype(np.int64) * n_node + low[keep])
+    senders, receivers = (keys % n_node).astype(np.int32), (keys // n_node).astype(np.int32)
+    return senders, receivers, _ids(0, n_in), _ids(n_node - n_out, n_node), n_node

@@ -1,0 +1,92 @@
+"""Forward pass: every receiver gathers its senders, `pre = bias + external + sum(weight * activation)`.
+
+The accumulators of one receiver stay in registers while its edges stream past: one load and one fused
+multiply-add per edge and register. A node is computed by one thread, its edges in CSR order, so the
+result has the same bits whatever the number of threads, the tile it stands in or the strategy.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from grapheme_numba.jit import PARALLEL, SERIAL
+from grapheme_numba.kernels import activations
+from grapheme_numba.kernels.simd import FOUR, ONE, TWO, at, vadd, vconst, vfma, vgreater, vload, vmul, vsplat, vstore
+from grapheme_numba.kernels.tiles import load_rows, store_rows
+
+
+@njit(**SERIAL)
+def _rows(dag, weights, biases, tiles, tile, span, token):
+    values, pre = tiles.activations.reshape(-1), tiles.pre.reshape(-1)
+    width = tiles.lanes * len(token)
+    base = np.int64(tile) * dag.activation.size * width
+    keeps_pre = pre.size == values.size
+    zero = vsplat(weights.dtype.type(0), token)
+    for node in range(span[0], span[1]):
+        edge, end = at(dag.indptr, node), at(dag.indptr, node + 1)
+        row = base + node * width
+        if at(dag.is_input, node) != 0:
+            if edge == end:
+                continue
+            even = vload(values, row, token)
+        else:
+            even = vsplat(at(biases, node), token)
+        odd = zero
+        while edge + 1 < end:
+            sender = base + np.int64(at(dag.indices, edge)) * width
+            even = vfma(vsplat(at(weights, edge), token), vload(values, sender, token), even)
+            sender = base + np.int64(at(dag.indices, edge + 1)) * width
+            odd = vfma(vsplat(at(weights, edge + 1), token), vload(values, sender, token), odd)
+            edge += 2
+        if edge < end:
+            sender = base + np.int64(at(dag.indices, edge)) * width
+            even = vfma(vsplat(at(weights, edge), token), vload(values, sender, token), even)
+        even = vadd(even, odd)
+        if keeps_pre:
+            vstore(pre, row, even)
+        kind = at(dag.activation, node)
+        if kind == activations.LEAKY_RELU:
+            # The default, kept in registers; the others go through memory once more, sixteen lanes at
+            # a time, so that their code exists once and not once per width.
+            even = vgreater(zero, even, vmul(even, vconst(activations.LEAK, even)), even)
+        vstore(values, row, even)
+        if kind != activations.LEAKY_RELU and kind != activations.LINEAR:
+            activations.apply(kind, row, width, tiles.lanes, values)
+
+
+@njit(**SERIAL)
+def forward_rows(dag, weights, biases, tiles, tile, span):
+    """Compute the nodes `span[0] : span[1]` of one tile; their senders must be done.
+
+    `weights` (n_edge,) in CSR order, `biases` (n_node,) in internal order; writes `tiles.activations`
+    and, where kept, `tiles.pre`.
+    """
+    registers = tiles.activations.shape[2] // tiles.lanes
+    if registers == 4:
+        _rows(dag, weights, biases, tiles, tile, span, FOUR)
+    elif registers == 2:
+        _rows(dag, weights, biases, tiles, tile, span, TWO)
+    else:
+        _rows(dag, weights, biases, tiles, tile, span, ONE)
+
+
+@njit(**PARALLEL)
+def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
+    """Whole tiles per thread, without a barrier. `status_out` (n_tile,): 1 where `x` is not finite."""
+    for tile in prange(tiles.activations.shape[0]):
+        status_out[tile] = load_rows(x, dag.inputs, tile, tiles.activations)
+        forward_rows(dag, weights, biases, tiles, tile, (0, dag.activation.size))
+        store_rows(tiles.activations, dag.outputs, tile, y_out)
+
+
+@njit(**PARALLEL)
+def forward_levels(dag, weights, biases, x, tiles, parts, y_out, status_out):
+    """The nodes of a level shared among threads. `parts` (n_level, n_part + 1): node ranges per thread."""
+    n_tile = tiles.activations.shape[0]
+    for tile in prange(n_tile):
+        status_out[tile] = load_rows(x, dag.inputs, tile, tiles.activations)
+    for level in range(parts.shape[0]):
+        for part in prange(parts.shape[1] - 1):
+            for tile in range(n_tile):
+                forward_rows(dag, weights, biases, tiles, tile, (parts[level, part], parts[level, part + 1]))
+    for tile in prange(n_tile):
+        store_rows(tiles.activations, dag.outputs, tile, y_out)

@@ -1,0 +1,155 @@
+"""Graph building in compiled loops: levels, sender and receiver order, reachability, one cycle."""
+
+import numpy as np
+from numba import njit
+
+from grapheme_numba.jit import SERIAL
+
+
+@njit(**SERIAL)
+def check_edges(senders, receivers, n_node):
+    """Position of the first edge with an id out of range or a self loop, or -1."""
+    for edge in range(senders.size):
+        sender, receiver = senders[edge], receivers[edge]
+        if sender < 0 or sender >= n_node or receiver < 0 or receiver >= n_node or sender == receiver:
+            return edge
+    return -1
+
+
+@njit(**SERIAL)
+def group_by(keys, order, indptr_out, grouped_out):
+    """Stable counting sort: `grouped_out` lists the edges of `order` by `keys[edge]`.
+
+    `indptr_out` (n_key + 1,) int64 receives where each key's group begins.
+    """
+    indptr_out[:] = 0
+    for edge in keys:
+        indptr_out[edge + 1] += 1
+    for key in range(indptr_out.size - 1):
+        indptr_out[key + 1] += indptr_out[key]
+    cursor = indptr_out[:-1].copy()
+    for position in range(keys.size):
+        edge = order[position]
+        key = keys[edge]
+        grouped_out[cursor[key]] = edge
+        cursor[key] += 1
+
+
+@njit(**SERIAL)
+def topological_levels(receivers, t_indptr, t_edges, in_degree, level_out):
+    """Levels by Kahn's algorithm (1962); returns how many nodes got one (fewer than all: a cycle).
+
+    `t_edges` lists the edges by sender; `in_degree` is used up; `level_out` (n_node,) int32.
+    """
+    n_node = level_out.size
+    queue = np.empty(n_node, np.int32)
+    head, tail = 0, 0
+    for node in range(n_node):
+        level_out[node] = 0
+        if in_degree[node] == 0:
+            queue[tail] = node
+            tail += 1
+    while head < tail:
+        node = queue[head]
+        head += 1
+        for position in range(t_indptr[node], t_indptr[node + 1]):
+            receiver = receivers[t_edges[position]]
+            level_out[receiver] = max(level_out[receiver], level_out[node] + 1)
+            in_degree[receiver] -= 1
+            if in_degree[receiver] == 0:
+                queue[tail] = receiver
+                tail += 1
+    return tail
+
+
+@njit(**SERIAL)
+def find_cycle(receivers, t_indptr, t_edges, in_degree):
+    """The nodes of one cycle, in order, among the nodes that Kahn's algorithm left (`in_degree` > 0)."""
+    n_node = in_degree.size
+    # Every node left has a sender that is left too: walking senders must come round again.
+    before = np.full(n_node, -1, np.int64)
+    for node in range(n_node):
+        if in_degree[node] > 0:
+            for position in range(t_indptr[node], t_indptr[node + 1]):
+                if in_degree[receivers[t_edges[position]]] > 0:
+                    before[receivers[t_edges[position]]] = node
+    seen = np.full(n_node, -1, np.int64)
+    node = 0
+    while in_degree[node] == 0:
+        node += 1
+    steps = 0
+    while seen[node] < 0:
+        seen[node] = steps
+        steps += 1
+        node = before[node]
+    length = steps - seen[node]
+    cycle = np.empty(length, np.int64)
+    for position in range(length - 1, -1, -1):
+        cycle[position] = node
+        node = before[node]
+    return cycle
+
+
+@njit(**SERIAL)
+def transpose(n_node, t_indptr, t_indices, indptr_out, indices_out, t_edge_out):
+    """CSR of incoming edges from the CSR of outgoing ones; senders come out ascending in each row."""
+    indptr_out[:] = 0
+    for receiver in t_indices:
+        indptr_out[receiver + 1] += 1
+    for node in range(n_node):
+        indptr_out[node + 1] += indptr_out[node]
+    cursor = indptr_out[:-1].copy()
+    for sender in range(n_node):
+        for edge in range(t_indptr[sender], t_indptr[sender + 1]):
+            receiver = t_indices[edge]
+            indices_out[cursor[receiver]] = sender
+            t_edge_out[edge] = cursor[receiver]
+            cursor[receiver] += 1
+
+
+@njit(**SERIAL)
+def first_duplicate(t_indptr, t_indices):
+    """Position in sender order of the second of two equal edges, or -1."""
+    for sender in range(t_indptr.size - 1):
+        for edge in range(t_indptr[sender] + 1, t_indptr[sender + 1]):
+            if t_indices[edge] == t_indices[edge - 1]:
+                return edge
+    return -1
+
+
+@njit(**SERIAL)
+def mark_reached(indptr, indices, reached_out):
+    """Set `reached_out` (uint8 per node, 1 at the inputs) to 1 for every node an input can reach."""
+    for node in range(reached_out.size):
+        for edge in range(indptr[node], indptr[node + 1]):
+            reached_out[node] |= reached_out[indices[edge]]
+
+
+@njit(**SERIAL)
+def most_live_nodes(indptr, indices):
+    """The largest number of activations that the forward pass still needs at one time.
+
+    A node is live from its own turn to that of its last receiver; this is the working set that has
+    to stay in the cache for gathers to be cheap.
+    """
+    n_node = indptr.size - 1
+    last = np.arange(n_node)
+    for node in range(n_node):
+        for edge in range(indptr[node], indptr[node + 1]):
+            last[indices[edge]] = node
+    ends = np.zeros(n_node + 1, np.int64)
+    for node in range(n_node):
+        ends[last[node] + 1] += 1
+    live, most = 0, 0
+    for node in range(n_node):
+        live += 1 - ends[node]
+        most = max(most, live)
+    return most
+
+
+@njit(**SERIAL)
+def rows_of(indptr, rows_out):
+    """Write each entry's row number: the inverse of `indptr`."""
+    for row in range(indptr.size - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            rows_out[entry] = row

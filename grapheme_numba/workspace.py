@@ -1,0 +1,89 @@
+"""The memory of one network at work: tiles for a batch, gradient planes, and how work is shared out."""
+
+import os
+
+import numpy as np
+
+from grapheme_numba.kernels.activations import FIRST_OF_PRE
+from grapheme_numba.kernels.simd import LANES
+from grapheme_numba.kernels.tiles import Tiles
+
+CACHE_LINE = 64
+
+
+def aligned_empty(shape, dtype):
+    """An uninitialised C-contiguous array that starts on a cache line."""
+    dtype = np.dtype(dtype)
+    n_byte = int(np.prod(shape)) * dtype.itemsize
+    buffer = np.empty(n_byte + CACHE_LINE, np.uint8)
+    start = -buffer.ctypes.data % CACHE_LINE
+    return buffer[start : start + n_byte].view(dtype).reshape(shape)
+
+
+def level_two_bytes():
+    """Size of this machine's level-2 cache per core in bytes (1 MiB where it cannot be read)."""
+    try:
+        size = os.sysconf("SC_LEVEL2_CACHE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        size = 0
+    return size if size > 0 else 1 << 20
+
+
+def tile_width(dtype, n_live, batch):
+    """Lanes of a tile: the widest whose live activations stay within half of the level-2 cache.
+
+    A function of the graph, the batch and the machine, never of the number of threads: the order in
+    which gradients are summed follows from it.
+    """
+    lanes, item = LANES[np.dtype(dtype)], np.dtype(dtype).itemsize
+    budget = level_two_bytes() // 2
+    for registers in (4, 2):
+        width = registers * lanes
+        if width * item * n_live <= budget and batch > width // 2:
+            return width
+    return lanes
+
+
+class Workspace:
+    """Grows to the largest batch seen and hands out views, so that a steady run allocates nothing."""
+
+    def __init__(self, dag, dtype, n_live):
+        self._dag, self._dtype, self._n_live = dag, np.dtype(dtype), n_live
+        self._keeps_pre = bool((dag.activation >= FIRST_OF_PRE).any())
+        self._buffers = {}
+
+    def tiles(self, batch, n_slot):
+        """`Tiles` for `batch` examples and `n_slot` concurrent pieces of work."""
+        lanes = LANES[self._dtype]
+        width = tile_width(self._dtype, self._n_live, batch)
+        shape = (-(-batch // width), self._dag.n_node, width)
+        pre = self._view("pre", shape) if self._keeps_pre else self._view("pre", (1, 1, 1))
+        scratch = self._view("scratch", (n_slot, (lanes + 1) * lanes))
+        return Tiles(self._view("activations", shape), self._view("deltas", shape), pre, scratch, lanes)
+
+    def planes(self, n_plane, size):
+        """Gradient planes (n_plane, size)."""
+        return self._view("planes", (n_plane, size))
+
+    def _view(self, name, shape):
+        size = int(np.prod(shape))
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.size < size:
+            # Scratch is read before all of it is written; a zero is harmless, a stray NaN costs time.
+            buffer = self._buffers[name] = aligned_empty((size,), self._dtype)
+            buffer[:] = 0
+        return buffer[:size].reshape(shape)
+
+
+def balanced_parts(indptr, level_start, n_part):
+    """Node ranges (n_level, n_part + 1) that give every part of a level about as many edges and nodes."""
+    parts = np.empty((len(level_start) - 1, n_part + 1), np.int64)
+    shares = np.arange(n_part + 1) / n_part
+    # A node costs a little even without edges: count it as one edge more.
+    work = indptr + np.arange(len(indptr))
+    for level in range(len(level_start) - 1):
+        first, last = level_start[level], level_start[level + 1]
+        goals = work[first] + shares * (work[last] - work[first])
+        parts[level] = first + np.searchsorted(work[first : last + 1], goals)
+        parts[level, 0], parts[level, -1] = first, last
+    return parts
