@@ -12,6 +12,7 @@ import numpy as np
 from grapheme_numba.brains.structural import chain_loss, structural_weight
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.kernels.assemble import TEXT, add_parts, assemble_inputs, embedding_grad_parts
+from grapheme_numba.kernels.decode import decoded_lengths
 from grapheme_numba.kernels.losses import gather_slices, sliced_mse, sliced_mse_grad
 
 PART_EXAMPLES = 64  # at least this many examples per partial embedding table
@@ -114,7 +115,9 @@ class BrainModel:
         loss = np.empty(len(y), np.float64)
         sliced_mse(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, loss)
         packed = self._packed(y, batch)
-        structural = chain_loss(self.layout.decoded_lengths(batch.domain, packed), batch.answer_length)
+        length = np.empty(len(y), np.int32)
+        decoded_lengths(batch.domain, packed, self.layout.answers, length)
+        structural = chain_loss(length, batch.answer_length)
         structural[batch.n_active == 0] = 0.0  # nothing is judged, so nothing is wrong
         return StepResult(loss, structural, packed)
 
