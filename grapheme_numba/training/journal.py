@@ -21,6 +21,8 @@ class Journal:
     path : Path
         The file; its first `n_row` rows are kept, what a later checkpoint will write again is dropped.
     n_row : int
+    source : Path, optional
+        Where those rows are read from, when not from `path`.
 
     Raises
     ------
@@ -28,9 +30,9 @@ class Journal:
         The file has fewer than `n_row` whole rows.
     """
 
-    def __init__(self, path: Path, n_row: int = 0):
+    def __init__(self, path: Path, n_row: int = 0, source: Path | None = None):
         self.path = path
-        self.rows = read_rows(path, n_row) if n_row else []
+        self.rows = read_rows(source or path, n_row) if n_row else []
         storage.write_file(path, b"".join(to_line(row) + b"\n" for row in self.rows))
 
     def add(self, row: dict) -> dict:

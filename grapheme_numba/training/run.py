@@ -22,7 +22,10 @@ from grapheme_numba.training.signals import StopRequest
 
 @dataclass
 class Run:
-    """One training run. `train` and `val` are datasets (`val` may be the training data itself)."""
+    """One training run. `train` and `val` are datasets (`val` may be the training data itself).
+
+    `journal` is None until the folder is opened; `n_step` is how many steps the whole run takes.
+   """
 
     task: str
     config: Config
@@ -31,12 +34,13 @@ class Run:
     state: OptimizerState
     progress: Progress
     rate: Callable[[int], float]
+    n_step: int
     train: Any
     val: Any
     constants: dict[str, Constant]
     fingerprint: str
     folder: Path
-    journal: Journal
+    journal: Journal | None
     stop: StopRequest
     observer: Observer
     saved_at: tuple = ()

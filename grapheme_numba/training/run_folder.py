@@ -105,6 +105,17 @@ def find(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
     raise CheckpointError(f"{path} holds no whole checkpoint: {'; '.join(damaged)}")
 
 
+def find_newest(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
+    """As `find`, but of a run's folder the newest checkpoint: what a run goes on from."""
+    path = Path(path)
+    if (path / MANIFEST).exists() or not has_checkpoint(path):
+        return find(path)
+    checkpoint, damaged = newest(path)
+    if checkpoint is None:
+        raise CheckpointError(f"{path} holds no whole checkpoint to go on from: {'; '.join(damaged)}")
+    return checkpoint, path / LAST, damaged
+
+
 def has_checkpoint(run: Path) -> bool:
     """Whether `run` holds a checkpoint, whole or damaged."""
     return any(folder.exists() for folder in [run / LAST, run_best(run), *kept_steps(run)])

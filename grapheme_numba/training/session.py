@@ -1,0 +1,140 @@
+"""A whole run from its configuration to its report: what the two trainers share."""
+
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from grapheme_numba import jit
+from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.errors import OutputError, RecordError, UsageError
+from grapheme_numba.training import config_file, constants, loop, optimizers, report, schedules, snapshot, storage
+from grapheme_numba.training.journal import METRICS, Journal
+from grapheme_numba.training.observer import Observer
+from grapheme_numba.training.progress import Progress
+from grapheme_numba.training.resuming import Start
+from grapheme_numba.training.run import Run, steps_per_epoch
+from grapheme_numba.training.signals import StopRequest
+from grapheme_numba.training.splits import find_splits
+from grapheme_numba.training.task import Task
+
+CONFIG = "config.toml"
+REPORT = "report.html"
+COMPILE_NOTE_AFTER = 1.5  # seconds; loading compiled kernels takes less
+
+
+def prepare(
+    task: Task, start: Start, stop: StopRequest, observer: Observer, *, override: bool = False, cache: bool = True
+) -> Run:
+    """Open the data and make or restore the model. Writes nothing (but the data's cache).
+
+    Raises
+    ------
+    MissingInputError, RecordError
+        The data is not there or not what it should be.
+    UsageError
+        A resumed run would go on with other data, and `override` is not given.
+    """
+    config, checkpoint = start.config, start.checkpoint
+    for note in start.notes:
+        observer.note(note)
+    jit.set_threads(config.threads)
+    splits = find_splits(config.data)
+    train = open_dataset(splits.train, cache=cache, progress=observer.note)
+    if train.n_rows == 0:
+        raise RecordError(f"{splits.train} holds no examples; give a file with at least one")
+    val = train if splits.val is None else open_dataset(splits.val, cache=cache, progress=observer.note)
+    if val is train:
+        observer.note(f"{splits.train} comes without a val file: validation uses the training examples")
+    fingerprint = f"{train.fingerprint}+{val.fingerprint}"
+    optimizer = optimizers.build(config.optimizer, config.weight_decay)
+    if checkpoint is None:
+        model = task.build(train.summary(), config)
+        state, progress = optimizer.init(model.parameters), Progress()
+        constant = constants.measure(train, model.layout)
+    else:
+        if fingerprint != checkpoint.fingerprint and not override:
+            raise UsageError(
+                "the data is not what the run was trained on (its fingerprint differs); "
+                "give the same --data, or add --override to go on with this one"
+            )
+        model = snapshot.restore_model(checkpoint)
+        state, progress = snapshot.fill(model, checkpoint), checkpoint.progress
+        if checkpoint.config.optimizer != config.optimizer:
+            state = optimizer.init(model.parameters)
+        constant = snapshot.restore_constants(checkpoint)
+    n_step = config.epochs * steps_per_epoch(config, train.n_rows)
+    return Run(
+        task=task.name,
+        config=config,
+        model=model,
+        optimizer=optimizer,
+        state=state,
+        progress=progress,
+        rate=schedules.build(config.lr_schedule, config.lr, n_step, config.warmup_steps),
+        n_step=n_step,
+        train=train,
+        val=val,
+        constants=constant,
+        fingerprint=fingerprint,
+        folder=start.folder,
+        journal=None,
+        stop=stop,
+        observer=observer,
+    )
+
+
+def execute(run: Run, start: Start) -> None:
+    """Make the run's folder, train to the end, and write the report (also of a run that is stopped).
+
+    Raises what `loop.train` raises, and OutputError.
+    """
+    warm_up(run)
+    open_folder(run, start)
+    try:
+        loop.train(run)
+    finally:
+        if run.journal.rows:
+            storage.write_file(run.folder / REPORT, report.render(run).encode())
+
+
+def open_folder(run: Run, start: Start) -> None:
+    """Make the folder with `config.toml` and the rows that the checkpoint knows of."""
+    try:
+        storage.make_folder(run.folder)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {run.folder}: {error.strerror}; choose another --output") from None
+    storage.sweep(run.folder)
+    storage.write_file(run.folder / CONFIG, config_file.to_toml(run.config, run.task).encode())
+    rows = Path(start.source or run.folder) / METRICS
+    if start.checkpoint is not None:
+        run.saved_at = run.position() if start.source == run.folder else ()
+    if run.progress.n_row and not rows.exists():
+        run.observer.note(f"{rows} is gone, so the rows of earlier epochs are missing from the report")
+        run.progress.n_row = 0
+    run.journal = Journal(run.folder / METRICS, run.progress.n_row, rows)
+
+
+def warm_up(run: Run) -> None:
+    """Compile or load every kernel of a step on one batch, leaving no trace in the run.
+
+    Here a signal may still stop the process at once; inside the loop it would wait for the compiler.
+    """
+    began = time.perf_counter()
+    text = "compiling kernels for this machine: once, about a minute"
+    timer = threading.Timer(COMPILE_NOTE_AFTER, run.observer.note, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        model, gradients = run.model, run.model.gradients.copy()
+        with closing(run.train.batches(model.layout, run.config.batch_size)) as batches:
+            model.accumulate(next(batches), run.config.structural_weight)
+        model.gradients[:] = gradients
+        vector = np.zeros(1, model.parameters.dtype)
+        run.optimizer.update(vector, vector.copy(), run.optimizer.init(vector), 0.0)
+        optimizers.gradient_norm(vector)
+    finally:
+        timer.cancel()
+    run.observer.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
