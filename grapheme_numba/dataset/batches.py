@@ -1,9 +1,18 @@
 """Batches: the arrays of one training step, streamed from Parquet in a seeded order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+
+from grapheme_numba.dataset.columns import Window
+from grapheme_numba.dataset.layout import INPUT_KINDS, Layout
+from grapheme_numba.dataset.order import Span, row_order
+from grapheme_numba.errors import RecordError
+from grapheme_numba.kernels.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
+
+SLAB_BYTES = 4 << 20  # encoded at once; larger slabs fall out of the cache, smaller ones cost calls
 
 
 class Batch(NamedTuple):
@@ -30,3 +39,140 @@ class Batch(NamedTuple):
     rows: np.ndarray
     ids: Sequence[str]
     answers: Sequence[str]
+
+
+class Texts(Sequence):
+    """Strings of Arrow arrays, made one at a time when looked at. A missing one is an empty string."""
+
+    def __init__(self, pieces: list[tuple[pa.StringArray, np.ndarray]]):
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        return sum(len(rows) for _, rows in self._pieces)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        for array, rows in self._pieces:
+            if index < len(rows):
+                return array[int(rows[index])].as_py() or ""
+            index -= len(rows)
+        raise IndexError(index)
+
+
+def empty_rows(n: int, layout: Layout) -> Rows:
+    """Room for n encoded rows."""
+    widths = (layout.text_length, np.int32), (layout.value_width, np.float32), (layout.n_target, np.float32)
+    wide = [np.empty((n, width), dtype) for width, dtype in widths]
+    return Rows(np.empty(n, np.int32), *wide, *(np.empty(n, np.int32) for _ in range(3)))
+
+
+def check_rows(rows: Rows, window: Window, order: np.ndarray, layout: Layout) -> None:
+    """RecordError for the first encoded row whose domain or input type the layout does not know."""
+    wrong = np.flatnonzero((rows.status == UNKNOWN_DOMAIN) | (rows.status == OTHER_INPUT))
+    if not len(wrong):
+        return
+    row = int(order[wrong[0]])
+    name = window.table.column("domain")[row].as_py()
+    if rows.status[wrong[0]] == UNKNOWN_DOMAIN:
+        raise RecordError(
+            f"example {window.ids[row].as_py()!r} is of domain {name!r}, which this model does not know "
+            f"(it knows {', '.join(layout.names)}); remove such examples or train with them"
+        )
+    kinds = tuple(INPUT_KINDS)
+    raise RecordError(
+        f"example {window.ids[row].as_py()!r} of domain {name!r} has input type {kinds[window.columns.kind[row]]}, "
+        f"but the model expects {layout.domains[layout.index(name)].input_type} for that domain"
+    )
+
+
+def encode_pieces(pieces: list[tuple[Window, np.ndarray]], layout: Layout) -> Rows:
+    """Encode rows of one or more windows, one after the other."""
+    rows_out = empty_rows(sum(len(order) for _, order in pieces), layout)
+    start = 0
+    for window, order in pieces:
+        part = Rows(*(array[start : start + len(order)] for array in rows_out))
+        encode_rows(order, window.columns, layout.inputs, layout.answers, part)
+        check_rows(part, window, order, layout)
+        start += len(order)
+    return rows_out
+
+
+def cut(rows: Rows, pieces: list[tuple[Window, np.ndarray]], bounds: Sequence[int]) -> Iterator[Batch]:
+    """The batches between consecutive bounds of encoded rows."""
+    numbers = np.concatenate([window.row[order] for window, order in pieces])
+    for start, stop in zip(bounds[:-1], bounds[1:]):
+        held, at = [], 0
+        for window, order in pieces:
+            part = order[max(start - at, 0) : max(stop - at, 0)]
+            if len(part):
+                held.append((window, part))
+            at += len(order)
+        arrays = (array[start:stop] for array in rows[:6])
+        ids, answers = Texts([(w.ids, p) for w, p in held]), Texts([(w.answers, p) for w, p in held])
+        yield Batch(*arrays, numbers[start:stop], ids, answers)
+
+
+class Plan(NamedTuple):
+    """Which rows of an epoch become which batches.
+
+    spans : the windows; n_rows, batch_size, start (batches left out), shard (i, n)
+    """
+
+    spans: list[Span]
+    n_rows: int
+    batch_size: int
+    start: int
+    shard: tuple[int, int]
+    seed: int | None
+    epoch: int
+
+    def slabs(self, per_slab: int) -> Iterator[list[tuple[int, int]]]:
+        """Positions (first, last + 1) of the shard's part of each batch, `per_slab` batches at a time."""
+        part, parts = self.shard
+        slab = []
+        for first in range(self.start * self.batch_size, self.n_rows, self.batch_size):
+            size = min(self.batch_size, self.n_rows - first)
+            slab.append((first + size * part // parts, first + size * (part + 1) // parts))
+            if len(slab) == per_slab:
+                yield slab
+                slab = []
+        if slab:
+            yield slab
+
+
+def stream(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterator[list[Batch]]:
+    """Slabs of batches, in order; holds at most the windows that a slab touches."""
+    row_bytes = 4 * (layout.text_length + layout.value_width + layout.n_target + 6)
+    per_slab = max(SLAB_BYTES // (row_bytes * plan.batch_size), 1)
+    loaded: dict[int, tuple[Window, np.ndarray]] = {}
+    at = 0
+    for slab in plan.slabs(per_slab):
+        pieces, bounds = [], [0]
+        for first, stop in slab:
+            bounds.append(bounds[-1] + stop - first)
+            while first < stop:
+                while plan.spans[at].start + plan.spans[at].rows <= first:
+                    loaded.pop(at, None)
+                    at += 1
+                span = plan.spans[at]
+                if at not in loaded:
+                    loaded[at] = load(span), row_order(span, plan.seed, plan.epoch)
+                window, order = loaded[at]
+                last = min(stop, span.start + span.rows)
+                pieces.append((window, order[first - span.start : last - span.start]))
+                first = last
+        pieces = _joined(pieces)
+        yield list(cut(encode_pieces(pieces, layout), pieces, bounds))
+
+
+def _joined(pieces):
+    """Neighbouring pieces of one window as one."""
+    joined = []
+    for window, order in pieces:
+        if joined and joined[-1][0] is window:
+            joined[-1][1].append(order)
+        else:
+            joined.append((window, [order]))
+    return [(window, np.ascontiguousarray(np.concatenate(orders), np.int64)) for window, orders in joined]

@@ -1,17 +1,28 @@
 """Where each domain enters and leaves the network: input and output ranges, and the answer's codec."""
 
+import math
 from functools import cached_property
 
 import msgspec
 import numpy as np
 
-from grapheme_numba.dataset.answers import Answer, Decoded, LabelAnswer, NumberAnswer, TextAnswer
+from grapheme_numba.dataset.answers import (
+    HEADROOM,
+    LARGEST_NUMBER,
+    Answer,
+    Decoded,
+    LabelAnswer,
+    NumberAnswer,
+    TextAnswer,
+    answer_tables,
+)
 from grapheme_numba.dataset.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
+from grapheme_numba.kernels.codes import Answers, Inputs
 
 VOCAB_SIZE = 257  # a token is a byte + 1; 0 is padding
 INPUT_KINDS = {"text": 0, "sequence": 1, "image": 2}
-MOST_ONE_HOT = 256  # labels; an image domain with more distinct answers gets a number or text codec
+FEWEST_CHAR, MOST_CHAR = 16, 64  # of a text answer's code; longer answers do not fit and are reported
 
 
 class DomainLayout(msgspec.Struct, frozen=True):
@@ -117,6 +128,22 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         """(n_domain,) int32: 0 text, 1 sequence, 2 image."""
         return np.array([INPUT_KINDS[d.input_type] for d in self.domains], np.int32)
 
+    @cached_property
+    def answers(self) -> Answers:
+        """The codecs as the tables that kernels read."""
+        return answer_tables([d.answer for d in self.domains])
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The input slices as the tables that kernels read."""
+        per_token = [self.embedding_dim if d.input_type == "text" else 1 for d in self.domains]
+        return Inputs(
+            kind=self.input_kind,
+            length=self.input_size // np.array(per_token, np.int32),
+            shift=np.array([d.shift for d in self.domains]),
+            scale=np.array([d.scale for d in self.domains]),
+        )
+
     def index(self, name: str) -> int:
         """The index of a domain by name; RecordError when the layout has none of that name."""
         if name not in self.names:
@@ -143,14 +170,61 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
 def answer_codec(summary: DomainSummary) -> Answer:
     """The codec for a domain's answers: labels for images, else numbers where all are, else text."""
-    raise NotImplementedError
+    labels = summary.labels if summary.input_type != "text" else ()
+    if labels and summary.input_type == "image":
+        return LabelAnswer(labels)
+    limit = max(math.ceil(summary.largest * HEADROOM), 1)
+    if summary.numbers and limit <= LARGEST_NUMBER:
+        return NumberAnswer(summary.decimals, limit, summary.fixed)
+    if labels:
+        return LabelAnswer(labels)
+    return TextAnswer(min(max(_round_up(summary.longest_answer, 8), FEWEST_CHAR), MOST_CHAR))
+
+
+def _round_up(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+def _scaling(domain: DomainSummary) -> tuple[float, float]:
+    """(shift, scale): sequences by their root mean square, pixels from their range to [0, 1]."""
+    if domain.input_type == "sequence":
+        return 0.0, 0.5 / domain.value_rms if domain.value_rms > 0 else 1.0
+    if domain.input_type == "image" and domain.value_high > domain.value_low:
+        return domain.value_low, 1.0 / (domain.value_high - domain.value_low)
+    return 0.0, 1.0
 
 
 def domain_needs(summary: DatasetSummary, embedding_dim: int, text_length: int | None = None) -> list[DomainNeeds]:
-    """Sizes, codecs and scaling per domain, in the summary's order, so that ranges can be given out."""
-    raise NotImplementedError
+    """Sizes, codecs and scaling per domain, in the summary's order, so that ranges can be given out.
+
+    text_length : bytes that a text may have; None for the longest of the domain, rounded up to 4
+    """
+    needs = []
+    for domain in summary.domains:
+        n_input = domain.longest_input
+        if domain.input_type == "text":
+            n_input = (text_length or max(_round_up(n_input, 4), 4)) * embedding_dim
+        answer = answer_codec(domain)
+        shift, scale = _scaling(domain)
+        needs.append(DomainNeeds(domain.name, domain.input_type, n_input, answer.n_output, answer, shift, scale))
+    return needs
 
 
 def shared_layout(summary: DatasetSummary, embedding_dim: int, text_length: int | None = None) -> Layout:
-    """One input slice per input type, shared by the domains of that type; an output slice per domain."""
-    raise NotImplementedError
+    """One input slice per input type, shared by the domains of that type; an output slice per domain.
+
+    A shared slice is as wide as its widest domain, and so is each domain's range in it. Sequences end at
+    the slice's last node whatever domain they are of.
+    """
+    needs = domain_needs(summary, embedding_dim, text_length)
+    start = {}
+    width = {kind: max((n.n_input for n in needs if n.input_type == kind), default=0) for kind in INPUT_KINDS}
+    free = 0
+    for kind, size in width.items():
+        start[kind] = free
+        free += size
+    domains, output = [], 0
+    for need in needs:
+        domains.append(need.at(start[need.input_type], output, width[need.input_type]))
+        output += need.n_output
+    return Layout.of(domains, embedding_dim)

@@ -1,11 +1,21 @@
 """`open_dataset`: from a path that a user names to a Dataset that streams batches."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from grapheme_numba.dataset.batches import Batch
+import numpy as np
+import pyarrow as pa
+
+from grapheme_numba.dataset.batches import Batch, Plan, stream
+from grapheme_numba.dataset.columns import NEEDED, Window, window_of
 from grapheme_numba.dataset.layout import Layout
+from grapheme_numba.dataset.order import Span, windows
+from grapheme_numba.dataset.parquet import ParquetSource
+from grapheme_numba.dataset.prefetch import ahead
+from grapheme_numba.dataset.scan import SCANNED, summarize
 from grapheme_numba.dataset.summary import DatasetSummary
+from grapheme_numba.errors import MissingInputError, RecordError
 
 
 class Dataset:
@@ -16,13 +26,30 @@ class Dataset:
     fingerprint : hex digest of the content
     """
 
-    path: Path
-    n_rows: int
-    fingerprint: str
+    def __init__(self, path: Path, files: list[Path]):
+        self.path = Path(path)
+        self._sources = [ParquetSource(file) for file in files]
+        self.n_rows = sum(source.n_rows for source in self._sources)
+        if not self.n_rows:
+            raise RecordError(f"{path} holds no examples; at least one is needed")
+        digests = "".join(source.digest for source in self._sources)
+        self.fingerprint = hashlib.blake2b(digests.encode(), digest_size=16).hexdigest()
+        self._groups = [(source, i) for source in self._sources for i in range(len(source.groups))]
+        self._rows = [source.groups[i].rows for source, i in self._groups]
+        self._sizes = [source.groups[i].unpacked for source, i in self._groups]
+        self._first = np.cumsum([0, *self._rows])
+        self._summary = None
+
+    def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The row groups as Arrow tables, in file order."""
+        for source, index in self._groups:
+            yield source.read(index, columns)
 
     def summary(self) -> DatasetSummary:
         """What the dataset holds, domain by domain (one streaming pass, then remembered)."""
-        raise NotImplementedError
+        if self._summary is None:
+            self._summary = summarize(self.tables(SCANNED))
+        return self._summary
 
     def batches(
         self,
@@ -39,20 +66,45 @@ class Dataset:
 
         seed : None for file order; else the order is a function of (seed, epoch) alone
         start : number of batches to leave out, without reading them
-        prefetch : windows prepared ahead in a thread; 0 prepares them in the caller's thread
+        prefetch : slabs of batches prepared ahead in a thread; 0 prepares them in the caller's thread
         shard : (i, n): of every batch only its i-th of n contiguous parts
         """
-        raise NotImplementedError
+        spans = windows(self._rows, self._sizes, seed, epoch)
+        plan = Plan(spans, self.n_rows, batch_size, start, shard, seed, epoch)
+        domains = {name: index for index, name in enumerate(layout.names)}
+        slabs = stream(plan, layout, lambda span: self._load(span, domains))
+        for slab in ahead(slabs, prefetch) if prefetch else slabs:
+            yield from slab
+
+    def _load(self, span: Span, domains: dict[str, int]) -> Window:
+        tables = [self._groups[group][0].read(self._groups[group][1], list(NEEDED)) for group in span.groups]
+        table = pa.concat_tables(tables)
+        row = np.concatenate([np.arange(self._rows[group]) + self._first[group] for group in span.groups])
+        return window_of(table, row, domains)
 
 
-def open_dataset(
-    path: str | Path, *, cache: bool = True, progress: Callable[[str], None] | None = None
-) -> Dataset:
+def open_dataset(path: str | Path, *, cache: bool = True, progress: Callable[[str], None] | None = None) -> Dataset:
     """Open .jsonl[.gz|.zst] (converted once into a cache), .parquet, or a folder of .parquet.
 
+    cache : False converts JSONL into a temporary folder that goes with the Dataset
     progress : called with one plain sentence when something takes time (a conversion)
 
     Raises MissingInputError when there is nothing at `path`, RecordError for lines or files that
     do not hold examples.
     """
-    raise NotImplementedError
+    path = Path(path)
+    if not path.exists():
+        raise MissingInputError(f"{path} does not exist; name a .jsonl or .parquet file, or a folder of .parquet")
+    if path.is_dir():
+        files = sorted(path.glob("*.parquet"))
+        if not files:
+            raise MissingInputError(f"folder {path} holds no .parquet file; make them with `grapheme-data convert`")
+        return Dataset(path, files)
+    if path.suffix == ".parquet":
+        return Dataset(path, [path])
+    from grapheme_numba.dataset.cache import cached_parquet
+
+    file, keep = cached_parquet(path, cache, progress)
+    dataset = Dataset(path, [file])
+    dataset.keep = keep  # a temporary folder lives as long as the dataset
+    return dataset

@@ -2,6 +2,8 @@
 
 import msgspec
 
+MOST_LABELS = 256  # distinct answers that are remembered as labels
+
 
 class DomainSummary(msgspec.Struct, frozen=True):
     """One domain of a dataset.
@@ -15,7 +17,7 @@ class DomainSummary(msgspec.Struct, frozen=True):
     decimals : most fraction digits of one answer (numbers only)
     fixed : every answer has exactly `decimals` fraction digits, trailing zeros kept
     largest : largest |answer| * 10**decimals (numbers only)
-    value_low, value_high : smallest and largest value or pixel
+    value_low, value_high, value_rms : smallest, largest and root mean square of all values or pixels
     """
 
     name: str
@@ -30,6 +32,7 @@ class DomainSummary(msgspec.Struct, frozen=True):
     largest: int = 0
     value_low: float = 0.0
     value_high: float = 0.0
+    value_rms: float = 0.0
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):

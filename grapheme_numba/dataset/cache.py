@@ -1,0 +1,80 @@
+"""JSONL converted once: a Parquet file beside it, named by the content's digest and the schema's version."""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from grapheme_numba.dataset.convert import convert
+from grapheme_numba.dataset.parquet import ParquetSource
+from grapheme_numba.dataset.schema import VERSION
+from grapheme_numba.errors import GraphemeError, RecordError
+
+FOLDER = ".grapheme_cache"
+KEPT = 2  # conversions of one file that stay, so that edited data does not fill the disk
+
+
+def content_digest(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
+
+
+def cache_folder(path: Path) -> Path:
+    """The folder for conversions of `path`: beside it, or in the user's cache where that is read-only."""
+    beside = path.resolve().parent / FOLDER
+    try:
+        beside.mkdir(exist_ok=True)
+        if os.access(beside, os.W_OK | os.X_OK):
+            return beside
+    except OSError:
+        pass  # a read-only folder: the user's own cache serves
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = root / "grapheme_numba" / "data"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _convert(path: Path, target: Path) -> None:
+    result = convert([path], target, rejects=target.with_suffix(".rejects.jsonl"))
+    if result.rejects:
+        first = result.first_reject
+        target.unlink()
+        raise RecordError(
+            f"{path}, line {first.line}: {first.reason} ({result.rejects} of {result.rows_in} lines are refused; "
+            f"they are listed in {result.rejects_path}, and `grapheme-data convert --max-rejects` tolerates some)"
+        )
+
+
+def _valid(target: Path) -> bool:
+    try:
+        source = ParquetSource(target)
+        for index in range(len(source.groups)):
+            source.verify(index)
+        return True
+    except GraphemeError:
+        return False
+
+
+def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | None):
+    """(Parquet file, object that keeps a temporary folder alive or None) of a JSONL file."""
+    if not cache:
+        keep = tempfile.TemporaryDirectory(prefix="grapheme-data-")
+        target = Path(keep.name) / "data.parquet"
+        _convert(path, target)
+        return target, keep
+    folder = cache_folder(path)
+    prefix = f"{path.name}-{hashlib.blake2b(str(path.resolve()).encode(), digest_size=4).hexdigest()}"
+    target = folder / f"{prefix}-{content_digest(path)}-v{VERSION}.parquet"
+    with open(folder / f"{prefix}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits here and then finds the conversion done
+        if not _valid(target):
+            if progress is not None:
+                progress(f"converting {path} once into {folder}")
+            _convert(path, target)
+            old = sorted(folder.glob(f"{prefix}-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
+            for file in old[:-KEPT]:
+                file.unlink()
+    return target, None

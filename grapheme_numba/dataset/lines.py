@@ -1,0 +1,140 @@
+"""Bytes of JSONL from wherever the user points: files, globs, folders, gzip, zstd, standard input."""
+
+import glob
+import gzip
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from grapheme_numba.errors import MissingInputError, RecordError
+
+ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
+BLOCK_BYTES = 4 << 20
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Block(NamedTuple):
+    """Whole lines of one file, as bytes.
+
+    source : name of the file; first_line : number of its first line, from 1; offset : of its first byte in
+    the (unpacked) file; read : bytes of the packed file read so far
+    too_long : when not 0, the block stands for one line of that many bytes, of which `data` is only the start
+    """
+
+    source: str
+    data: bytes
+    first_line: int
+    offset: int
+    read: int
+    too_long: int = 0
+
+
+def find_sources(names: Iterable[str]) -> list[str]:
+    """The files that the given names mean, in order: `-` is standard input, folders and globs are expanded.
+
+    Raises MissingInputError for a name that means nothing.
+    """
+    found = []
+    for name in map(str, names):
+        if name == "-":
+            found.append("-")
+            continue
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(str(file) for file in path.rglob("*") if file.name.endswith(ENDINGS) and file.is_file())
+            if not inside:
+                raise MissingInputError(f"folder {name} holds no {', '.join(ENDINGS[:2])} file (also .gz or .zst)")
+            found += inside
+        elif path.exists():
+            found.append(name)
+        else:
+            inside = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())
+            if not inside:
+                raise MissingInputError(
+                    f"{name} does not exist; name a JSONL file, a folder, a glob or - for standard input"
+                )
+            found += inside
+    return found
+
+
+def total_bytes(sources: Iterable[str]) -> int:
+    """Bytes of the files as they lie on the disk, 0 if one is standard input or a pipe."""
+    sizes = [Path(name).stat().st_size if name != "-" and Path(name).is_file() else 0 for name in sources]
+    return sum(sizes) if all(sizes) else 0
+
+
+def _open(name: str):
+    """(raw, unpacked): the raw file, whose position counts the bytes read, and a reader of unpacked bytes."""
+    if name == "-":
+        return None, sys.stdin.buffer
+    try:
+        raw = open(name, "rb")
+    except OSError as error:
+        raise MissingInputError(f"cannot read {name}: {error.strerror}") from None
+    if name.endswith(".gz"):
+        return raw, gzip.GzipFile(fileobj=raw)
+    if name.endswith(".zst"):
+        return raw, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
+    return raw, raw
+
+
+def read_blocks(name: str, limit: int, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Cut a file into blocks of whole lines; memory stays within a block and a line of `limit` bytes.
+
+    A longer line becomes a block of its own that only counts its bytes. A byte-order mark at the very
+    start of a file is left out.
+    """
+    raw, stream = _open(name)
+    line, offset, rest = 1, 0, b""
+    try:
+        while True:
+            try:
+                data = stream.read(block_bytes)
+            except (OSError, EOFError, zlib.error) as error:
+                raise RecordError(f"{name} cannot be unpacked: {str(error)[:100]}; is it damaged or cut?") from None
+            read = raw.tell() if raw is not None else offset
+            if offset == 0 and not rest and data.startswith(BYTE_ORDER_MARK):
+                data, offset = data[len(BYTE_ORDER_MARK) :], len(BYTE_ORDER_MARK)
+            if not data:
+                break
+            end = data.rfind(b"\n") + 1
+            if end == 0:
+                rest += data
+                if len(rest) > limit:
+                    size, rest = _skip_line(stream, rest, block_bytes)
+                    yield Block(name, b"", line, offset, read, too_long=size)
+                    line, offset = line + 1, offset + size
+                continue
+            whole, rest = rest + data[:end] if rest else data[:end], data[end:]
+            yield Block(name, whole, line, offset, read)
+            line, offset = line + whole.count(b"\n"), offset + len(whole)
+        if rest:
+            yield Block(name, rest, line, offset, read)
+    finally:
+        if raw is not None:
+            raw.close()
+
+
+def _skip_line(stream, start: bytes, block_bytes: int) -> tuple[int, bytes]:
+    """Read on to the end of a line that is too long: its size and what was read after it."""
+    size = len(start)
+    while data := stream.read(block_bytes):
+        end = data.find(b"\n") + 1
+        if end:
+            return size + end, data[end:]
+        size += len(data)
+    return size, b""
+
+
+def split_lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
+    """(line number, byte offset, line without its end) of each line that is not blank."""
+    offset = block.offset
+    for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+        content = line[:-1] if line.endswith(b"\r") else line
+        if content.strip(b" \t\r"):
+            yield number, offset, content
+        offset += len(line) + 1

@@ -1,0 +1,247 @@
+"""One JSONL line is one MixedExample: the schema, and the judge that says why a line is refused.
+
+`parse_example` is the authority. The compiled scanner of `convert` accepts only what this module
+accepts and hands every line it is unsure of to it.
+"""
+
+import json
+
+import msgspec
+
+from grapheme_numba.errors import RecordError
+
+INPUT_TYPES = ("text", "sequence", "image")
+LARGEST = 3.4028234663852886e38  # beyond it a number is infinite in float32
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one line may hold at most: bytes, numbers in a list, nesting of its metadata."""
+
+    line_bytes: int = 16 << 20
+    numbers: int = 1 << 20
+    depth: int = 64
+
+
+class MixedExample(msgspec.Struct, frozen=True):
+    """One example, flat. Fields of another input type are None.
+
+    metadata : JSON text of the metadata object, None when the line has none
+    extra, input_extra : JSON text of an object with the unknown fields of the record and of its input
+    """
+
+    id: str
+    domain: str | None
+    input_type: str
+    text: str | None = None
+    values: list[float] | None = None
+    width: int | None = None
+    height: int | None = None
+    pixels: list[float] | None = None
+    expected_output: str | None = None
+    metadata: str | None = None
+    extra: str | None = None
+    input_extra: str | None = None
+
+
+class _Pairs(dict):
+    """A JSON object that remembers whether a key came twice."""
+
+    twice: str | None = None
+
+
+def _pairs(items):
+    found = _Pairs(items)
+    if len(found) != len(items):
+        seen = set()
+        for key, _ in items:
+            if key in seen:
+                found.twice = key
+            seen.add(key)
+        raise RecordError(f"key {found.twice!r} comes twice in one object")
+    return found
+
+
+def _constant(name):
+    raise RecordError(f"{name} is not a number that JSON or training can use")
+
+
+def _finite(text):
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise RecordError(f"number {text[:40]} is beyond the range of float32")
+    return value
+
+
+def _depth(line: bytes) -> int:
+    """Deepest nesting of brackets outside of strings."""
+    depth = deepest = 0
+    quoted = escaped = False
+    for byte in line:
+        if quoted:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                quoted = False
+        elif byte == 0x22:
+            quoted = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _load(line: bytes, limits: Limits):
+    if len(line) > limits.line_bytes:
+        raise RecordError(f"the line has {len(line)} bytes, more than the limit of {limits.line_bytes}")
+    brackets = line.count(b"[") + line.count(b"{")
+    if brackets > limits.depth and _depth(line) > limits.depth:
+        raise RecordError(f"the line is nested deeper than the limit of {limits.depth}")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise RecordError(f"byte {error.start} of the line is not UTF-8") from None
+    try:
+        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        raise RecordError(f"not JSON: {error.msg[0].lower()}{error.msg[1:]} at character {error.pos}") from None
+    except RecordError:
+        raise
+    except (ValueError, RecursionError) as error:  # an integer of more digits than Python converts
+        raise RecordError(f"not usable JSON: {str(error)[:80]}") from None
+
+
+def _kind(value) -> str:
+    names = {dict: "an object", _Pairs: "an object", list: "a list", str: "a string", bool: "a boolean"}
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+def _text(holder: dict, key: str, path: str) -> str:
+    if key not in holder:
+        raise RecordError(f"{path} is missing")
+    value = holder.pop(key)
+    if type(value) is not str:
+        raise RecordError(f"{path} must be a string, got {_kind(value)}")
+    _encodable(value, path)
+    return value
+
+
+def _encodable(value: str, path: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RecordError(f"{path} holds a lone surrogate, which is not text") from None
+
+
+def _numbers(holder: dict, key: str, limits: Limits) -> list[float]:
+    path = f"input.{key}"
+    if key not in holder:
+        raise RecordError(f"{path} is missing")
+    values = holder.pop(key)
+    if type(values) is not list:
+        raise RecordError(f"{path} must be a list of numbers, got {_kind(values)}")
+    if not values:
+        raise RecordError(f"{path} is empty; at least one number is needed")
+    if len(values) > limits.numbers:
+        raise RecordError(f"{path} has {len(values)} numbers, more than the limit of {limits.numbers}")
+    for position, value in enumerate(values):
+        if type(value) is not float and type(value) is not int:
+            raise RecordError(f"{path}[{position}] must be a number, got {_kind(value)}")
+        if not -LARGEST <= value <= LARGEST:
+            raise RecordError(f"{path}[{position}] is beyond the range of float32: {str(value)[:40]}")
+    return [float(value) for value in values]
+
+
+def _size(holder: dict, key: str) -> int:
+    path = f"input.{key}"
+    if key not in holder:
+        raise RecordError(f"{path} is missing")
+    value = holder.pop(key)
+    if type(value) is not int:
+        raise RecordError(f"{path} must be an integer, got {_kind(value)}")
+    if not 1 <= value <= 65_535:
+        raise RecordError(f"{path} must be from 1 to 65535, got {str(value)[:40]}")
+    return value
+
+
+def _rest(holder: dict, path: str) -> str | None:
+    """The JSON text of what is left of an object, None when nothing is."""
+    if not holder:
+        return None
+    text = json.dumps(holder, ensure_ascii=False, separators=(",", ":"))
+    _encodable(text, path)
+    return text
+
+
+def parse_example(line: bytes, limits: Limits = Limits(), *, question: bool = False) -> MixedExample:
+    """Parse and check one line without its line end.
+
+    question : allow `domain` and `expected_output` to be missing (input of `predict`)
+
+    Raises RecordError that starts with the path of the wrong field.
+    """
+    record = _load(line, limits)
+    if type(record) is not _Pairs:
+        raise RecordError(f"a line must hold one JSON object, got {_kind(record)}")
+    fields = {"id": _text(record, "id", "id")}
+    fields["domain"] = None if question and "domain" not in record else _text(record, "domain", "domain")
+    if fields["domain"] == "":
+        raise RecordError("domain is empty; it names the kind of task")
+    kind = fields["input_type"] = _text(record, "input_type", "input_type")
+    if kind not in INPUT_TYPES:
+        raise RecordError(f"input_type must be text, sequence or image, got {kind[:40]!r}")
+    if "input" not in record:
+        raise RecordError("input is missing")
+    given = record.pop("input")
+    if type(given) is not _Pairs:
+        raise RecordError(f"input must be an object, got {_kind(given)}")
+    if kind == "text":
+        fields["text"] = _text(given, "text", "input.text")
+    elif kind == "sequence":
+        fields["values"] = _numbers(given, "values", limits)
+    else:
+        width = fields["width"] = _size(given, "width")
+        height = fields["height"] = _size(given, "height")
+        pixels = fields["pixels"] = _numbers(given, "pixels", limits)
+        if len(pixels) != width * height:
+            raise RecordError(f"input.pixels has {len(pixels)} numbers, but width x height is {width * height}")
+    if not question or "expected_output" in record:
+        fields["expected_output"] = _text(record, "expected_output", "expected_output")
+    if "metadata" in record:
+        metadata = record.pop("metadata")
+        if metadata is not None and type(metadata) is not _Pairs:
+            raise RecordError(f"metadata must be an object, got {_kind(metadata)}")
+        fields["metadata"] = "{}" if metadata == {} else "null" if metadata is None else _rest(metadata, "metadata")
+    return MixedExample(**fields, extra=_rest(record, "an unknown field"), input_extra=_rest(given, "input"))
+
+
+def _number(value: float):
+    return int(value) if value.is_integer() and abs(value) < 2**53 and str(value) != "-0.0" else value
+
+
+def to_plain(example: MixedExample) -> dict:
+    """The record as the JSON object that it came from (numbers as doubles)."""
+    if example.input_type == "text":
+        given = {"text": example.text}
+    elif example.input_type == "sequence":
+        given = {"values": [_number(v) for v in example.values]}
+    else:
+        pixels = [_number(v) for v in example.pixels]
+        given = {"width": example.width, "height": example.height, "pixels": pixels}
+    if example.input_extra is not None:
+        given.update(json.loads(example.input_extra))
+    record = {"id": example.id, "domain": example.domain, "input_type": example.input_type, "input": given}
+    record["expected_output"] = example.expected_output
+    if example.metadata is not None:
+        record["metadata"] = json.loads(example.metadata)
+    if example.extra is not None:
+        record.update(json.loads(example.extra))
+    return record
+
+
+def to_line(example: MixedExample) -> bytes:
+    """The record as one JSONL line, without its line end."""
+    return json.dumps(to_plain(example), ensure_ascii=False).encode()

@@ -1,0 +1,115 @@
+"""The streaming pass that finds a DatasetSummary: one row group at a time, no object per row."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grapheme_numba.dataset.columns import codes_of, number_views, string_views, whole
+from grapheme_numba.dataset.layout import INPUT_KINDS
+from grapheme_numba.dataset.summary import MOST_LABELS, DatasetSummary, DomainSummary
+from grapheme_numba.errors import RecordError
+from grapheme_numba.kernels.encode import largest_number, scan_numbers
+
+SCANNED = ["id", "domain", "input_type", "text", "values", "pixels", "expected_output"]
+
+
+class _Tally:
+    """What is known of one domain so far."""
+
+    def __init__(self, name: str, kind: int):
+        self.name, self.kind, self.n, self.unanswered = name, kind, 0, 0
+        self.longest_input = self.longest_answer = 0
+        self.labels: set[str] | None = set()
+        self.facts = np.array([1, 0, 99, 1], np.int64)
+        self.by_fraction: dict[int, int] = {}
+        self.low, self.high, self.squares, self.count = np.inf, -np.inf, 0.0, 0
+
+    def summary(self) -> DomainSummary:
+        numbers = bool(self.facts[0]) and self.n > self.unanswered
+        decimals = int(self.facts[1])
+        trimmed, fixed = bool(self.facts[3]), int(self.facts[2]) == decimals
+        numbers = numbers and (trimmed or fixed)  # "3.50" beside "3.5": no one way to write a number
+        largest = max((most * 10 ** (decimals - f) for f, most in self.by_fraction.items()), default=0)
+        return DomainSummary(
+            name=self.name,
+            input_type=tuple(INPUT_KINDS)[self.kind],
+            n=self.n,
+            longest_input=self.longest_input,
+            longest_answer=self.longest_answer,
+            labels=tuple(sorted(self.labels, key=str.encode)) if self.labels else (),
+            numbers=numbers,
+            decimals=decimals if numbers else 0,
+            fixed=numbers and fixed and decimals > 0,
+            largest=largest if numbers else 0,
+            value_low=float(self.low) if self.count else 0.0,
+            value_high=float(self.high) if self.count else 0.0,
+            value_rms=float(np.sqrt(self.squares / self.count)) if self.count else 0.0,
+        )
+
+
+def _scan_numbers(tally: _Tally, rows: np.ndarray, answers: pa.StringArray) -> None:
+    offset, text = string_views(answers)
+    before = int(tally.facts[1])
+    scan_numbers(rows, offset, text, tally.facts)
+    if tally.facts[0]:
+        decimals = max(before, int(tally.facts[1]))
+        most = int(largest_number(rows, offset, text, decimals))
+        if most < 0:
+            tally.facts[0] = 0
+        tally.by_fraction[decimals] = max(tally.by_fraction.get(decimals, 0), most)
+
+
+def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) -> None:
+    """Add the given rows, all of one domain, to its tally."""
+    answers = array["expected_output"]
+    tally.n += len(rows)
+    size = pc.binary_length(answers)
+    answered = rows[pc.is_valid(answers).to_numpy(zero_copy_only=False)[rows]]
+    tally.unanswered += len(rows) - len(answered)
+    if len(answered):
+        tally.longest_answer = max(tally.longest_answer, int(size.fill_null(0).to_numpy()[rows].max()))
+        if tally.labels is not None:
+            tally.labels.update(pc.unique(answers.take(pa.array(answered))).to_pylist())
+            if len(tally.labels) > MOST_LABELS:
+                tally.labels = None
+        if tally.facts[0]:
+            _scan_numbers(tally, answered, answers)
+    if tally.kind == 0:
+        offset, _ = string_views(array["text"])
+        tally.longest_input = max(tally.longest_input, int(np.diff(offset)[rows].max()))
+        return
+    offset, numbers = number_views(array["values" if tally.kind == 1 else "pixels"])
+    size = np.diff(offset)
+    tally.longest_input = max(tally.longest_input, int(size[rows].max()))
+    chosen = numbers[np.repeat(np.isin(np.arange(len(size)), rows), size)] if len(rows) < len(size) else numbers
+    tally.low, tally.high = min(tally.low, chosen.min()), max(tally.high, chosen.max())
+    tally.squares += float(np.square(chosen).sum())
+    tally.count += len(chosen)
+
+
+def summarize(tables: Iterable[pa.Table]) -> DatasetSummary:
+    """The summary of all rows. RecordError when a domain has examples of two input types."""
+    tallies: dict[str, _Tally] = {}
+    for table in tables:
+        array = {name: whole(table.column(name)) for name in SCANNED}
+        names = array["domain"].dictionary.to_pylist()
+        codes = codes_of(array["domain"], {name: i for i, name in enumerate(names)})
+        kinds = codes_of(array["input_type"], INPUT_KINDS)
+        for code, name in enumerate(names):
+            rows = np.flatnonzero(codes == code)
+            if not len(rows):
+                continue
+            tally = tallies.setdefault(name, _Tally(name, int(kinds[rows[0]])))
+            other = rows[kinds[rows] != tally.kind]
+            if len(other):
+                types = tuple(INPUT_KINDS)
+                raise RecordError(
+                    f"example {array['id'][int(other[0])].as_py()!r} of domain {name!r} has input type "
+                    f"{types[kinds[other[0]]]}, others of that domain have {types[tally.kind]}; "
+                    "give each input type a domain of its own"
+                )
+            _scan_domain(tally, rows, array)
+    found = sorted(tallies.values(), key=lambda tally: tally.name)
+    return DatasetSummary(sum(tally.n for tally in found), tuple(tally.summary() for tally in found))

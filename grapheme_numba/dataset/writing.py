@@ -1,0 +1,112 @@
+"""A file that appears whole or not at all: a temporary name beside it, fsync, rename, fsync of the folder."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from grapheme_numba.errors import OutputError
+
+
+class WholeFile:
+    """A binary file object that takes its name only at `finish`, and knows its size and a digest.
+
+    Raises OutputError when the folder or the disk does not take it; the old file then stays as it was.
+    """
+
+    def __init__(self, path: Path, hasher=None):
+        self.path = Path(path)
+        self.size = 0
+        self.closed = False
+        self._fresh, self._hasher = hasher, hasher and hasher.copy()
+        try:
+            handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent)
+        except OSError as error:
+            raise OutputError(f"cannot write in {self.path.parent}: {error.strerror}") from None
+        self._temporary = Path(name)
+        self._file = os.fdopen(handle, "w+b")
+
+    def write(self, data) -> int:
+        """Append bytes."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error) from None
+        self.size += len(data)
+        if self._hasher is not None:
+            self._hasher.update(data)
+        return len(data)
+
+    def restart_digest(self) -> None:
+        """Begin the digest anew at the current position."""
+        self._hasher = self._fresh.copy()
+
+    def digest(self) -> str:
+        """Hex digest of what was written since `restart_digest`."""
+        return self._hasher.hexdigest()
+
+    def read_back(self):
+        """The file object, for reading what was written; call before `finish`."""
+        self.flush()
+        return self._file
+
+    def patch(self, at: int, data: bytes) -> None:
+        """Overwrite bytes in place."""
+        self._file.seek(at)
+        self._file.write(data)
+
+    def tell(self) -> int:
+        return self.size
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        """Hand buffered bytes to the system."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        """Nothing: `finish` or `abandon` ends the file, whatever its users call."""
+
+    def finish(self) -> None:
+        """Flush to the disk and rename into place."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            mask = os.umask(0)
+            os.umask(mask)
+            os.fchmod(self._file.fileno(), 0o666 & ~mask)  # mkstemp made it private
+            self._file.close()
+            os.replace(self._temporary, self.path)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            self.abandon()
+            raise self._failed(error) from None
+
+    def abandon(self) -> None:
+        """Close and remove the temporary file."""
+        try:
+            self._file.close()
+        except OSError:
+            pass  # the disk is full; closing still freed the descriptor
+        self._temporary.unlink(missing_ok=True)
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write {self.path}: {error.strerror or error}; what was there before is unchanged")
+
+
+def sync_folder(folder: Path) -> None:
+    """fsync a folder, so that a rename in it survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,130 @@
+"""The tables and columns that encoding and decoding kernels read, and the scalar pieces they share."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from grapheme_numba.jit import SERIAL
+
+TEXT, NUMBER, LABEL = 0, 1, 2  # kinds of answer
+CLEAR = 0.64  # a sine and cosine each within 0.25 keep an amplitude of at least 1 - 0.25 * sqrt(2) = 0.646
+TURN = 0.058  # and their angle stays within asin(0.25 * sqrt(2)) = 0.0575 of a turn
+
+
+class Answers(NamedTuple):
+    """The answer codecs of all domains, as arrays; D domains.
+
+    kind : (D,) int32, TEXT, NUMBER or LABEL
+    n_output : (D,) int32
+    decimals, fixed : (D,) int32
+    limit : (D,) int64, largest |value| * 10**decimals
+    period_start : (D + 1,) int64 into `periods` (n_period,) float64
+    label_start : (D + 1,) int64 into the labels
+    label_offset : (n_label + 1,) int64 into `label_bytes` uint8
+    label_length : (n_label,) int32, code points of each label
+    """
+
+    kind: np.ndarray
+    n_output: np.ndarray
+    decimals: np.ndarray
+    fixed: np.ndarray
+    limit: np.ndarray
+    period_start: np.ndarray
+    periods: np.ndarray
+    label_start: np.ndarray
+    label_offset: np.ndarray
+    label_bytes: np.ndarray
+    label_length: np.ndarray
+
+
+class Inputs(NamedTuple):
+    """The input slices of all domains.
+
+    kind : (D,) int32, 0 text, 1 sequence, 2 image
+    length : (D,) int32, bytes of a text, else numbers
+    shift, scale : (D,) float64; a number v enters as (v - shift) * scale
+    """
+
+    kind: np.ndarray
+    length: np.ndarray
+    shift: np.ndarray
+    scale: np.ndarray
+
+
+class Columns(NamedTuple):
+    """Views of Arrow's buffers: n rows. Offsets are (n + 1,) int32; row i is data[offset[i]:offset[i + 1]].
+
+    domain : (n,) int32, index into the tables, -1 for a domain they do not hold
+    kind : (n,) int32, 0 text, 1 sequence, 2 image
+    text, answer : uint8; values, pixels : float64
+    """
+
+    domain: np.ndarray
+    kind: np.ndarray
+    text_offset: np.ndarray
+    text: np.ndarray
+    value_offset: np.ndarray
+    values: np.ndarray
+    pixel_offset: np.ndarray
+    pixels: np.ndarray
+    answer_offset: np.ndarray
+    answer: np.ndarray
+
+
+@njit(**SERIAL)
+def read_number(text, start, stop):
+    """Read a canonical decimal: optional minus, no leading zeros, optional fraction, no minus zero.
+
+    Returns (ok, digits, fraction, trimmed): the digits as one int64 with its sign, how many of them
+    are fraction digits, and whether the fraction does not end in a zero. At most 15 digits.
+    """
+    at = start
+    negative = at < stop and text[at] == 45
+    if negative:
+        at += 1
+    first = at
+    digits = np.int64(0)
+    fraction = -1
+    count = 0
+    while at < stop:
+        byte = text[at]
+        if byte == 46 and fraction < 0 and at > first:
+            fraction = 0
+        elif 48 <= byte <= 57:
+            digits = digits * 10 + (byte - 48)
+            count += 1
+            if fraction >= 0:
+                fraction += 1
+        else:
+            return False, np.int64(0), 0, True
+        at += 1
+    whole = count if fraction < 0 else count - fraction
+    if count == 0 or count > 15 or fraction == 0 or (whole > 1 and text[first] == 48) or (negative and digits == 0):
+        return False, np.int64(0), 0, True
+    if fraction < 0:
+        return True, -digits if negative else digits, 0, True
+    return True, -digits if negative else digits, fraction, text[stop - 1] != 48
+
+
+@njit(**SERIAL)
+def scaled_number(text, start, stop, decimals, fixed):
+    """A canonical decimal as int64 value * 10**decimals: (ok, scaled). Not ok in another format."""
+    ok, digits, fraction, trimmed = read_number(text, start, stop)
+    if not ok or fraction > decimals or (fixed and fraction != decimals) or (not fixed and not trimmed):
+        return False, np.int64(0)
+    for _ in range(decimals - fraction):
+        if abs(digits) > 10**17:
+            return False, np.int64(0)
+        digits *= 10
+    return True, digits
+
+
+@njit(**SERIAL)
+def code_points(text, start, stop):
+    """Code points of UTF-8 bytes: all bytes but continuations."""
+    count = 0
+    for at in range(start, stop):
+        if text[at] & 0xC0 != 0x80:
+            count += 1
+    return count

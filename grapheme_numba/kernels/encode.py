@@ -1,0 +1,184 @@
+"""Examples to arrays, straight from Arrow's offsets and bytes: no Python object per row."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from grapheme_numba.jit import SERIAL
+from grapheme_numba.kernels.codes import LABEL, TEXT, code_points, read_number, scaled_number
+
+# Status of an encoded row
+FITS, UNKNOWN_DOMAIN, OTHER_INPUT, INPUT_TOO_LONG, ANSWER_MISFIT = 0, 1, 2, 3, 4
+
+
+class Rows(NamedTuple):
+    """What `encode_rows` writes, n rows.
+
+    domain : (n,) int32; tokens : (n, text_length) int32; values : (n, value_width) float32
+    targets : (n, n_target) float32; n_active, answer_length, status : (n,) int32
+    """
+
+    domain: np.ndarray
+    tokens: np.ndarray
+    values: np.ndarray
+    targets: np.ndarray
+    n_active: np.ndarray
+    answer_length: np.ndarray
+    status: np.ndarray
+
+
+@njit(**SERIAL)
+def number_code(scaled, limit, periods, target_out):
+    """Code of one number: its magnitude, then sine and cosine for each period. Writes `target_out`."""
+    target_out[0] = scaled / limit
+    for stage in range(periods.shape[0]):
+        turns = scaled / periods[stage]
+        angle = 2.0 * np.pi * (turns - np.floor(turns))
+        target_out[1 + 2 * stage] = np.sin(angle)
+        target_out[2 + 2 * stage] = np.cos(angle)
+
+
+@njit(**SERIAL)
+def find_label(text, start, stop, answers, domain):
+    """Position of an answer among the labels of its domain, -1 if it is none of them."""
+    first = answers.label_start[domain]
+    size = stop - start
+    for label in range(first, answers.label_start[domain + 1]):
+        at = answers.label_offset[label]
+        if answers.label_offset[label + 1] - at != size:
+            continue
+        same = True
+        for i in range(size):
+            if answers.label_bytes[at + i] != text[start + i]:
+                same = False
+                break
+        if same:
+            return label - first
+    return -1
+
+
+@njit(**SERIAL)
+def encode_answer(text, start, stop, answers, domain, target_out):
+    """Write one answer's code into `target_out` (zeroed, at least n_output wide); False if it does not fit."""
+    kind = answers.kind[domain]
+    if kind == TEXT:
+        if (stop - start) * 8 > answers.n_output[domain]:
+            return False
+        for at in range(start, stop):
+            if text[at] == 0:  # a zero byte ends the answer
+                return False
+        for at in range(start, stop):
+            for bit in range(8):
+                target_out[(at - start) * 8 + bit] = (text[at] >> bit) & 1
+        return True
+    if kind == LABEL:
+        label = find_label(text, start, stop, answers, domain)
+        if label >= 0:
+            target_out[label] = 1.0
+        return label >= 0
+    ok, scaled = scaled_number(text, start, stop, answers.decimals[domain], answers.fixed[domain] != 0)
+    if not ok or abs(scaled) > answers.limit[domain]:
+        return False
+    periods = answers.periods[answers.period_start[domain] : answers.period_start[domain + 1]]
+    number_code(scaled, answers.limit[domain], periods, target_out)
+    return True
+
+
+@njit(**SERIAL)
+def _copy_input(row, columns, inputs, domain, rows_out, at):
+    """Write the input of a row into `rows_out` row `at`; False if it is longer than its slice."""
+    length = inputs.length[domain]
+    if columns.kind[row] == 0:
+        start, stop = columns.text_offset[row], columns.text_offset[row + 1]
+        if stop - start > length:
+            return False
+        for i in range(stop - start):
+            rows_out.tokens[at, i] = np.int32(columns.text[start + i]) + 1
+        return True
+    scale, shift = inputs.scale[domain], inputs.shift[domain]
+    if columns.kind[row] == 1:
+        start, stop = columns.value_offset[row], columns.value_offset[row + 1]
+        if stop - start > length:
+            return False
+        gap = length - (stop - start)  # right-aligned: the latest value always enters at the same node
+        for i in range(stop - start):
+            rows_out.values[at, gap + i] = (columns.values[start + i] - shift) * scale
+        return True
+    start, stop = columns.pixel_offset[row], columns.pixel_offset[row + 1]
+    if stop - start > length:
+        return False
+    for i in range(stop - start):
+        rows_out.values[at, i] = (columns.pixels[start + i] - shift) * scale
+    return True
+
+
+@njit(**SERIAL)
+def encode_rows(rows, columns, inputs, answers, rows_out):
+    """Encode the given rows of `columns`, in the given order, and zero what they do not fill.
+
+    rows : (n,) int64; columns : Columns; inputs : Inputs; answers : Answers
+    rows_out : Rows of n rows, overwritten
+    """
+    for at in range(rows.shape[0]):
+        row = rows[at]
+        domain = columns.domain[row]
+        rows_out.domain[at] = domain
+        rows_out.tokens[at, :] = 0
+        rows_out.values[at, :] = 0.0
+        rows_out.targets[at, :] = 0.0
+        rows_out.n_active[at] = 0
+        start, stop = columns.answer_offset[row], columns.answer_offset[row + 1]
+        rows_out.answer_length[at] = code_points(columns.answer, start, stop)
+        if domain < 0:
+            rows_out.status[at] = UNKNOWN_DOMAIN
+        elif columns.kind[row] != inputs.kind[domain]:
+            rows_out.status[at] = OTHER_INPUT
+        elif not _copy_input(row, columns, inputs, domain, rows_out, at):
+            rows_out.status[at] = INPUT_TOO_LONG
+        elif not encode_answer(columns.answer, start, stop, answers, domain, rows_out.targets[at]):
+            rows_out.status[at] = ANSWER_MISFIT
+        else:
+            rows_out.status[at] = FITS
+            rows_out.n_active[at] = answers.n_output[domain]
+
+
+@njit(**SERIAL)
+def encode_answers(offset, text, answers, targets_out, fits_out):
+    """Encode n answers of domain 0. offset (n + 1,) int32 into text uint8; targets_out (n, width) zeroed."""
+    for i in range(fits_out.shape[0]):
+        fits_out[i] = encode_answer(text, offset[i], offset[i + 1], answers, 0, targets_out[i])
+
+
+@njit(**SERIAL)
+def scan_numbers(rows, offset, text, facts_out):
+    """What the answers of the given rows have in common as numbers; stops at the first that is none.
+
+    rows : (n,) int64; offset, text : the answers
+    facts_out : (4,) int64, updated; start with (1, 0, 99, 1): all are numbers; most fraction digits; fewest;
+        no fraction ends in a zero
+    """
+    for row in rows:
+        ok, _, fraction, trimmed = read_number(text, offset[row], offset[row + 1])
+        if not ok:
+            facts_out[0] = 0
+            return
+        facts_out[1] = max(facts_out[1], fraction)
+        facts_out[2] = min(facts_out[2], fraction)
+        if not trimmed:
+            facts_out[3] = 0
+
+
+@njit(**SERIAL)
+def largest_number(rows, offset, text, decimals):
+    """Largest |value| * 10**decimals of the given rows, whose answers are all numbers; -1 beyond int64."""
+    largest = np.int64(0)
+    for row in rows:
+        _, digits, fraction, _ = read_number(text, offset[row], offset[row + 1])
+        digits = abs(digits)
+        for _ in range(decimals - fraction):
+            if digits > 10**17:
+                return np.int64(-1)
+            digits *= 10
+        largest = max(largest, digits)
+    return largest
