@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from grapheme_numba.errors import UsageError
+from grapheme_numba.tasks import find_task
 from grapheme_numba.training.config import KEYS, Config, choices
 from grapheme_numba.training.config_file import description
 
@@ -65,6 +66,11 @@ def config_options(defaults: dict[str, Any]):
         return command
 
     return decorate
+
+
+def task_defaults(name: str) -> dict[str, Any]:
+    """What differs in the defaults of a trainer."""
+    return dict(find_task(name).defaults)
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:

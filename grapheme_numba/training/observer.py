@@ -21,3 +21,9 @@ class Observer:
 
     def saved(self, folder) -> None:
         """A checkpoint stands at `folder`."""
+
+    def finished(self, run) -> None:
+        """Training came to its end and all is written."""
+
+    def close(self) -> None:
+        """No more will come, whatever the reason."""

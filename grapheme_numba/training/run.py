@@ -25,7 +25,7 @@ class Run:
     """One training run. `train` and `val` are datasets (`val` may be the training data itself).
 
     `journal` is None until the folder is opened; `n_step` is how many steps the whole run takes.
-   """
+    """
 
     task: str
     config: Config

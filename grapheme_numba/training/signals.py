@@ -20,11 +20,17 @@ GRACE = 4.5  # seconds that an exception may take to end the process before it i
 class StopRequest:
     """What has been asked for: `reason` to stop (or None), `save` to write a checkpoint and go on."""
 
-    def __init__(self, max_time: float | None = None):
+    def __init__(self):
         self.reason: str | None = None
         self.save = False
         self._deferred = 0
-        self._deadline = None if max_time is None else time.monotonic() + max_time
+        self._began = time.monotonic()
+        self._deadline: float | None = None
+        self._watchdog: threading.Timer | None = None
+
+    def limit(self, max_time: float | None) -> None:
+        """Let `due` ask for a stop so many seconds after this object was made."""
+        self._deadline = None if max_time is None else self._began + max_time
 
     def due(self) -> str | None:
         """Why to stop now, or None. Asked after every batch."""
@@ -57,6 +63,8 @@ class StopRequest:
         try:
             yield self
         finally:
+            if self._watchdog is not None:
+                self._watchdog.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -70,9 +78,9 @@ class StopRequest:
         self.reason = f"{name} was received"
         if not self._deferred:
             # A compiler that holds the thread, or a finalizer that swallows the exception, must not keep us here.
-            timer = threading.Timer(GRACE, leave)
-            timer.daemon = True
-            timer.start()
+            self._watchdog = threading.Timer(GRACE, leave)
+            self._watchdog.daemon = True
+            self._watchdog.start()
             raise StoppedEarly(f"stopped because {name} was received; run the same command again to go on")
 
 

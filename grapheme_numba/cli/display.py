@@ -1,0 +1,141 @@
+"""How a run shows itself: plain lines in a pipe, one JSON object a line, or nothing but errors.
+
+The live view of a terminal is in `live.py`, because it costs 0.1 s to import.
+"""
+
+import json
+import sys
+
+import click
+
+from grapheme_numba.cli.tables import figure, percent, score_table
+from grapheme_numba.training.journal import finite
+from grapheme_numba.training.observer import Observer
+
+MOST_EPOCH_LINES = 50  # a pipe gets about so many lines of epochs, however many there are
+
+
+def choose_display(log_format: str, quiet: bool) -> Observer:
+    """The observer for `--log-format` and `--quiet`."""
+    if quiet:
+        return Observer()
+    if log_format == "rich" or (log_format == "auto" and sys.stdout.isatty()):
+        from grapheme_numba.cli.live import LiveDisplay
+
+        return LiveDisplay()
+    return JsonDisplay() if log_format == "json" else PlainDisplay()
+
+
+def describe(run) -> list[str]:
+    """What will be trained on what, in three lines."""
+    model, config = run.model, run.config
+    dag = model.dag
+    domains = ", ".join(model.layout.names)
+    hidden = dag.n_node - dag.n_input - dag.n_output
+    return [
+        f"data: {run.train.n_rows:,} examples to learn from, {run.val.n_rows:,} to validate with; domains {domains}",
+        f"network: {dag.n_input:,} inputs, {hidden:,} hidden nodes, {dag.n_output:,} outputs, {dag.n_edge:,} edges in "
+        f"{dag.n_level} levels; {model.parameters.size:,} parameters with the embedding",
+        f"training: {config.epochs} epochs, {run.n_step:,} steps of {config.optimizer}, batches of "
+        f"{config.batch_size}; output in {run.folder}",
+    ]
+
+
+def epoch_line(row: dict, n_epoch: int) -> str:
+    """An epoch's row in one line."""
+    losses = "  ".join(f"{name} {figure(one['loss'])}" for name, one in row["domains"].items())
+    return (
+        f"epoch {row['epoch']:>{len(str(n_epoch))}}/{n_epoch}  loss {figure(row['loss'])}  {losses}  "
+        f"lr {row['lr']:.2g}  {row['examples_per_s']:,.0f} examples/s"
+    )
+
+
+def validation_line(row: dict) -> str:
+    """A validation's row in one line."""
+    exact = "  ".join(f"{name} {percent(one['exact'])}" for name, one in row["domains"].items())
+    best = "  (best so far)" if row["best"] else ""
+    return f"  validation  loss {figure(row['mse'])}  exact {percent(row['exact'])}  {exact}{best}"
+
+
+def last_validation(run) -> dict | None:
+    """The best validation's row, or the latest."""
+    rows = [row for row in run.journal.rows if row["kind"] == "validation"]
+    best = [row for row in rows if row["best"]]
+    return (best or rows or [None])[-1]
+
+
+def closing_lines(run) -> list[str]:
+    """What a finished run has to say."""
+    lines = []
+    row = last_validation(run)
+    if row is not None:
+        scores = [*row["domains"].values(), {"domain": "all", **row}]
+        lines += [f"best validation, after epoch {row['epoch']}:", score_table(scores)]
+    skipped = f", {run.progress.n_skipped} batches skipped" if run.progress.n_skipped else ""
+    lines.append(
+        f"trained {run.progress.epoch} epochs, {run.progress.step:,} steps in {run.progress.elapsed:.1f} s{skipped}; "
+        f"report: {run.folder / 'report.html'}"
+    )
+    lines.append(f"next: grapheme-train evaluate {run.folder} --data FILE")
+    return lines
+
+
+class PlainDisplay(Observer):
+    """One line per event."""
+
+    def note(self, text):
+        click.echo(text)
+
+    def started(self, run):
+        for line in describe(run):
+            click.echo(line)
+        self.n_epoch = run.config.epochs
+        self.every = max(1, run.config.epochs // MOST_EPOCH_LINES)
+
+    def epoch_closed(self, rows):
+        epoch = rows[0]["epoch"]
+        if len(rows) > 1 or epoch % self.every == 0 or epoch in (1, self.n_epoch):
+            click.echo(epoch_line(rows[0], self.n_epoch))
+        for row in rows[1:]:
+            click.echo(validation_line(row))
+
+    def finished(self, run):
+        for line in closing_lines(run):
+            click.echo(line)
+
+
+class JsonDisplay(Observer):
+    """One JSON object per event."""
+
+    def say(self, kind, **values):
+        click.echo(json.dumps(finite({"kind": kind, **values}), allow_nan=False))
+
+    def note(self, text):
+        self.say("note", text=text)
+
+    def started(self, run):
+        dag = run.model.dag
+        self.say(
+            "start",
+            task=run.task,
+            output=str(run.folder),
+            epochs=run.config.epochs,
+            step=run.progress.step,
+            n_step=run.n_step,
+            n_train=run.train.n_rows,
+            n_val=run.val.n_rows,
+            n_node=dag.n_node,
+            n_edge=dag.n_edge,
+            n_level=dag.n_level,
+            n_parameter=int(run.model.parameters.size),
+        )
+
+    def epoch_closed(self, rows):
+        for row in rows:
+            click.echo(json.dumps(finite(row), allow_nan=False))
+
+    def saved(self, folder):
+        self.say("checkpoint", path=str(folder))
+
+    def finished(self, run):
+        self.say("end", step=run.progress.step, seconds=run.progress.elapsed, best_loss=run.progress.best_loss)

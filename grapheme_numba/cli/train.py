@@ -1,0 +1,107 @@
+"""`grapheme-train`: train, evaluate, predict, inspect. Bodies parse and call; what they call is imported late."""
+
+import click
+
+from grapheme_numba import __version__
+from grapheme_numba.cli import options
+from grapheme_numba.cli.exits import exit_codes
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="grapheme-train")
+def main():
+    """Train neural networks on any directed acyclic graph, and use what they learned.
+
+    \b
+    grapheme-train agi                         train on the data shipped with the clone
+    grapheme-train evaluate runs/RUN           how good it is, beside the best constant answer
+    grapheme-train predict runs/RUN --input -  answers for JSONL questions
+    """
+
+
+def task_command(name: str, defaults: dict, text: str):
+    """The command of one trainer: every option of a run, with the trainer's own defaults."""
+
+    @main.command(name, help=text)
+    @options.config_options(defaults)
+    @options.run_options
+    @options.output_options
+    def command(**values):
+        from grapheme_numba.cli.training import train
+
+        with exit_codes(values["debug"]):
+            train(name, values)
+
+    return command
+
+
+agi = task_command(
+    "agi",
+    options.task_defaults("agi"),
+    """Train one network on mixed examples.
+
+    Without options it learns from the data shipped with the clone:  grapheme-train agi
+    """,
+)
+
+
+@main.command()
+@click.argument("checkpoint")
+@click.option("--data", metavar="PATH", help="File, or folder with a test split; by default the run's own data.")
+@options.batch_size_option
+@options.threads_option
+@options.cache_option
+@options.output_options
+def evaluate(checkpoint, data, batch_size, threads, no_cache, log_format, quiet, debug):
+    """How good a checkpoint's answers are, domain by domain, beside the best constant answer's.
+
+    CHECKPOINT is a checkpoint's folder or a run's folder (then its best).
+
+    Example:  grapheme-train evaluate runs/RUN --data data/mixed_agi/test.jsonl
+    """
+    with exit_codes(debug):
+        from grapheme_numba.cli.using import show_scores
+
+        show_scores(checkpoint, data, batch_size, threads, not no_cache, log_format, quiet)
+
+
+@main.command()
+@click.argument("checkpoint")
+@click.option("--input", "source", default="-", show_default=True, metavar="FILE|-", help="JSONL questions.")
+@click.option("--output", "target", default="-", show_default=True, metavar="FILE|-", help="JSONL answers.")
+@click.option("--rejects", metavar="FILE", help="Lines that cannot be answered, with the reason.")
+@click.option("--route", is_flag=True, help="Choose the brain by the input, not by the domain field.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=None, help="Least confidence of the router.")
+@options.batch_size_option
+@options.threads_option
+@options.debug_option
+def predict(checkpoint, source, target, rejects, route, threshold, batch_size, threads, debug):
+    """Answer JSONL questions: one line out per line in, with id, domain, answer and confidence.
+
+    A question without a domain goes to the brain that fits its input. Lines that cannot be answered
+    make the command end with code 65 after all others are answered.
+
+    Example:  grapheme-train predict runs/RUN --input questions.jsonl
+    """
+    with exit_codes(debug):
+        from grapheme_numba.cli.using import answer_lines
+
+        answer_lines(checkpoint, source, target, rejects, route, threshold, batch_size, threads)
+
+
+@main.command()
+@click.argument("checkpoint")
+@options.output_options
+def inspect(checkpoint, log_format, quiet, debug):
+    """What a checkpoint holds: trainer, position, network, domains, configuration.
+
+    Example:  grapheme-train inspect runs/RUN
+    """
+    with exit_codes(debug):
+        from grapheme_numba.cli.inspecting import show_checkpoint
+
+        show_checkpoint(checkpoint, log_format, quiet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""From the values of a training command to a finished run."""
+
+from typing import Any
+
+import click
+
+from grapheme_numba.cli import options
+from grapheme_numba.cli.display import choose_display, describe
+from grapheme_numba.tasks import find_task
+from grapheme_numba.training import config_file
+from grapheme_numba.training.signals import StopRequest
+
+
+def train(name: str, values: dict[str, Any]) -> None:
+    """Train as the options say. Signals are handled from here on, before the heavy imports."""
+    display = choose_display(values["log_format"], values["quiet"])
+    stop = StopRequest()
+    with stop.listening():
+        try:
+            run_it(name, values, stop, display)
+        finally:
+            display.close()
+
+
+def run_it(name: str, values: dict[str, Any], stop: StopRequest, display) -> None:
+    """Choose where to start, prepare, and execute (or, for a dry run, only describe)."""
+    from grapheme_numba.training import resuming, session
+
+    task = find_task(name)
+    start = resuming.choose_start(task, config_layers(values), values["resume"], values["override"])
+    stop.limit(start.config.max_time)
+    run = session.prepare(task, start, stop, display, override=values["override"], cache=not values["no_cache"])
+    if values["dry_run"]:
+        for line in describe(run):
+            click.echo(line)
+        return
+    session.execute(run, start)
+    display.finished(run)
+
+
+def config_layers(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The config file, then --set, then the flags: later ones win."""
+    layers = []
+    if values["config_path"]:
+        layers.append((values["config_path"], config_file.read_config(values["config_path"])))
+    layers.append(("--set", dict(map(config_file.parse_setting, values["settings"]))))
+    layers.append(("the flags", options.given(values)))
+    return layers
