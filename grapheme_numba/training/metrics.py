@@ -90,8 +90,6 @@ def evaluate(model, dataset, constants: dict[str, Constant], batch_size: int = 2
             rows = np.flatnonzero(batch.domain == index)
             fit = rows[batch.n_active[rows] > 0]
             decoded = layout.decode(int(index), result.y_packed[rows]).answers
-            fits = batch.n_active[rows] > 0
-            decoded = [answer if ok else "" for answer, ok in zip(decoded, fits, strict=True)]
             sums[index].add(
                 result.loss[fit],
                 result.structural[fit],

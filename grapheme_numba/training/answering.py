@@ -1,0 +1,93 @@
+"""Answers to questions: JSONL lines in, one answer or one reason a line out, in order."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from grapheme_numba.brains.router import THRESHOLD, CognitiveRouter
+from grapheme_numba.dataset.asked import encode_examples, misfit
+from grapheme_numba.dataset.lines import read_blocks, split_lines
+from grapheme_numba.dataset.records import Limits, MixedExample, parse_example
+from grapheme_numba.errors import RecordError
+
+
+class Answer(NamedTuple):
+    """The answer to one line. `confidence` is in [0, 1]."""
+
+    id: str
+    domain: str
+    answer: str
+    confidence: float
+
+
+class Refusal(NamedTuple):
+    """Why a line has no answer. `line` counts from 1."""
+
+    file: str
+    line: int
+    byte: int
+    reason: str
+
+
+class Answerer:
+    """A model with a router: it routes what names no domain or, with `route_all`, everything."""
+
+    def __init__(self, model, *, threshold: float | None = None, route_all: bool = False, batch_size: int = 256):
+        self.model, self.route_all, self.batch_size = model, route_all, batch_size
+        kinds = {domain.name: domain.input_type for domain in model.layout.domains}
+        self.router = CognitiveRouter(THRESHOLD if threshold is None else threshold, kinds)
+
+    def answer(self, source: str) -> Iterator[Answer | Refusal]:
+        """Answers and refusals of a file's lines (`-` is standard input), in order."""
+        waiting: list[MixedExample | Refusal] = []
+        limits = Limits()
+        for block in read_blocks(source, limits.line_bytes):
+            if block.too_long:
+                reason = f"the line has {block.too_long} bytes, more than the limit of {limits.line_bytes}"
+                waiting.append(Refusal(source, block.first_line, block.offset, reason))
+            for number, offset, line in split_lines(block):
+                try:
+                    waiting.append(self.read(line, limits))
+                except RecordError as error:
+                    waiting.append(Refusal(source, number, offset, str(error)))
+                if len(waiting) >= self.batch_size:
+                    yield from self.decide(waiting)
+                    waiting = []
+        yield from self.decide(waiting)
+
+    def read(self, line: bytes, limits: Limits) -> MixedExample:
+        """A question with a domain that the model knows and an input that fits. Raises RecordError."""
+        example = parse_example(line, limits, question=True)
+        if self.route_all or not example.domain:
+            given = {"text": example.text, "values": example.values, "pixels": example.pixels}
+            found = self.router.route({key: value for key, value in given.items() if value is not None})
+            if found.brain is None:
+                raise RecordError(self.router.rejection(found))
+            example = msgspec.structs.replace(example, domain=found.brain)
+        layout = self.model.layout
+        reason = misfit(example, layout.domains[layout.index(example.domain)], layout)
+        if reason is not None:
+            raise RecordError(reason)
+        return example
+
+    def decide(self, waiting: Iterable[MixedExample | Refusal]) -> Iterator[Answer | Refusal]:
+        """Run the model once for all the questions among `waiting`, which keep their places."""
+        waiting = list(waiting)
+        examples = [one for one in waiting if isinstance(one, MixedExample)]
+        answers = iter(self.run(examples)) if examples else iter(())
+        for one in waiting:
+            yield next(answers) if isinstance(one, MixedExample) else one
+
+    def run(self, examples: list[MixedExample]) -> list[Answer]:
+        """The answers to examples with domains."""
+        layout = self.model.layout
+        outputs = self.model.forward(encode_examples(examples, layout))
+        answers: dict[int, Answer] = {}
+        for index, name in enumerate(layout.names):
+            rows = [row for row, example in enumerate(examples) if example.domain == name]
+            if rows:
+                decoded = layout.decode(index, outputs[rows])
+                for row, text, confidence in zip(rows, decoded.answers, decoded.confidence, strict=True):
+                    answers[row] = Answer(examples[row].id, name, text, round(float(confidence), 4))
+        return [answers[row] for row in range(len(examples))]
