@@ -69,16 +69,28 @@ def test_brains_that_share_nothing_are_reported():
     assert (found.n_hidden, found.n_shared, found.unreached) == (2, 0, [("b", "a"), ("a", "b")])
 
 
-def test_in_degrees_and_even_dealing():
+def test_each_first_node_reads_one_brain_and_all_are_dealt_evenly():
     topology = layered_topology(SLICES, [40, 30], 8, 0.0)
     in_degree = np.bincount(topology.receivers, minlength=topology.n_node)
     out_degree = np.bincount(topology.senders, minlength=topology.n_node)
-    assert np.all(in_degree[100:140] >= 8)
-    assert in_degree[100:140].sum() <= 40 * 8 + 100
+    for node in range(100, 140):
+        senders = topology.senders[topology.receivers == node].tolist()
+        owner = SLICES[(node - 100) % 4]
+        assert set(senders) <= set(owner.input_range)
+        assert min(8, owner.n_input) <= len(senders) <= 10
     assert np.all(in_degree[:100] == 0)
+    assert in_degree[140:170].tolist() == [8] * 30
     second = out_degree[100:140]
     assert second.min() >= 4
-    assert second.max() <= 9
+    assert second.max() <= 9  # 30 * 8 edges over 40 senders
+
+
+@pytest.mark.parametrize("hidden", [[12], [3, 20]])
+def test_a_first_layer_that_cannot_be_split_reads_every_brain(hidden):
+    topology = layered_topology(SLICES, hidden, 8)
+    for node in range(100, 100 + hidden[0]):
+        senders = set(topology.senders[topology.receivers == node].tolist())
+        assert all(senders & set(one.input_range) for one in SLICES)
 
 
 def test_the_seed_decides():

@@ -44,9 +44,11 @@ def layout_slices(layout) -> list[BrainSlice]:
 def layered_topology(slices, hidden, fan_in: int, skip: float = 0.0, seed: int = 0) -> BrainTopology:
     """Connect the slices of several brains through shared hidden layers.
 
-    A node of the first layer takes its senders in equal numbers from every input range; brains may name
-    the same range. Every later node takes them from the layer before it. Senders are dealt out evenly,
-    so no node is left without a receiver.
+    The first layer's nodes are split evenly over the input ranges (brains may name the same one) and read
+    only theirs; every later node takes its senders from the layer before it, whosever they are. The other
+    way, first nodes that read every range, left text and vision with 2.2 times the loss of training alone
+    after 400 steps, instead of 1.1 and 1.25, and math with 1.4 times the held-out loss. With a single hidden
+    layer that way stays, or nothing would be shared. Senders are dealt out evenly, so every node is of use.
 
     Parameters
     ----------
@@ -81,18 +83,22 @@ def layered_topology(slices, hidden, fan_in: int, skip: float = 0.0, seed: int =
     last = np.arange(edges.n_node)
     for depth, width in enumerate(hidden):
         layer = np.arange(edges.n_node, edges.n_node + width)
-        if depth == 0:
-            shares = _shares(ranges, fan_in)
-            dealt = [_deal(rng, np.array(one), width, share) for one, share in zip(ranges, shares, strict=True)]
+        edges.add_nodes(width)
+        if depth > 0:
+            edges.deal(rng, last, layer, max(1, fan_in - n_skip))
+            edges.draw(rng, np.arange(last[0]), layer, n_skip)
+        elif len(hidden) > 1 and width >= len(ranges):
+            for start, one in enumerate(ranges):
+                edges.deal(rng, np.array(one), layer[start :: len(ranges)], fan_in)
         else:
-            dealt = [_deal(rng, last, width, max(1, fan_in - n_skip)), _draw(rng, np.arange(last[0]), width, n_skip)]
-        edges.add_layer(layer, dealt)
+            for one, share in zip(ranges, _shares(ranges, fan_in), strict=True):
+                edges.deal(rng, np.array(one), layer, share)
         last = layer
     outputs = np.arange(edges.n_node, edges.n_node + max(one.output_range.stop for one in slices))
-    edges.add_layer(outputs, [_deal(rng, last, len(outputs), max(1, fan_in - n_skip))])
-    for one in slices if n_skip else ():
-        columns, _ = _draw(rng, np.array(one.input_range), len(one.output_range), n_skip)
-        edges.add(columns.ravel(), np.repeat(outputs[one.output_range], columns.shape[1]))
+    edges.add_nodes(len(outputs))
+    edges.deal(rng, last, outputs, max(1, fan_in - n_skip))
+    for one in slices:
+        edges.draw(rng, np.array(one.input_range), outputs[one.output_range], n_skip)
     for one in slices:
         edges.reach_all(outputs[one.output_range], one.input_range, ranges, last)
     return edges.finished(outputs)
@@ -111,12 +117,26 @@ class _Edges:
         self.receivers.append(receivers)
         np.bitwise_or.at(self.reach, receivers, self.reach[senders])
 
-    def add_layer(self, layer, dealt):
-        self.n_node += len(layer)
-        self.reach = np.concatenate([self.reach, np.zeros((len(layer), self.reach.shape[1]), np.uint8)])
-        for columns, (left_over, to) in dealt:
-            self.add(columns.ravel(), np.repeat(layer, columns.shape[1]))
-            self.add(left_over, layer[to])
+    def add_nodes(self, n):
+        self.n_node += n
+        self.reach = np.concatenate([self.reach, np.zeros((n, self.reach.shape[1]), np.uint8)])
+
+    def deal(self, rng, senders, receivers, k):
+        """`k` different senders for each receiver, like cards: every sender about equally often, none never."""
+        self.draw(rng, senders, receivers, k)
+        left_over = np.setdiff1d(senders, self.senders[-1])
+        self.add(left_over, rng.choice(receivers, len(left_over)))
+
+    def draw(self, rng, senders, receivers, k):
+        """`k` different senders for each receiver; a sender may be left out."""
+        k = min(k, len(senders))
+        if k == 0:
+            return
+        hands = len(senders) // k  # receivers served by one shuffled pack
+        packs = -(-len(receivers) // hands)
+        shuffled = rng.permuted(np.tile(senders, (packs, 1)), axis=1)
+        columns = shuffled[:, : hands * k].reshape(-1, k)[: len(receivers)]
+        self.add(columns.ravel(), np.repeat(receivers, k))
 
     def reach_all(self, outputs, own, ranges, last):
         """Give outputs that miss something edges from the nodes of `last` that bring most of it.
@@ -147,28 +167,3 @@ def _shares(ranges, fan_in) -> list[int]:
         open_ = np.flatnonzero(shares < sizes)
         shares[open_[shares[open_].argmin()]] += 1
     return shares.tolist()
-
-
-_NOTHING = (np.empty(0, np.int64), np.empty(0, np.int64))
-
-
-def _deal(rng, senders, n_receiver, k):
-    """`k` different senders for each receiver, like cards: every sender about equally often, none never.
-
-    Returns the senders (n_receiver, k) and the extra edges (senders, receiver positions) of those that
-    were left over when the receivers ran out.
-    """
-    k = min(k, len(senders))
-    hands = len(senders) // k  # receivers served by one shuffled pack
-    packs = -(-n_receiver // hands)
-    shuffled = rng.permuted(np.tile(senders, (packs, 1)), axis=1)
-    columns = shuffled[:, : hands * k].reshape(-1, k)[:n_receiver]
-    left_over = np.setdiff1d(senders, columns)
-    return columns, (left_over, rng.integers(n_receiver, size=len(left_over)))
-
-
-def _draw(rng, senders, n_receiver, k):
-    """`k` different senders for each receiver; a sender may be left out."""
-    if k == 0 or len(senders) == 0:
-        return np.empty((n_receiver, 0), np.int64), _NOTHING
-    return _deal(rng, senders, n_receiver, k)[0], _NOTHING
