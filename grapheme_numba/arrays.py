@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grapheme_numba.errors import ShapeError
+from grapheme_numba.errors import NonFiniteError, ShapeError
 
 
 def float_dtype(dtype):
@@ -10,8 +10,8 @@ def float_dtype(dtype):
     try:
         found = np.dtype(dtype)
     except TypeError:
-        found = None
-    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        found = np.dtype(object)  # not None: NumPy takes None for float64
+    if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ShapeError(f"dtype is {dtype!r}; choose 'float32' or 'float64'")
     return found
 
@@ -42,6 +42,13 @@ def vector(name, values, size, dtype):
         raise ShapeError(f"{name} has shape {array.shape}; wanted ({size},)")
     refuse_non_finite(name, array)
     return array
+
+
+def rate(lr):
+    """`lr` if a step can be made with it, else a NonFiniteError."""
+    if not np.isfinite(lr):
+        raise NonFiniteError(f"lr is {lr}; give a finite learning rate")
+    return lr
 
 
 def refuse_non_finite(name, array):

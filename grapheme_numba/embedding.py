@@ -6,6 +6,7 @@ from grapheme_numba import arrays
 from grapheme_numba.errors import GraphError, ShapeError
 from grapheme_numba.kernels import embedding as kernels
 from grapheme_numba.kernels import parameters
+from grapheme_numba.randomness import generator
 
 INITS = ("xavier", "uniform", "zero")
 
@@ -44,7 +45,7 @@ class Embedding:
             self._weights = np.zeros(shape, self.dtype)
         else:
             limit = np.sqrt(6.0 / (vocab_size + dim)) if init == "xavier" else 1.0 / np.sqrt(dim)
-            draws = np.random.Generator(np.random.Philox(seed)).random(shape, dtype=self.dtype)
+            draws = generator(seed).random(shape, dtype=self.dtype)
             self._weights = ((2 * draws - 1) * limit).astype(self.dtype)
         self.grads = np.zeros(shape, self.dtype)
 
@@ -83,7 +84,7 @@ class Embedding:
 
     def step(self, lr):
         """Plain gradient descent: `weights -= lr * grads`."""
-        parameters.descend(self._weights.reshape(-1), self.grads.reshape(-1), self.dtype.type(lr))
+        parameters.descend(self._weights.reshape(-1), self.grads.reshape(-1), self.dtype.type(arrays.rate(lr)))
 
     def bind(self, weights_view, grads_view):
         """Move rows and gradients into 1-D views (vocab_size * dim,) of flat vectors owned by someone else."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from grapheme_numba.errors import GraphError
+from grapheme_numba.randomness import generator
 
 INITS = ("dynamic_xavier", "xavier", "he", "uniform", "zero")
 
@@ -42,5 +43,5 @@ def initial_weights(init, senders, receivers, n_node, seed, dtype):
         limit = 1.0 / np.sqrt(fan_in)
     else:
         limit = np.sqrt(6.0 / (fan_in + np.bincount(senders, minlength=n_node)[senders]))
-    draws = np.random.Generator(np.random.Philox(seed)).random(n_edge, dtype=dtype)
+    draws = generator(seed).random(n_edge, dtype=dtype)
     return ((2 * draws - 1) * limit).astype(dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grapheme_numba import arrays, strategy
-from grapheme_numba.errors import GraphError, NonFiniteError, ShapeError
+from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph import topologies
 from grapheme_numba.graph.build import ACTIVATIONS, build_dag
 from grapheme_numba.initializers import initial_weights
@@ -225,9 +225,7 @@ class DagNN:
 
     def step(self, lr):
         """Plain gradient descent: `parameters -= lr * gradients`. The gradients stay until `zero_grad`."""
-        if not np.isfinite(lr):
-            raise NonFiniteError(f"lr is {lr}; give a finite learning rate")
-        parameters.descend(self.parameters, self.gradients, self.dtype.type(lr))
+        parameters.descend(self.parameters, self.gradients, self.dtype.type(arrays.rate(lr)))
         self.parameters_changed()
 
     def grad_norm(self):
@@ -238,6 +236,8 @@ class DagNN:
 
     def clip_grad_norm(self, max_norm):
         """Scale the gradients so that their norm is at most `max_norm`; returns the norm before."""
+        if not max_norm >= 0:
+            raise UsageError(f"max_norm is {max_norm}; give a number of at least 0")
         norm = self.grad_norm()
         if norm > max_norm:
             self.gradients *= self.dtype.type(max_norm / norm)

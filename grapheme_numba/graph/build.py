@@ -108,10 +108,9 @@ def _ids(name, values):
         return np.empty(0, np.int32)
     if array.dtype.kind not in "iu":
         raise ShapeError(f"{name} has dtype {array.dtype}; node ids are whole numbers, so give an integer array")
-    if array.dtype.itemsize > 4:
-        if array.max() > _MOST or array.min() < -1:
-            at = int(np.flatnonzero((array > _MOST) | (array < 0))[0])
-            raise GraphError(f"{name}[{at}] is {array[at]}; node ids run from 0 to at most {_MOST}")
+    if array.dtype.itemsize >= 4 and (array.max() > _MOST or array.min() < 0):
+        at = int(np.flatnonzero((array > _MOST) | (array < 0))[0])
+        raise GraphError(f"{name}[{at}] is {array[at]}; node ids are whole numbers from 0 to at most {_MOST}")
     return np.ascontiguousarray(array, np.int32)
 
 
@@ -119,6 +118,8 @@ def _node_count(n_node, *ids):
     needed = max((int(array.max()) + 1 for array in ids if array.size), default=0)
     if n_node is None:
         n_node = needed
+    if isinstance(n_node, bool) or not isinstance(n_node, int | np.integer):
+        raise GraphError(f"n_node is {n_node!r}; give a whole number")
     if n_node <= 0:
         raise GraphError("the graph is empty: it has no nodes; name at least one input and one output node")
     if n_node > _MOST:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from grapheme_numba import randomness
 from grapheme_numba.errors import GraphError
 
 
@@ -71,7 +72,7 @@ def layered(widths, fan_in, skip=0.0, seed=0):
         raise GraphError(f"widths has {len(widths)} entries; a layered network needs at least two layers")
     if not 0.0 <= skip <= 1.0:
         raise GraphError(f"skip is {skip!r}; give a share between 0 and 1")
-    generator = np.random.Generator(np.random.Philox(seed))
+    generator = randomness.generator(seed)
     starts = np.cumsum([0, *widths])
     senders, receivers = [], []
     for layer in range(1, len(widths)):
@@ -99,7 +100,7 @@ def random(n_node, n_edge, n_in, n_out, seed=0):
     first, most = n_in * (n_in - 1) // 2, n_node * (n_node - 1) // 2
     if n_edge > most - first:
         raise GraphError(f"n_edge is {n_edge}, but {n_node} nodes with {n_in} inputs allow at most {most - first}")
-    generator = np.random.Generator(np.random.Philox(seed))
+    generator = randomness.generator(seed)
     numbers = _distinct_numbers(generator, most - first, n_edge) + first
     receivers = ((1 + np.sqrt(1 + 8 * numbers.astype(np.float64))) / 2).astype(np.int64)
     receivers -= receivers * (receivers - 1) // 2 > numbers
@@ -131,7 +132,7 @@ def small_world(n_node, n_neighbor, rewire, n_in, n_out, seed=0):
         raise GraphError(f"n_neighbor is {n_neighbor}; give less than half of the {n_node} nodes")
     if not 0.0 <= rewire <= 1.0:
         raise GraphError(f"rewire is {rewire!r}; give a share between 0 and 1")
-    generator = np.random.Generator(np.random.Philox(seed))
+    generator = randomness.generator(seed)
     near = np.repeat(np.arange(n_node), n_neighbor)
     far = (near + np.tile(np.arange(1, n_neighbor + 1), n_node)) % n_node
     far = np.where(generator.random(near.size) < rewire, generator.integers(0, n_node, near.size), far)
