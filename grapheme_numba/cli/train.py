@@ -44,6 +44,15 @@ agi = task_command(
     """,
 )
 
+unified = task_command(
+    "unified",
+    options.task_defaults("unified"),
+    """Train one network in which every domain has a brain: inputs and outputs of its own, hidden nodes shared.
+
+    Example:  grapheme-train unified --compare-single
+    """,
+)
+
 
 @main.command()
 @click.argument("checkpoint")
