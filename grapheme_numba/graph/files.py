@@ -1,0 +1,42 @@
+"""Whole graph files in and out: typed errors when reading, all or nothing when writing."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from grapheme_numba.errors import GraphError, MissingInputError, OutputError
+
+
+def read_whole(path):
+    """The bytes of a file. Raises MissingInputError when it cannot be opened."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise MissingInputError(f"could not read {path}: {error.strerror or error}; name a graph file") from None
+
+
+def read_text(path):
+    """The text of a UTF-8 file without its byte-order mark. Raises GraphError at the first wrong byte."""
+    data = read_whole(path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise GraphError(
+            f"byte {error.start} (0x{data[error.start]:02x}) is not UTF-8 text; save the file as UTF-8"
+        ) from None
+
+
+def write_whole(path, data):
+    """Write `data` under a temporary name, force it to the disk, rename. Raises OutputError."""
+    path = Path(path)
+    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise OutputError(f"could not write {path}: {error.strerror or error}; what was there is intact") from error

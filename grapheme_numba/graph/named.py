@@ -1,0 +1,153 @@
+"""`NamedGraph`: the one form in which graphs travel between files, other libraries and networks."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from grapheme_numba.errors import GraphError
+from grapheme_numba.graph import name_checks as checks
+from grapheme_numba.graph.build import ACTIVATIONS
+
+BREAKS = ("error", "feedback-arc")
+
+
+class NamedGraph(NamedTuple):
+    """A directed acyclic graph whose nodes have names. Make one with `named_graph` or `load_graph`.
+
+    Attributes
+    ----------
+    senders, receivers : int32 (n_edge,)
+        Node ids of the two ends of each edge, in the order of the source.
+    weights : float64 (n_edge,) or None
+        None where the source states none: a network then draws its own.
+    inputs, outputs : int32 (n_input,), (n_output,)
+        Node ids.
+    names : tuple of str (n_node,)
+        All different.
+    activations : tuple of str (n_node,) or None
+        None where the source states none; inputs are always linear.
+    biases : float64 (n_node,) or None
+    """
+
+    senders: np.ndarray
+    receivers: np.ndarray
+    weights: np.ndarray | None
+    inputs: np.ndarray
+    outputs: np.ndarray
+    names: tuple[str, ...]
+    activations: tuple[str, ...] | None = None
+    biases: np.ndarray | None = None
+
+    @property
+    def n_node(self):
+        return len(self.names)
+
+    @property
+    def n_edge(self):
+        return len(self.senders)
+
+    @classmethod
+    def of(cls, dag, names=None):
+        """The graph and parameters of a `DagNN`, with `names` or those it was built with."""
+        arrays = dag.topology()
+        known = list(ACTIVATIONS)
+        names = names if names is not None else getattr(dag, "names", None)
+        return cls(
+            arrays["senders"], arrays["receivers"], np.array(dag.weights, np.float64), arrays["inputs"],
+            arrays["outputs"], tuple(names) if names is not None else tuple(map(str, range(dag.n_node))),
+            tuple(known[code] for code in arrays["activation"]), np.array(dag.biases, np.float64),
+        )  # fmt: skip
+
+    def to_scipy(self):
+        """A SciPy CSR array (n_node, n_node): entry [i, j] is the weight of the edge from i to j."""
+        from grapheme_numba.graph.matrices import to_scipy
+
+        return to_scipy(self)
+
+    def to_networkx(self):
+        """A NetworkX `DiGraph` with the names as nodes and weights, biases and activations as attributes."""
+        from grapheme_numba.graph.matrices import to_networkx
+
+        return to_networkx(self)
+
+    def to_edge_list(self):
+        """A list of (sender name, receiver name, weight), weight None where the graph has none."""
+        names, n_edge = self.names, self.n_edge
+        weights = [None] * n_edge if self.weights is None else self.weights.tolist()
+        return [
+            (names[s], names[r], w)
+            for s, r, w in zip(self.senders.tolist(), self.receivers.tolist(), weights, strict=True)
+        ]
+
+    def to_torch(self):
+        """A `torch.nn.Module` with the same outputs; needs PyTorch."""
+        from grapheme_numba.graph.torch_module import to_torch
+
+        return to_torch(self)
+
+    def to_onnx(self, path=None):
+        """An ONNX model of plain operators with the same outputs, also written to `path`; needs `onnx`."""
+        from grapheme_numba.graph.onnx_model import to_onnx
+
+        return to_onnx(self, path)
+
+
+def named_graph(
+    senders, receivers, names, *, weights=None, inputs=None, outputs=None, activations=None, biases=None,
+    break_cycles="error",
+):  # fmt: skip
+    """Check a graph and freeze it.
+
+    Parameters
+    ----------
+    senders, receivers : integer sequences (n_edge,)
+        Node ids, that is positions in `names`.
+    names : sequence of str (n_node,)
+    weights : float sequence (n_edge,), optional
+    inputs, outputs : sequences of ids or names, optional
+        By default the nodes with no incoming, or no outgoing, edges; isolated nodes are neither.
+    activations : sequence of str (n_node,), optional
+    biases : float sequence (n_node,), optional
+    break_cycles : "error" or "feedback-arc"
+        What a cycle does: raise CycleError, or lose edges by the heuristic of Eades, Lin and Smyth (1993),
+        with a warning that says how many and which.
+
+    Returns
+    -------
+    NamedGraph
+
+    Raises
+    ------
+    GraphError, CycleError
+        With the names of the nodes at fault.
+    """
+    names = checks.checked_names(names)
+    n_node = len(names)
+    senders, receivers = (
+        checks.checked_ids("sender", senders, n_node),
+        checks.checked_ids("receiver", receivers, n_node),
+    )
+    if len(senders) != len(receivers):
+        raise GraphError(f"{len(senders)} senders and {len(receivers)} receivers; give one of each per edge")
+    weights, biases = checks.finite("weight", weights, len(senders)), checks.finite("bias", biases, n_node)
+    checks.refuse_repeats(senders, receivers, names)
+    if break_cycles not in BREAKS:
+        raise GraphError(f"break_cycles is {break_cycles!r}; choose one of {', '.join(BREAKS)}")
+    if break_cycles == "error":
+        checks.refuse_cycles(senders, receivers, names)
+    else:
+        keep = checks.acyclic_edges(senders, receivers, names)
+        senders, receivers = senders[keep], receivers[keep]
+        weights = weights if weights is None else weights[keep]
+    inputs, outputs = checks.ports(senders, receivers, names, inputs, outputs)
+    if activations is not None:
+        activations = checks.checked_activations(activations, names, inputs)
+    if biases is not None:
+        if biases[inputs].any():
+            node = inputs[np.flatnonzero(biases[inputs])[0]]
+            raise GraphError(f"input {names[node]!r} has the bias {biases[node]}; inputs have none, set it to 0")
+        biases.flags.writeable = False
+    for array in (senders, receivers, weights, inputs, outputs):
+        if array is not None:
+            array.flags.writeable = False
+    return NamedGraph(senders, receivers, weights, inputs, outputs, names, activations, biases)
