@@ -1,0 +1,1 @@
+"""Measurements: rates of the passes against this machine's ceilings, and against other programs."""

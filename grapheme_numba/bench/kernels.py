@@ -1,0 +1,108 @@
+"""Rates of the passes on the named graphs, beside the ceilings of the machine measured in the same breath."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from grapheme_numba.bench import roofline, timing
+from grapheme_numba.bench.cases import network_of
+from grapheme_numba.jit import n_threads, set_threads
+from grapheme_numba.kernels.topology import most_live_nodes
+from grapheme_numba.workspace import tile_width
+
+PASSES = ("forward", "backward", "step")
+# Reads of a row's lanes per edge that a pass cannot do without, in units of the forward pass.
+READS = {"forward": 1, "backward": 2, "step": 3}
+MOST_BYTES = 5 << 30
+
+
+class Rate(NamedTuple):
+    """One pass of one case.
+
+    `rate` in 10^9 edge samples per second with `low` and `high`; `of_l2` and `of_own` are shares of the
+    ceiling in level 2 and of the ceiling for rows that take as much room as this graph's live nodes
+    (`own_bytes`), each divided by the reads the pass needs (1, 2, 3), as medians over interleaved pairs.
+    """
+
+    case: str
+    batch: int
+    threads: int
+    step: str
+    seconds: float
+    rate: float
+    low: float
+    high: float
+    of_l2: float
+    of_own: float
+    width: int
+    own_bytes: int
+
+
+def step_calls(network, batch, seed=0):
+    """Calls without arguments for each of `PASSES` on one fixed random batch."""
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((batch, network.n_input)).astype(np.float32)
+    gy = (generator.standard_normal((batch, network.n_output)) / batch).astype(np.float32)
+
+    def step():
+        network.zero_grad()
+        network.forward(x)
+        network.backward_accumulate(gy)
+        network.step(1e-6)
+
+    return {"forward": lambda: network.forward(x), "backward": lambda: network.backward_accumulate(gy), "step": step}
+
+
+def needed_bytes(network, batch):
+    """Room for the activations and deltas of a batch."""
+    return 2 * 4 * network.n_node * batch
+
+
+def rates_of(case, batches, threads, repeat=timing.MIN_REPEAT, network=None):
+    """Yield the `Rate` of each pass for one case, all batches and numbers of threads.
+
+    Passes, thread counts and ceilings are measured in turn, round after round, so that a busy moment
+    of the machine hits them alike. Batches whose memory would exceed 5 GiB are left out.
+    """
+    network = network or network_of(case)
+    n_live = most_live_nodes(network.dag.indptr, network.dag.indices)
+    before = n_threads()
+    for batch in batches:
+        if needed_bytes(network, batch) > MOST_BYTES:
+            continue
+        width = tile_width(np.float32, n_live, batch)
+        own_bytes = 4 * n_live * width
+        calls = {}
+        for count in threads:
+            for name, call in step_calls(network, batch).items():
+                calls[count, name] = _with_threads(count, call)
+            for name, n_byte in (("l2", roofline.LEVELS["L2"]), ("own", own_bytes)):
+                sweep = roofline.Sweep(n_byte, width, count)
+                calls[count, name] = _with_threads(count, sweep)
+                calls[count, name].work = sweep.work
+        measured = timing.interleave(calls, repeat)
+        set_threads(before)
+        for count in threads:
+            for name in PASSES:
+                yield _rate(case, network, batch, count, name, measured, calls, width, own_bytes)
+
+
+def _with_threads(count, call):
+    def run():
+        set_threads(count)
+        call()
+
+    return run
+
+
+def _rate(case, network, batch, count, name, measured, calls, width, own_bytes):
+    work = network.n_edge * batch
+    taken, seconds = measured[count, name]
+    shares = {}
+    for ceiling in ("l2", "own"):
+        per_sample = [value / calls[count, ceiling].work for value in measured[count, ceiling][1]]
+        shares[ceiling] = timing.ratio_of([value / work for value in seconds], per_sample).median * READS[name]
+    return Rate(
+        case.name, batch, count, name, taken.median, work / taken.median / 1e9, work / taken.high / 1e9,
+        work / taken.low / 1e9, shares["l2"], shares["own"], width, own_bytes,
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""What a measurement was made on: it stands at the head of every table and in every file."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import grapheme_numba
+from grapheme_numba import jit
+
+PACKAGES = ("numba", "llvmlite", "numpy", "scipy", "torch", "pyarrow")
+# Widest first: what a vector of sixteen lanes becomes.
+EXTENSIONS = ("avx512f", "avx2", "avx", "sse4_2", "sve", "asimd")
+
+
+def machine():
+    """A dict of plain values: processor, cores, caches, SIMD, threading layer, versions."""
+    about = _processor()
+    found = {name: _version(name) for name in PACKAGES}
+    return {
+        "processor": about.get("model name") or platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "caches": _caches(),
+        "simd": next((name for name in EXTENSIONS if name in about.get("flags", "").split()), "unknown"),
+        "threading_layer": jit.threading_layer(),
+        "python": platform.python_version(),
+        "grapheme_numba": grapheme_numba.__version__,
+        "versions": {name: number for name, number in found.items() if number},
+    }
+
+
+def headline(about):
+    """The machine in two lines of text."""
+    caches = ", ".join(f"{name} {size}" for name, size in about["caches"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return (
+        f"{about['processor']}, {about['cores']} cores, {caches or 'caches unknown'}, {about['simd']}, "
+        f"threads by {about['threading_layer']}\n"
+        f"grapheme_numba {about['grapheme_numba']}, Python {about['python']}, {versions}"
+    )
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return {}
+    about = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        about.setdefault({"Features": "flags"}.get(key.strip(), key.strip()), value.strip())
+    return about
+
+
+def _caches():
+    found = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        try:
+            kind, level, size = ((folder / name).read_text().strip() for name in ("type", "level", "size"))
+        except OSError:
+            continue
+        if kind != "Instruction":
+            found[f"L{level}"] = size
+    return found
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,70 @@
+"""Medians of repeated calls, alone or interleaved with a rival's so that noise hits both."""
+
+import statistics
+import time
+from typing import NamedTuple
+
+MIN_SECONDS = 0.02
+MIN_REPEAT = 5
+
+
+class Timing(NamedTuple):
+    """Seconds of one call: the median of several measurements, their lowest and their highest."""
+
+    median: float
+    low: float
+    high: float
+
+
+class Ratio(NamedTuple):
+    """How many times faster ours is: the median over measurement pairs, the lowest and the highest."""
+
+    median: float
+    low: float
+    high: float
+
+
+def timing_of(seconds):
+    """The `Timing` of a list of measurements."""
+    return Timing(statistics.median(seconds), min(seconds), max(seconds))
+
+
+def ratio_of(ours, theirs):
+    """The `Ratio` theirs / ours of two lists measured in turn, pair by pair."""
+    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
+    return Ratio(statistics.median(ratios), min(ratios), max(ratios))
+
+
+def measure(call, repeat=MIN_REPEAT):
+    """The `Timing` of `call`, warmed once; short calls are repeated until a measurement is long enough."""
+    return interleave({"only": call}, repeat)["only"][0]
+
+
+def interleave(calls, repeat=MIN_REPEAT):
+    """Measure several calls in turn, round after round.
+
+    Parameters
+    ----------
+    calls : dict of str to callable without arguments
+    repeat : int
+        Rounds; at least 5, so that a median means something.
+
+    Returns
+    -------
+    dict of str to (Timing, list of seconds per round)
+    """
+    counts, seconds = {}, {name: [] for name in calls}
+    for name, call in calls.items():
+        call()
+        counts[name] = max(1, round(MIN_SECONDS / max(_seconds(call, 1), 1e-7)))
+    for _ in range(max(repeat, MIN_REPEAT)):
+        for name, call in calls.items():
+            seconds[name].append(_seconds(call, counts[name]))
+    return {name: (timing_of(values), values) for name, values in seconds.items()}
+
+
+def _seconds(call, count):
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - start) / count
