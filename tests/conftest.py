@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -17,6 +19,18 @@ _digest = hashlib.sha256(b"".join(path.read_bytes() for path in _sources)).hexdi
 _cache = ROOT / ".pytest_cache" / "numba" / _digest
 _cache.mkdir(mode=0o700, parents=True, exist_ok=True)
 os.environ["NUMBA_CACHE_DIR"] = str(_cache)
+
+
+def pytest_configure(config):
+    """Before several processes start, compile what all of them need: one process per dtype."""
+    spread = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+    if spread and not (_cache / "engine").exists():
+        program = [sys.executable, str(ROOT / "tests" / "compile_engine.py")]
+        variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+        compilers = [subprocess.Popen([*program, dtype], env=variables) for dtype in ("float32", "float64")]
+        if all([compiler.wait() == 0 for compiler in compilers]):  # noqa: C419 - wait for both
+            (_cache / "engine").touch()
+
 
 # The same examples on every machine and in every run.
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, database=None)
