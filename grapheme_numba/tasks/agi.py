@@ -15,4 +15,15 @@ def build(summary, config):
     return build_model(shared_layout(summary, config.embedding_dim), config)
 
 
-TASK = Task(name="agi", defaults={}, build=build)
+# Found on the validation split. What lost, as mean squared error there in shares of the constant's: adam without
+# decay 0.55, hidden 256,128 with fan-in 32 0.54, gelu 0.59, tanh 0.67; against 0.43 for these.
+DEFAULTS = {
+    "epochs": 80,
+    "optimizer": "adamw",
+    "lr": 0.005,
+    "weight_decay": 0.5,
+    "hidden": (512, 512),
+    "fan_in": 64,
+}
+
+TASK = Task(name="agi", defaults=DEFAULTS, build=build)
