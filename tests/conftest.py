@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 # Numba looks only at the file a kernel stands in, not at those it inlines, so the folder is named after
 # the content of all of them. This must be set before anything imports Numba.
 _sources = [*sorted((ROOT / "grapheme_numba" / "kernels").glob("*.py")), ROOT / "grapheme_numba" / "jit.py"]
-_digest = hashlib.sha256(b"".join(path.read_bytes() for path in _sources)).hexdigest()[:16]
+_bounds = os.environ.get("NUMBA_BOUNDSCHECK", "").encode()
+_digest = hashlib.sha256(b"".join(path.read_bytes() for path in _sources) + _bounds).hexdigest()[:16]
 _cache = ROOT / ".pytest_cache" / "numba" / _digest
 _cache.mkdir(mode=0o700, parents=True, exist_ok=True)
 os.environ["NUMBA_CACHE_DIR"] = str(_cache)
@@ -24,7 +25,7 @@ os.environ["NUMBA_CACHE_DIR"] = str(_cache)
 def pytest_configure(config):
     """Before several processes start, compile what all of them need: one process per dtype."""
     spread = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
-    if spread and not (_cache / "engine").exists():
+    if spread and "NUMBA_DISABLE_JIT" not in os.environ and not (_cache / "engine").exists():
         program = [sys.executable, str(ROOT / "tests" / "compile_engine.py")]
         variables = {**os.environ, "PYTHONPATH": str(ROOT)}
         compilers = [subprocess.Popen([*program, dtype], env=variables) for dtype in ("float32", "float64")]
