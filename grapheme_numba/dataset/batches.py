@@ -1,6 +1,7 @@
 """Batches: the arrays of one training step, streamed from Parquet in a seeded order."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -102,7 +103,7 @@ def encode_pieces(pieces: list[tuple[Window, np.ndarray]], layout: Layout) -> Ro
 def cut(rows: Rows, pieces: list[tuple[Window, np.ndarray]], bounds: Sequence[int]) -> Iterator[Batch]:
     """The batches between consecutive bounds of encoded rows."""
     numbers = np.concatenate([window.row[order] for window, order in pieces])
-    for start, stop in zip(bounds[:-1], bounds[1:]):
+    for start, stop in pairwise(bounds):
         held, at = [], 0
         for window, order in pieces:
             part = order[max(start - at, 0) : max(stop - at, 0)]

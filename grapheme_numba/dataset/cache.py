@@ -10,6 +10,7 @@ from pathlib import Path
 from grapheme_numba.dataset.convert import convert
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.schema import VERSION
+from grapheme_numba.dataset.writing import user_cache
 from grapheme_numba.errors import GraphemeError, RecordError
 
 FOLDER = ".grapheme_cache"
@@ -31,10 +32,7 @@ def cache_folder(path: Path) -> Path:
             return beside
     except OSError:
         pass  # a read-only folder: the user's own cache serves
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = root / "grapheme_numba" / "data"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    return user_cache()
 
 
 def _convert(path: Path, target: Path) -> None:

@@ -1,81 +1,34 @@
 """JSONL to Parquet in bounded memory: every line ends up in the rows or, with its reason, in the rejects."""
 
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import pyarrow as pa
 
-from grapheme_numba.dataset.lines import Block, find_sources, read_blocks, split_lines
-from grapheme_numba.dataset.parquet import ParquetSink
-from grapheme_numba.dataset.records import Limits, parse_example
-from grapheme_numba.dataset.schema import SCHEMA, to_arrow
-from grapheme_numba.dataset.writing import WholeFile
-from grapheme_numba.errors import RecordError
+from grapheme_numba.dataset.lines import find_sources, total_bytes
+from grapheme_numba.dataset.parquet import ParquetSource
+from grapheme_numba.dataset.parsing import parsed_blocks
+from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
+from grapheme_numba.dataset.rejects import Reject, RejectSink
+from grapheme_numba.dataset.schema import SCHEMA
+from grapheme_numba.dataset.shards import FileSink, FolderSink, deal, refuse_existing
+from grapheme_numba.errors import GraphemeError, RecordError
 
 GROUP_ROWS = 16_384
 GROUP_BYTES = 32 << 20
-SHOWN = 160  # bytes of a refused line that its reject keeps
-
-
-class Reject(msgspec.Struct, frozen=True):
-    """A refused line: where it is and why."""
-
-    file: str
-    line: int
-    offset: int
-    reason: str
-    start: str
-
-
-class Parsed(NamedTuple):
-    """The verdict on the lines of one block."""
-
-    rows: pa.RecordBatch
-    rejects: list[Reject]
 
 
 class Converted(NamedTuple):
-    """What a conversion did."""
+    """What a conversion did: `rows_in == rows_out + rejects` holds, or it would have failed."""
 
     rows_in: int
     rows_out: int
     rejects: int
     first_reject: Reject | None
     outputs: list[Path]
-    rejects_path: Path | None
-
-
-def _reject(block: Block, line: int, offset: int, content: bytes, reason: str) -> Reject:
-    return Reject(block.source, line, offset, reason, content[:SHOWN].decode(errors="replace"))
-
-
-def parse_block(block: Block, limits: Limits) -> Parsed:
-    """Judge every line of a block; blank lines are left out."""
-    if block.too_long:
-        reason = f"the line has {block.too_long} bytes, more than the limit of {limits.line_bytes}"
-        return Parsed(to_arrow([]), [_reject(block, block.first_line, block.offset, block.data, reason)])
-    examples, rejects = [], []
-    for number, offset, content in split_lines(block):
-        try:
-            examples.append(parse_example(content, limits))
-        except RecordError as error:
-            rejects.append(_reject(block, number, offset, content, str(error)))
-    return Parsed(to_arrow(examples), rejects)
-
-
-def parsed_blocks(sources: Iterable[str], limits: Limits, progress=None) -> Iterator[Parsed]:
-    """Verdicts on all blocks of the sources, in order."""
-    done = 0
-    for source in sources:
-        last = 0
-        for block in read_blocks(source, limits.line_bytes):
-            yield parse_block(block, limits)
-            last = block.read
-            if progress is not None:
-                progress(done + last)
-        done += last
+    rejects_path: Path
 
 
 def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -84,8 +37,7 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     for batch in batches:
         while batch.num_rows:
             per_row = max(batch.nbytes // batch.num_rows, 1)
-            room = max(min(GROUP_ROWS - rows, (GROUP_BYTES - size) // per_row), 1)
-            piece = batch.slice(0, room)
+            piece = batch.slice(0, max(min(GROUP_ROWS - rows, (GROUP_BYTES - size) // per_row), 1))
             batch = batch.slice(piece.num_rows)
             held.append(piece)
             rows, size = rows + piece.num_rows, size + per_row * piece.num_rows
@@ -96,45 +48,69 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held, SCHEMA).unify_dictionaries()
 
 
+def default_rejects_path(output: Path) -> Path:
+    """`data.parquet` -> `data.rejects.jsonl`, beside it."""
+    return output.with_name(output.name.removesuffix(".parquet") + ".rejects.jsonl")
+
+
 def convert(
     names: Iterable[str | Path],
     output: str | Path,
     *,
     rejects: str | Path | None = None,
-    max_rejects: int = 0,
-    limits: Limits = Limits(),
-    progress: Callable[[int], None] | None = None,
+    strict: bool = False,
+    shards: int = 1,
+    rows_per_file: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Converted:
-    """Convert JSONL to one Parquet file. The caller compares `rejects` with what it tolerates.
+    """Convert JSONL (files, globs, folders, gzip, zstd, `-`) to one Parquet file, or to a folder of them.
 
-    Raises RecordError when no line could be used.
+    rejects : where refused lines go; None for `<output>.rejects.jsonl`
+    strict : stop at the first refused line and write nothing
+    shards : number of files of a folder `output`, of about equal size; or `rows_per_file` rows each
+    threads : parsing threads; None for one a core
+    progress : called with the bytes read so far and the bytes of all files (0 if unknown)
+
+    The caller compares `rejects` with what it tolerates. Raises MissingInputError for a name that means
+    nothing, RecordError for input without a single line, OutputError when the disk does not take it.
     """
     output = Path(output)
-    rejects_path = (
-        Path(rejects) if rejects else output.with_name(output.name.removesuffix(".parquet") + ".rejects.jsonl")
-    )
-    rows_out, refused = 0, []
+    rejects = Path(rejects or default_rejects_path(output))
+    given = dict(strict=strict, limits=limits, threads=threads, progress=progress)
+    if shards > 1:
+        refuse_existing(output)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
+            done = convert(names, Path(folder) / "all.parquet", rejects=rejects, **given)
+            source = ParquetSource(done.outputs[0])
+            return done._replace(outputs=deal(source.tables(), source.n_rows, output, shards))
+    refused, lines = RejectSink(rejects), 0
+    sources = find_sources(names)
+    sink = FileSink(output) if rows_per_file is None else FolderSink(output, lambda i: rows_per_file)
 
-    def accepted():
-        nonlocal rows_out
-        for parsed in parsed_blocks(find_sources(names), limits, progress):
-            refused.extend(parsed.rejects)
-            rows_out += parsed.rows.num_rows
+    def accepted() -> Iterator[pa.RecordBatch]:
+        nonlocal lines
+        for parsed in parsed_blocks(sources, limits, threads, total_bytes(sources), progress):
+            lines += parsed.lines
+            refused.write(parsed.rejects)
+            if strict and parsed.rejects:
+                first = parsed.rejects[0]
+                raise RecordError(f"{first.file}, line {first.line}: {first.reason}; nothing was written (--strict)")
             yield parsed.rows
 
-    with ParquetSink(output) as sink:
+    try:
         for group in row_groups(accepted()):
             sink.write(group)
-    if refused:
-        file = WholeFile(rejects_path)
-        for reject in refused:
-            file.write(msgspec.json.encode(reject) + b"\n")
-        file.finish()
-    return Converted(
-        rows_out + len(refused),
-        rows_out,
-        len(refused),
-        refused[0] if refused else None,
-        [output],
-        rejects_path if refused else None,
-    )
+        if not lines:
+            raise RecordError(f"{', '.join(sources[:3])} holds no line; at least one example is needed")
+        if lines != sink.rows + refused.count:
+            raise GraphemeError(f"{lines} rows went in, but {sink.rows} + {refused.count} came out; please report it")
+        refused.finish()
+        outputs = sink.finish()
+    except BaseException:
+        refused.abandon()
+        sink.abandon()
+        raise
+    return Converted(lines, sink.rows, refused.count, refused.first, outputs, refused.path)

@@ -22,6 +22,7 @@ from grapheme_numba.kernels.codes import Answers, Inputs
 
 VOCAB_SIZE = 257  # a token is a byte + 1; 0 is padding
 INPUT_KINDS = {"text": 0, "sequence": 1, "image": 2}
+MOST_TEXT = 1024  # bytes of a text's slice, unless asked for
 FEWEST_CHAR, MOST_CHAR = 16, 64  # of a text answer's code; longer answers do not fit and are reported
 
 
@@ -197,13 +198,14 @@ def _scaling(domain: DomainSummary) -> tuple[float, float]:
 def domain_needs(summary: DatasetSummary, embedding_dim: int, text_length: int | None = None) -> list[DomainNeeds]:
     """Sizes, codecs and scaling per domain, in the summary's order, so that ranges can be given out.
 
-    text_length : bytes that a text may have; None for the longest of the domain, rounded up to 4
+    text_length : bytes that a text may have; None for the longest of the domain, rounded up to 4, and at most
+        MOST_TEXT: longer texts do not fit and are reported
     """
     needs = []
     for domain in summary.domains:
         n_input = domain.longest_input
         if domain.input_type == "text":
-            n_input = (text_length or max(_round_up(n_input, 4), 4)) * embedding_dim
+            n_input = (text_length or min(max(_round_up(n_input, 4), 4), MOST_TEXT)) * embedding_dim
         answer = answer_codec(domain)
         shift, scale = _scaling(domain)
         needs.append(DomainNeeds(domain.name, domain.input_type, n_input, answer.n_output, answer, shift, scale))

@@ -33,6 +33,12 @@ class Block(NamedTuple):
     too_long: int = 0
 
 
+def _is_source(path: Path) -> bool:
+    """Whether a file of a folder is meant: not our own rejects, nothing hidden."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.name.endswith(ENDINGS) and not path.name.endswith(".rejects.jsonl") and not hidden
+
+
 def find_sources(names: Iterable[str]) -> list[str]:
     """The files that the given names mean, in order: `-` is standard input, folders and globs are expanded.
 
@@ -45,7 +51,9 @@ def find_sources(names: Iterable[str]) -> list[str]:
             continue
         path = Path(name)
         if path.is_dir():
-            inside = sorted(str(file) for file in path.rglob("*") if file.name.endswith(ENDINGS) and file.is_file())
+            inside = sorted(
+                str(file) for file in path.rglob("*") if _is_source(file.relative_to(path)) and file.is_file()
+            )
             if not inside:
                 raise MissingInputError(f"folder {name} holds no {', '.join(ENDINGS[:2])} file (also .gz or .zst)")
             found += inside
@@ -72,7 +80,7 @@ def _open(name: str):
     if name == "-":
         return None, sys.stdin.buffer
     try:
-        raw = open(name, "rb")
+        raw = open(name, "rb")  # noqa: SIM115, read_blocks closes it
     except OSError as error:
         raise MissingInputError(f"cannot read {name}: {error.strerror}") from None
     if name.endswith(".gz"):

@@ -8,6 +8,7 @@ or cut byte none may load as other data: `test_parquet.py`.
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -175,6 +176,11 @@ class ParquetSource:
                     f"{MOST_GROUP_BYTES}; convert the JSONL again"
                 )
             self.groups.append(Group(start, size, digest, group.num_rows, unpacked))
+
+    def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The row groups in file order."""
+        for index in range(len(self.groups)):
+            yield self.read(index, columns)
 
     def verify(self, index: int) -> None:
         """RecordError when the bytes of a row group do not match their digest."""

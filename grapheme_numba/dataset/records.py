@@ -22,6 +22,9 @@ class Limits(msgspec.Struct, frozen=True):
     depth: int = 64
 
 
+DEFAULT_LIMITS = Limits()
+
+
 class MixedExample(msgspec.Struct, frozen=True):
     """One example, flat. Fields of another input type are None.
 
@@ -176,7 +179,7 @@ def _rest(holder: dict, path: str) -> str | None:
     return text
 
 
-def parse_example(line: bytes, limits: Limits = Limits(), *, question: bool = False) -> MixedExample:
+def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: bool = False) -> MixedExample:
     """Parse and check one line without its line end.
 
     question : allow `domain` and `expected_output` to be missing (input of `predict`)
@@ -218,8 +221,10 @@ def parse_example(line: bytes, limits: Limits = Limits(), *, question: bool = Fa
     return MixedExample(**fields, extra=_rest(record, "an unknown field"), input_extra=_rest(given, "input"))
 
 
-def _number(value: float):
-    return int(value) if value.is_integer() and abs(value) < 2**53 and str(value) != "-0.0" else value
+def _plain_numbers(values: list[float]) -> list:
+    """As whole numbers where all of them are (-0.0 is not)."""
+    whole = all(value.is_integer() and abs(value) < 2**53 and str(value) != "-0.0" for value in values)
+    return [int(value) for value in values] if whole else values
 
 
 def to_plain(example: MixedExample) -> dict:
@@ -227,10 +232,9 @@ def to_plain(example: MixedExample) -> dict:
     if example.input_type == "text":
         given = {"text": example.text}
     elif example.input_type == "sequence":
-        given = {"values": [_number(v) for v in example.values]}
+        given = {"values": _plain_numbers(example.values)}
     else:
-        pixels = [_number(v) for v in example.pixels]
-        given = {"width": example.width, "height": example.height, "pixels": pixels}
+        given = {"width": example.width, "height": example.height, "pixels": _plain_numbers(example.pixels)}
     if example.input_extra is not None:
         given.update(json.loads(example.input_extra))
     record = {"id": example.id, "domain": example.domain, "input_type": example.input_type, "input": given}

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from grapheme_numba.dataset.batches import Batch, Plan, stream
+from grapheme_numba.dataset.cache import cached_parquet
 from grapheme_numba.dataset.columns import NEEDED, Window, window_of
 from grapheme_numba.dataset.layout import Layout
+from grapheme_numba.dataset.misfits import Misfits, count_misfits
 from grapheme_numba.dataset.order import Span, windows
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.prefetch import ahead
@@ -21,13 +23,13 @@ from grapheme_numba.errors import MissingInputError, RecordError
 class Dataset:
     """Examples in Parquet, one file or a folder of them.
 
-    path : Path, what the user named
+    path : Path, what the user named; files : the Parquet files
     n_rows : number of examples
     fingerprint : hex digest of the content
     """
 
     def __init__(self, path: Path, files: list[Path]):
-        self.path = Path(path)
+        self.path, self.files = Path(path), tuple(files)
         self._sources = [ParquetSource(file) for file in files]
         self.n_rows = sum(source.n_rows for source in self._sources)
         if not self.n_rows:
@@ -76,11 +78,28 @@ class Dataset:
         for slab in ahead(slabs, prefetch) if prefetch else slabs:
             yield from slab
 
+    def misfits(self, layout: Layout) -> dict[str, Misfits]:
+        """Examples that the layout has no room for, per domain (one streaming pass)."""
+        return count_misfits(self.batches(layout, 4096), layout.names)
+
     def _load(self, span: Span, domains: dict[str, int]) -> Window:
         tables = [self._groups[group][0].read(self._groups[group][1], list(NEEDED)) for group in span.groups]
         table = pa.concat_tables(tables)
         row = np.concatenate([np.arange(self._rows[group]) + self._first[group] for group in span.groups])
         return window_of(table, row, domains)
+
+
+def open_parquet(path: str | Path) -> Dataset:
+    """Open a .parquet file or a folder of them."""
+    path = Path(path)
+    if not path.exists():
+        raise MissingInputError(f"{path} does not exist; name a .jsonl or .parquet file, or a folder of .parquet")
+    if not path.is_dir():
+        return Dataset(path, [path])
+    files = sorted(path.glob("*.parquet"))
+    if not files:
+        raise MissingInputError(f"folder {path} holds no .parquet file; make them with `grapheme-data convert`")
+    return Dataset(path, files)
 
 
 def open_dataset(path: str | Path, *, cache: bool = True, progress: Callable[[str], None] | None = None) -> Dataset:
@@ -93,18 +112,9 @@ def open_dataset(path: str | Path, *, cache: bool = True, progress: Callable[[st
     do not hold examples.
     """
     path = Path(path)
-    if not path.exists():
-        raise MissingInputError(f"{path} does not exist; name a .jsonl or .parquet file, or a folder of .parquet")
-    if path.is_dir():
-        files = sorted(path.glob("*.parquet"))
-        if not files:
-            raise MissingInputError(f"folder {path} holds no .parquet file; make them with `grapheme-data convert`")
-        return Dataset(path, files)
-    if path.suffix == ".parquet":
-        return Dataset(path, [path])
-    from grapheme_numba.dataset.cache import cached_parquet
-
+    if path.suffix == ".parquet" or not path.is_file():
+        return open_parquet(path)
     file, keep = cached_parquet(path, cache, progress)
-    dataset = Dataset(path, [file])
-    dataset.keep = keep  # a temporary folder lives as long as the dataset
+    dataset = open_parquet(file)
+    dataset.path, dataset.keep = path, keep  # a temporary folder lives as long as the dataset
     return dataset

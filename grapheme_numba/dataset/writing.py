@@ -1,5 +1,8 @@
 """A file that appears whole or not at all: a temporary name beside it, fsync, rename, fsync of the folder."""
 
+import contextlib
+import fcntl
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -24,6 +27,8 @@ class WholeFile:
             raise OutputError(f"cannot write in {self.path.parent}: {error.strerror}") from None
         self._temporary = Path(name)
         self._file = os.fdopen(handle, "w+b")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        remove_orphans(self.path)
 
     def write(self, data) -> int:
         """Append bytes."""
@@ -93,14 +98,28 @@ class WholeFile:
 
     def abandon(self) -> None:
         """Close and remove the temporary file."""
-        try:
+        with contextlib.suppress(OSError):  # a full disk; closing still frees the descriptor
             self._file.close()
-        except OSError:
-            pass  # the disk is full; closing still freed the descriptor
         self._temporary.unlink(missing_ok=True)
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write {self.path}: {error.strerror or error}; what was there before is unchanged")
+
+
+def remove_orphans(path: Path) -> None:
+    """Remove temporary files for `path` whose writer has died: nobody holds their lock any more."""
+    for name in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError), open(name, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            name.unlink()
+
+
+def user_cache() -> Path:
+    """The folder of the user for data that can be made again."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = root / "grapheme_numba" / "data"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,67 @@
+"""Judge a whole file, JSONL or Parquet, without writing anything."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from grapheme_numba.dataset.lines import find_sources, total_bytes
+from grapheme_numba.dataset.parquet import ParquetSource
+from grapheme_numba.dataset.parsing import parsed_blocks
+from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits, parse_example, to_line
+from grapheme_numba.dataset.rejects import Reject
+from grapheme_numba.dataset.schema import from_arrow
+from grapheme_numba.errors import RecordError
+
+
+class Validated(NamedTuple):
+    """rows that can be used, rejects in all, and the first `shown` of them."""
+
+    rows: int
+    rejects: int
+    shown: list[Reject]
+
+
+def validate(
+    names: Iterable[str | Path],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    shown: int = 10,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Validated:
+    """Judge every line of JSONL files (as `convert` finds them) and every row of .parquet files.
+
+    Raises MissingInputError for a name that means nothing, RecordError for a damaged Parquet file or when
+    there is no line at all.
+    """
+    names = [str(name) for name in names]
+    tables = [Path(name) for name in names if name.endswith(".parquet") and Path(name).exists()]
+    lines = find_sources(name for name in names if Path(name) not in tables)
+    rows, rejects, first = 0, 0, []
+    for parsed in parsed_blocks(lines, limits, threads, total_bytes(lines), progress):
+        rows += parsed.rows.num_rows
+        rejects += len(parsed.rejects)
+        first += parsed.rejects[: max(shown - len(first), 0)]
+    for path in tables:
+        for refused in _wrong_rows(path, limits):
+            rows += refused is None
+            rejects += refused is not None
+            if refused is not None and len(first) < shown:
+                first.append(refused)
+    if rows + rejects == 0:
+        raise RecordError(f"{', '.join(names[:3])} holds no line; at least one example is needed")
+    return Validated(rows, rejects, first)
+
+
+def _wrong_rows(path: Path, limits: Limits):
+    """For every row of a Parquet file: None, or a Reject whose line is the row's number from 1."""
+    number = 0
+    for table in ParquetSource(path).tables():
+        for batch in table.to_batches(4096):
+            for example in from_arrow(batch):
+                number += 1
+                try:
+                    parse_example(to_line(example), limits)
+                    yield None
+                except (RecordError, TypeError, ValueError) as error:
+                    yield Reject(str(path), number, 0, str(error), str(example.id)[:80])
