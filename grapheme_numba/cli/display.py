@@ -12,7 +12,7 @@ from grapheme_numba.cli.tables import figure, percent, score_table
 from grapheme_numba.training.journal import finite
 from grapheme_numba.training.observer import Observer
 
-MOST_EPOCH_LINES = 50  # a pipe gets about so many lines of epochs, however many there are
+MOST_EPOCH_LINES = 20  # a pipe gets about so many lines of epochs, however many there are
 
 
 def choose_display(log_format: str, quiet: bool) -> Observer:
@@ -90,7 +90,7 @@ class PlainDisplay(Observer):
         for line in describe(run):
             click.echo(line)
         self.n_epoch = run.config.epochs
-        self.every = max(1, run.config.epochs // MOST_EPOCH_LINES)
+        self.every = -(-run.config.epochs // MOST_EPOCH_LINES)
 
     def epoch_closed(self, rows):
         epoch = rows[0]["epoch"]
