@@ -3,15 +3,14 @@
 import numpy as np
 
 from grapheme_numba import arrays, strategy
+from grapheme_numba.construction import Construction
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
-from grapheme_numba.graph import topologies
-from grapheme_numba.graph.build import ACTIVATIONS, build_dag
-from grapheme_numba.initializers import initial_weights
+from grapheme_numba.graph.name_arrays import name_arrays
 from grapheme_numba.kernels import backward, forward, parameters, tiles, topology
 from grapheme_numba.workspace import Workspace
 
 
-class DagNN:
+class DagNN(Construction):
     """One weight per edge, one bias and one activation function per node.
 
     Build it with `from_edges` or one of the other constructors. Edge arrays are in the caller's edge
@@ -26,13 +25,15 @@ class DagNN:
     parameters, gradients : ndarray (n_edge + n_node,)
         Weights then biases in internal order, flat, for optimisers. Call `parameters_changed` after
         writing into `parameters`.
+    names : tuple of str (n_node,) or None
+        What the nodes are called, where the graph came with names.
     """
 
     def __init__(self, dag, weights, biases, dtype):
         self.dag, self.dtype = dag, np.dtype(dtype)
         self.n_node, self.n_edge, self.n_level = dag.n_node, dag.n_edge, dag.n_level
         self.n_input, self.n_output = len(dag.inputs), len(dag.outputs)
-        self.requires_grad = True
+        self.requires_grad, self.names = True, None
         self.parameters = np.zeros(self.n_edge + self.n_node, self.dtype)
         self.gradients = np.zeros_like(self.parameters)
         self._receiver_weights = np.empty(self.n_edge, self.dtype)
@@ -41,83 +42,6 @@ class DagNN:
         self._plan = strategy.Plan(dag)
         self._tiles, self._batch = None, 0
         self.weights, self.biases = weights, biases
-
-    @classmethod
-    def from_edges(
-        cls, senders, receivers, *, inputs, outputs, n_node=None, weights=None, biases=None,
-        activation="leaky_relu", init="dynamic_xavier", seed=0, dtype="float32",
-    ):  # fmt: skip
-        """A network from an edge list.
-
-        Parameters
-        ----------
-        senders, receivers : integer arrays (n_edge,)
-            The two ends of each edge, as node ids.
-        inputs, outputs : integer arrays
-            Nodes that take external input, and nodes that are read. Input nodes are linear without bias.
-        n_node : int, optional
-            By default one more than the largest id named.
-        weights : array (n_edge,), optional
-            Initial weights instead of `init`.
-        biases : array (n_node,), optional
-            Initial biases; 0 by default, and always 0 for inputs.
-        activation : str or sequence of str (n_node,)
-            linear, relu, leaky_relu, sigmoid, tanh, gelu, silu, softplus, elu, sin or gaussian.
-        init : str
-            dynamic_xavier, xavier, he, uniform or zero.
-        seed : int
-            Seed of `init`.
-        dtype : "float32" or "float64"
-
-        Raises
-        ------
-        GraphError, CycleError, ShapeError
-            With the edge, node or cycle at fault.
-        """
-        dtype = arrays.float_dtype(dtype)
-        dag = build_dag(senders, receivers, inputs=inputs, outputs=outputs, n_node=n_node, activation=activation)
-        if weights is None:
-            weights = initial_weights(init, np.asarray(senders), np.asarray(receivers), dag.n_node, seed, dtype)
-        return cls(dag, weights, np.zeros(dag.n_node, dtype) if biases is None else biases, dtype)
-
-    @classmethod
-    def _from_topology(cls, edges, **options):
-        senders, receivers, inputs, outputs, n_node = edges
-        return cls.from_edges(senders, receivers, inputs=inputs, outputs=outputs, n_node=n_node, **options)
-
-    @classmethod
-    def from_text(cls, text, **options):
-        """A chain with one node per character: every node an input, the last one the output."""
-        return cls._from_topology(topologies.text_chain(text), **options)
-
-    @classmethod
-    def from_image(cls, height, width, **options):
-        """A pixel grid: every pixel an input with edges from its left and upper neighbours, the last the output."""
-        return cls._from_topology(topologies.image_grid(height, width), **options)
-
-    @classmethod
-    def classifier(cls, n_in, n_hidden, n_out, **options):
-        """A dense network with one hidden layer and linear outputs."""
-        edges = topologies.classifier(n_in, n_hidden, n_out)
-        if "activation" not in options:
-            options["activation"] = ["leaky_relu"] * (n_in + n_hidden) + ["linear"] * n_out
-        return cls._from_topology(edges, **options)
-
-    @classmethod
-    def layered(cls, widths, fan_in, skip=0.0, seed=0, **options):
-        """Layers of `widths` nodes; each node has `fan_in` senders, a share `skip` of them from earlier layers."""
-        return cls._from_topology(topologies.layered(widths, fan_in, skip, seed), seed=seed, **options)
-
-    @classmethod
-    def random(cls, n_node, n_edge, n_in, n_out, seed=0, **options):
-        """`n_edge` distinct edges at random from lower to higher nodes; first nodes inputs, last outputs."""
-        return cls._from_topology(topologies.random(n_node, n_edge, n_in, n_out, seed), seed=seed, **options)
-
-    @classmethod
-    def small_world(cls, n_node, n_neighbor, rewire, n_in, n_out, seed=0, **options):
-        """A ring lattice with rewired edges (Watts and Strogatz 1998), each directed to the higher node."""
-        edges = topologies.small_world(n_node, n_neighbor, rewire, n_in, n_out, seed)
-        return cls._from_topology(edges, seed=seed, **options)
 
     # --- passes ---------------------------------------------------------------------------------
 
@@ -172,7 +96,7 @@ class DagNN:
         result = np.empty((self._batch, self.n_node), self.dtype)
         internal = np.empty(self.n_node, np.int32)
         internal[self.dag.node_order] = np.arange(self.n_node, dtype=np.int32)
-        tiles.store_all_rows(self._tiles.activations, internal, result)
+        tiles.store_all_rows(self._tiles, internal, result)
         return result
 
     def _check_forward(self):
@@ -273,7 +197,10 @@ class DagNN:
     # --- topology -------------------------------------------------------------------------------
 
     def topology(self):
-        """The graph as arrays in the caller's order: senders, receivers, inputs, outputs, activation."""
+        """The graph as arrays in the caller's order: senders, receivers, inputs, outputs, activation.
+
+        Where the nodes have names, `name_bytes` (UTF-8) and `name_ends` hold them.
+        """
         dag, order = self.dag, self.dag.node_order
         senders, receivers = np.empty(self.n_edge, np.int32), np.empty(self.n_edge, np.int32)
         internal = np.empty(self.n_edge, np.int32)
@@ -283,16 +210,5 @@ class DagNN:
         codes[order] = dag.activation
         return {
             "senders": senders, "receivers": receivers, "inputs": order[dag.inputs],
-            "outputs": order[dag.outputs], "activation": codes,
+            "outputs": order[dag.outputs], "activation": codes, **name_arrays(self.names),
         }  # fmt: skip
-
-    @classmethod
-    def from_topology(cls, arrays_by_name, **options):
-        """A network from what `topology` gave; `options` as for `from_edges`."""
-        names = list(ACTIVATIONS)
-        codes = arrays_by_name["activation"]
-        return cls.from_edges(
-            arrays_by_name["senders"], arrays_by_name["receivers"], inputs=arrays_by_name["inputs"],
-            outputs=arrays_by_name["outputs"], n_node=len(codes),
-            activation=[names[code] for code in codes], **options,
-        )  # fmt: skip

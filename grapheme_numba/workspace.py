@@ -58,8 +58,8 @@ class Workspace:
         width = tile_width(self._dtype, self._n_live, batch)
         shape = (-(-batch // width), self._dag.n_node, width)
         pre = self._view("pre", shape) if self._keeps_pre else self._view("pre", (1, 1, 1))
-        scratch = self._view("scratch", (n_slot, (lanes + 1) * lanes))
-        return Tiles(self._view("activations", shape), self._view("deltas", shape), pre, scratch, lanes)
+        scratch = self._view("scratch", (n_slot, 2 * lanes * lanes))
+        return Tiles(self._view("activations", shape), self._view("deltas", shape), pre, scratch)
 
     def planes(self, n_plane, size):
         """Gradient planes (n_plane, size)."""

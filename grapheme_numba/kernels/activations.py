@@ -19,6 +19,7 @@ from grapheme_numba.kernels.simd import (
     vdiv,
     vfma,
     vgreater,
+    vlanes,
     vload,
     vmul,
     vpolynomial,
@@ -248,16 +249,16 @@ def derivative(kind, output, x):
 
 
 @njit(**SERIAL)
-def apply(kind, row, width, lanes, values_out):
+def apply(kind, row, width, values_out):
     """Replace the pre-activations in `values_out[row : row + width]` by the outputs of `kind`."""
-    for start in range(row, row + width, lanes):
+    for start in range(row, row + width, vlanes(values_out)):
         vstore(values_out, start, function(kind, vload(values_out, start, ONE)))
 
 
 @njit(**SERIAL)
-def apply_derivative(kind, row, width, lanes, outputs, pre, pre_row, deltas_out):
+def apply_derivative(kind, row, width, outputs, pre, pre_row, deltas_out):
     """Multiply `deltas_out[row : row + width]` by the derivative of `kind` there."""
-    for start in range(0, width, lanes):
+    for start in range(0, width, vlanes(outputs)):
         output = vload(outputs, row + start, ONE)
         x = vload(pre, pre_row + start, ONE) if kind >= FIRST_OF_PRE else output
         vstore(deltas_out, row + start, vmul(vload(deltas_out, row + start, ONE), derivative(kind, output, x)))

@@ -26,6 +26,7 @@ from grapheme_numba.kernels.simd import (
     vdot,
     vfma,
     vgreater,
+    vlanes,
     vload,
     vmul,
     vrow_sums,
@@ -38,48 +39,49 @@ CHUNK = 16384
 
 
 @njit(**SERIAL)
-def _write_block(scratch, block, lanes, valid, adds, gradients_out):
-    """Reduce the scratch rows of edges `block ...` and write or add those within `valid`."""
-    sums = vrow_sums(scratch)
-    if valid[0] <= block and block + lanes <= valid[1]:
+def _write_block(scratch, start, block, first, last, adds, gradients_out):
+    """Sum the scratch rows from `start` on; write or add those of positions `block ...` in first : last."""
+    lanes = vlanes(scratch)
+    sums = vrow_sums(scratch, start)
+    if first <= block and block + lanes <= last:
         if adds:
             sums = vadd(vload(gradients_out, block, ONE), sums)
         vstore(gradients_out, block, sums)
         return
-    vstore(scratch, lanes * lanes, sums)
-    for edge in range(max(block, valid[0]), min(block + lanes, valid[1])):
-        before = gradients_out[edge] if adds else gradients_out.dtype.type(0)
-        gradients_out[edge] = before + scratch[lanes * lanes + edge - block]
+    vstore(scratch, start, sums)
+    for position in range(max(block, first), min(block + lanes, last)):
+        before = gradients_out[position] if adds else gradients_out.dtype.type(0)
+        gradients_out[position] = before + scratch[start + position - block]
 
 
 @njit(**SERIAL)
-def _rows(dag, weights, tiles, tile, span, slot, gradients_out, adds, token):
+def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, gradients_out, adds, token):
     values, deltas, pre = tiles.activations.reshape(-1), tiles.deltas.reshape(-1), tiles.pre.reshape(-1)
-    scratch, lanes = tiles.scratch[slot], tiles.lanes
-    width = lanes * len(token)
+    lanes = vlanes(weights)
+    width, bias_rows = lanes * len(token), lanes * lanes
     n_edge, n_node = weights.size, dag.activation.size
     base = np.int64(tile) * n_node * width
     zero, ones = vsplat(weights.dtype.type(0), token), vsplat(weights.dtype.type(1), token)
-    valid = (dag.t_indptr[span[0]], dag.t_indptr[span[1]])
+    first_edge, last_edge = at(dag.t_indptr, first_node), at(dag.t_indptr, last_node)
     learns = gradients_out.size > 0
-    for node in range(span[1] - 1, span[0] - 1, -1):
-        row = base + np.int64(node) * width
+    for node in range(last_node - 1, first_node - 1, -1):
+        row = base + node * width
         value = vload(values, row, token)
         delta = vload(deltas, row, token) if at(dag.is_output, node) != 0 else zero
         other = zero
         edge, first = at(dag.t_indptr, node + 1) - 1, at(dag.t_indptr, node)
         while edge >= first:
             # Down to the start of this edge's block of sixteen, two edges in flight.
-            block = edge - edge % lanes
+            block = edge & -lanes
             stop = max(first, block)
             while edge > stop:
-                lane = edge - block
+                slot = (edge - block) * lanes
                 d = vload(deltas, base + np.int64(at(dag.t_indices, edge)) * width, token)
                 delta = vfma(vsplat(at(weights, edge), token), d, delta)
-                vstore(scratch, lane * lanes, vdot(value, d))
+                vstore(scratch, slot, vdot(value, d))
                 d = vload(deltas, base + np.int64(at(dag.t_indices, edge - 1)) * width, token)
                 other = vfma(vsplat(at(weights, edge - 1), token), d, other)
-                vstore(scratch, (lane - 1) * lanes, vdot(value, d))
+                vstore(scratch, slot - lanes, vdot(value, d))
                 edge -= 2
             if edge == stop:
                 d = vload(deltas, base + np.int64(at(dag.t_indices, edge)) * width, token)
@@ -87,7 +89,7 @@ def _rows(dag, weights, tiles, tile, span, slot, gradients_out, adds, token):
                 vstore(scratch, (edge - block) * lanes, vdot(value, d))
                 edge -= 1
             if learns and stop == block:
-                _write_block(scratch, block, lanes, valid, adds, gradients_out)
+                _write_block(scratch, 0, block, first_edge, last_edge, adds, gradients_out)
         delta = vadd(delta, other)
         kind = at(dag.activation, node)
         if kind == activations.LEAKY_RELU:
@@ -95,45 +97,36 @@ def _rows(dag, weights, tiles, tile, span, slot, gradients_out, adds, token):
         vstore(deltas, row, delta)
         if kind != activations.LEAKY_RELU and kind != activations.LINEAR:
             pre_row = row if pre.size == values.size else 0
-            activations.apply_derivative(kind, row, width, lanes, values, pre, pre_row, deltas)
+            activations.apply_derivative(kind, row, width, values, pre, pre_row, deltas)
             delta = vload(deltas, row, token)
-        if learns and (at(dag.is_input, node) == 0 or not adds):
-            total = weights.dtype.type(0)
-            if at(dag.is_input, node) == 0:
-                total = _lane_sum(scratch, lanes, vdot(delta, ones))
-            before = gradients_out[n_edge + node] if adds else gradients_out.dtype.type(0)
-            gradients_out[n_edge + node] = before + total
-    if learns and valid[0] < valid[1] and valid[0] % lanes != 0:
-        _write_block(scratch, valid[0] - valid[0] % lanes, lanes, valid, adds, gradients_out)
+        if learns:
+            # Inputs have no bias: their place in the vector receives 0.
+            ones_or_zero = ones if at(dag.is_input, node) == 0 else zero
+            slot = node & (lanes - 1)
+            vstore(scratch, bias_rows + slot * lanes, vdot(ones_or_zero, delta))
+            if slot == 0 or node == first_node:
+                block = n_edge + node - slot
+                _write_block(scratch, bias_rows, block, n_edge + first_node, n_edge + last_node, adds, gradients_out)
+    if learns and first_edge < last_edge and first_edge & (lanes - 1) != 0:
+        _write_block(scratch, 0, first_edge & -lanes, first_edge, last_edge, adds, gradients_out)
 
 
 @njit(**SERIAL)
-def _lane_sum(scratch, lanes, vector):
-    """The sum of one register, halves first, as `vrow_sums` adds."""
-    start = lanes * lanes
-    vstore(scratch, start, vector)
-    half = lanes // 2
-    while half > 0:
-        for lane in range(half):
-            scratch[start + lane] += scratch[start + lane + half]
-        half //= 2
-    return scratch[start]
+def backward_rows(dag, weights, tiles, tile, nodes, slot, gradients_out, adds):
+    """Deltas and gradients of the nodes `nodes[0] : nodes[1]` of one tile; their receivers must be done.
 
-
-@njit(**SERIAL)
-def backward_rows(dag, weights, tiles, tile, span, slot, gradients_out, adds):
-    """Deltas and gradients of the nodes `span[0] : span[1]` of one tile; their receivers must be done.
-
-    `weights` (n_edge,) in sender order. `gradients_out` (n_edge + n_node,) receives edge, then bias
-    gradients (`adds`: added, else written; empty: none wanted); bias entries of inputs stay untouched.
+    `weights` (n_edge,) in sender order; `slot` names the scratch to use. `gradients_out` (n_edge + n_node,) receives edge, then bias
+    gradients (`adds`: added, else written; empty: none wanted); bias entries of inputs receive 0.
     """
-    registers = tiles.activations.shape[2] // tiles.lanes
+    registers = tiles.activations.shape[2] // vlanes(weights)
+    first, last = nodes
+    scratch = tiles.scratch[slot]
     if registers == 4:
-        _rows(dag, weights, tiles, tile, span, slot, gradients_out, adds, FOUR)
+        _rows(dag, weights, tiles, tile, first, last, scratch, gradients_out, adds, FOUR)
     elif registers == 2:
-        _rows(dag, weights, tiles, tile, span, slot, gradients_out, adds, TWO)
+        _rows(dag, weights, tiles, tile, first, last, scratch, gradients_out, adds, TWO)
     else:
-        _rows(dag, weights, tiles, tile, span, slot, gradients_out, adds, ONE)
+        _rows(dag, weights, tiles, tile, first, last, scratch, gradients_out, adds, ONE)
 
 
 @njit(**PARALLEL)
@@ -141,26 +134,21 @@ def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, statu
     """Whole tiles per thread. `planes` (n_plane, n_edge + n_node): room for one tile's gradients each.
 
     Tiles are taken in waves of n_plane; after each wave its planes are added in tile order. With no
-    plane the tiles follow one another in one thread.
+    plane the tiles follow one another in one thread and add to the gradients themselves.
     """
-    n_tile, n_node = tiles.activations.shape[0], dag.activation.size
-    n_plane = planes.shape[0]
-    if n_plane == 0:
-        for tile in range(n_tile):
-            status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.deltas)
-            backward_rows(dag, weights, tiles, tile, (0, n_node), 0, gradients_out, True)
-            store_rows(tiles.deltas, dag.inputs, tile, gx_out)
-        return
-    learns = gradients_out.size > 0
-    for first in range(0, n_tile, n_plane):
-        wave = min(n_plane, n_tile - first)
-        for slot in prange(wave):
-            status_out[first + slot] = load_deltas(gy, dag.outputs, first + slot, tiles.deltas)
-            backward_rows(dag, weights, tiles, first + slot, (0, n_node), slot, planes[slot], False)
-            store_rows(tiles.deltas, dag.inputs, first + slot, gx_out)
-        if learns:
+    n_tile, n_node, n_plane = tiles.activations.shape[0], np.int64(dag.activation.size), planes.shape[0]
+    for first in range(0, n_tile, max(1, n_plane)):
+        wave = min(max(1, n_plane), n_tile - first)
+        for index in prange(wave):
+            slot = np.int64(index)
+            tile = first + slot
+            target = planes[slot] if n_plane > 0 else gradients_out
+            status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.scratch[slot], tiles.deltas)
+            backward_rows(dag, weights, tiles, tile, (np.int64(0), n_node), slot, target, n_plane == 0)
+            store_rows(tiles.deltas, dag.inputs, tile, tiles.scratch[slot], gx_out)
+        if n_plane > 0:
             for chunk in prange((gradients_out.size + CHUNK - 1) // CHUNK):
-                add_planes(planes, wave, chunk * CHUNK, gradients_out)
+                add_planes(planes, wave, np.int64(chunk) * CHUNK, gradients_out)
 
 
 @njit(**SERIAL)
@@ -176,13 +164,18 @@ def add_planes(planes, wave, start, gradients_out):
 @njit(**PARALLEL)
 def backward_levels(dag, weights, tiles, gy, parts, gradients_out, gx_out, status_out):
     """The nodes of a level shared among threads. `parts` (n_level, n_part + 1): node ranges per thread."""
-    n_tile = tiles.activations.shape[0]
-    for tile in prange(n_tile):
-        status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.deltas)
+    n_tile, n_part = tiles.activations.shape[0], parts.shape[1] - 1
+    for index in prange(n_part):
+        part = np.int64(index)
+        for tile in range(part, n_tile, n_part):
+            status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.scratch[part], tiles.deltas)
     for level in range(parts.shape[0] - 1, -1, -1):
-        for part in prange(parts.shape[1] - 1):
+        for index in prange(n_part):
+            part = np.int64(index)
+            nodes = (parts[level, part], parts[level, part + 1])
             for tile in range(n_tile):
-                span = (parts[level, part], parts[level, part + 1])
-                backward_rows(dag, weights, tiles, tile, span, part, gradients_out, True)
-    for tile in prange(n_tile):
-        store_rows(tiles.deltas, dag.inputs, tile, gx_out)
+                backward_rows(dag, weights, tiles, tile, nodes, part, gradients_out, n_tile > 0)
+    for index in prange(n_part):
+        part = np.int64(index)
+        for tile in range(part, n_tile, n_part):
+            store_rows(tiles.deltas, dag.inputs, tile, tiles.scratch[part], gx_out)

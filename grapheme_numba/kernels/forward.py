@@ -10,18 +10,32 @@ from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
 from grapheme_numba.kernels import activations
-from grapheme_numba.kernels.simd import FOUR, ONE, TWO, at, vadd, vconst, vfma, vgreater, vload, vmul, vsplat, vstore
+from grapheme_numba.kernels.simd import (
+    FOUR,
+    ONE,
+    TWO,
+    at,
+    vadd,
+    vconst,
+    vfma,
+    vgreater,
+    vlanes,
+    vload,
+    vmul,
+    vsplat,
+    vstore,
+)
 from grapheme_numba.kernels.tiles import load_rows, store_rows
 
 
 @njit(**SERIAL)
-def _rows(dag, weights, biases, tiles, tile, span, token):
+def _rows(dag, weights, biases, tiles, tile, first_node, last_node, token):
     values, pre = tiles.activations.reshape(-1), tiles.pre.reshape(-1)
-    width = tiles.lanes * len(token)
+    width = vlanes(weights) * len(token)
     base = np.int64(tile) * dag.activation.size * width
     keeps_pre = pre.size == values.size
     zero = vsplat(weights.dtype.type(0), token)
-    for node in range(span[0], span[1]):
+    for node in range(first_node, last_node):
         edge, end = at(dag.indptr, node), at(dag.indptr, node + 1)
         row = base + node * width
         if at(dag.is_input, node) != 0:
@@ -50,43 +64,56 @@ def _rows(dag, weights, biases, tiles, tile, span, token):
             even = vgreater(zero, even, vmul(even, vconst(activations.LEAK, even)), even)
         vstore(values, row, even)
         if kind != activations.LEAKY_RELU and kind != activations.LINEAR:
-            activations.apply(kind, row, width, tiles.lanes, values)
+            activations.apply(kind, row, width, values)
 
 
 @njit(**SERIAL)
-def forward_rows(dag, weights, biases, tiles, tile, span):
-    """Compute the nodes `span[0] : span[1]` of one tile; their senders must be done.
+def forward_rows(dag, weights, biases, tiles, tile, nodes):
+    """Compute the nodes `nodes[0] : nodes[1]` of one tile; their senders must be done.
 
     `weights` (n_edge,) in CSR order, `biases` (n_node,) in internal order; writes `tiles.activations`
     and, where kept, `tiles.pre`.
     """
-    registers = tiles.activations.shape[2] // tiles.lanes
+    registers = tiles.activations.shape[2] // vlanes(weights)
+    first, last = nodes
     if registers == 4:
-        _rows(dag, weights, biases, tiles, tile, span, FOUR)
+        _rows(dag, weights, biases, tiles, tile, first, last, FOUR)
     elif registers == 2:
-        _rows(dag, weights, biases, tiles, tile, span, TWO)
+        _rows(dag, weights, biases, tiles, tile, first, last, TWO)
     else:
-        _rows(dag, weights, biases, tiles, tile, span, ONE)
+        _rows(dag, weights, biases, tiles, tile, first, last, ONE)
 
 
 @njit(**PARALLEL)
 def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
-    """Whole tiles per thread, without a barrier. `status_out` (n_tile,): 1 where `x` is not finite."""
-    for tile in prange(tiles.activations.shape[0]):
-        status_out[tile] = load_rows(x, dag.inputs, tile, tiles.activations)
-        forward_rows(dag, weights, biases, tiles, tile, (0, dag.activation.size))
-        store_rows(tiles.activations, dag.outputs, tile, y_out)
+    """Whole tiles per thread, without a barrier. `status_out` (n_tile,): 1 where `x` is not finite.
+
+    `tiles.scratch` has a slot per thread; a thread takes every n_slot-th tile.
+    """
+    n_tile, n_slot, n_node = tiles.activations.shape[0], tiles.scratch.shape[0], np.int64(dag.activation.size)
+    for index in prange(n_slot):
+        slot = np.int64(index)
+        for tile in range(slot, n_tile, n_slot):
+            status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[slot], tiles.activations)
+            forward_rows(dag, weights, biases, tiles, tile, (np.int64(0), n_node))
+            store_rows(tiles.activations, dag.outputs, tile, tiles.scratch[slot], y_out)
 
 
 @njit(**PARALLEL)
 def forward_levels(dag, weights, biases, x, tiles, parts, y_out, status_out):
     """The nodes of a level shared among threads. `parts` (n_level, n_part + 1): node ranges per thread."""
-    n_tile = tiles.activations.shape[0]
-    for tile in prange(n_tile):
-        status_out[tile] = load_rows(x, dag.inputs, tile, tiles.activations)
+    n_tile, n_part = tiles.activations.shape[0], parts.shape[1] - 1
+    for index in prange(n_part):
+        part = np.int64(index)
+        for tile in range(part, n_tile, n_part):
+            status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[part], tiles.activations)
     for level in range(parts.shape[0]):
-        for part in prange(parts.shape[1] - 1):
+        for index in prange(n_part):
+            part = np.int64(index)
+            nodes = (parts[level, part], parts[level, part + 1])
             for tile in range(n_tile):
-                forward_rows(dag, weights, biases, tiles, tile, (parts[level, part], parts[level, part + 1]))
-    for tile in prange(n_tile):
-        store_rows(tiles.activations, dag.outputs, tile, y_out)
+                forward_rows(dag, weights, biases, tiles, tile, nodes)
+    for index in prange(n_part):
+        part = np.int64(index)
+        for tile in range(part, n_tile, n_part):
+            store_rows(tiles.activations, dag.outputs, tile, tiles.scratch[part], y_out)

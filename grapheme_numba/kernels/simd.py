@@ -156,6 +156,13 @@ def prefetch(typing, array, index):
     return types.void(array, types.intp), emit
 
 
+@operation(lambda array: LANES[array.dtype])
+def vlanes(typing, array):
+    """Elements per register for the array's dtype, known when a kernel is compiled."""
+    lanes = _lanes(array.dtype)
+    return types.intp(array), lambda context, builder, signature, arguments: ir.Constant(ir.IntType(64), lanes)
+
+
 # --- arithmetic ---------------------------------------------------------------------------------
 
 
@@ -312,9 +319,9 @@ def vdot(typing, x, y):
     return register(x, x), emit
 
 
-def _row_sums(rows):
+def _row_sums(rows, start):
     lanes = LANES[rows.dtype]
-    table = rows.reshape(-1)[: lanes * lanes].reshape(lanes, lanes).copy()
+    table = rows.reshape(-1)[start : start + lanes * lanes].reshape(lanes, lanes).copy()
     half = lanes // 2
     while half:
         table = table[:, :half] + table[:, half : 2 * half]
@@ -323,44 +330,68 @@ def _row_sums(rows):
 
 
 @operation(_row_sums)
-def vrow_sums(typing, rows):
-    """Sum each of the first LANES rows of LANES elements: lane k of the result is row k's sum.
+def vrow_sums(typing, rows, start):
+    """Sum each of LANES rows of LANES elements from flat position `start` on: lane k is row k's sum.
 
-    LANES - 1 additions and twice as many shuffles for LANES sums; lane l is added to lane l + LANES/2
+    LANES - 1 each of additions, shuffles and blends for LANES sums. Lane l is added to lane l + LANES/2
     first, then halves again, so a row's bits do not depend on where in the block it stands.
     """
     lanes = _lanes(rows.dtype)
     register = Vector(rows.dtype, lanes)
 
     def emit(context, builder, signature, arguments):
-        current = []
-        for row in range(lanes):
-            index = ir.Constant(ir.IntType(64), row * lanes)
-            loaded = builder.load(_vector_pointer(context, builder, signature.args[0], arguments[0], index, register))
-            loaded.align = rows.dtype.bitwidth // 8
-            current.append(loaded)
+        stride = ir.Constant(ir.IntType(64), lanes)
+        current = _load_rows(context, builder, signature, arguments[0], arguments[1], stride, register)
         half = lanes // 2
-        while len(current) > 1:
-            pairs = len(current) // 2
-            low, high = _butterfly(lanes, half)
-            current = [
-                builder.fadd(
-                    _shuffle(builder, current[k], current[k + pairs], low),
-                    _shuffle(builder, current[k], current[k + pairs], high),
-                )
-                for k in range(pairs)
-            ]
+        while half:
+            # Of two registers: each keeps the halves that stay in place and takes the others across.
+            kept = [lane if lane % (2 * half) < half else lanes + lane for lane in range(lanes)]
+            crossed = [lane + half if lane % (2 * half) < half else lanes + lane - half for lane in range(lanes)]
+            pairs = list(zip(current[: len(current) // 2], current[len(current) // 2 :], strict=True))
+            current = [builder.fadd(_shuffle(builder, x, y, kept), _shuffle(builder, x, y, crossed)) for x, y in pairs]
             half //= 2
         return current[0]
 
-    return register(rows), emit
+    return register(rows, types.intp), emit
 
 
-def _butterfly(lanes, half):
-    """The two shuffles that put the lower and the upper halves of two registers' blocks side by side."""
-    low, high = [], []
-    for lane in range(lanes):
-        block, offset = lane // (2 * half) * (2 * half), lane % (2 * half)
-        low.append(block + offset if offset < half else lanes + block + offset - half)
-        high.append(block + offset + half if offset < half else lanes + block + offset)
-    return low, high
+def _transpose(source, start, stride, target, target_start):
+    lanes = LANES[source.dtype]
+    rows = start + stride * np.arange(lanes)[:, None] + np.arange(lanes)
+    target.reshape(-1)[target_start : target_start + lanes * lanes] = source.reshape(-1)[rows].T.ravel()
+
+
+@operation(_transpose)
+def vtranspose(typing, source, start, stride, target, target_start):
+    """Write LANES rows of LANES elements, `stride` apart in `source`, as columns of a block of `target`."""
+    lanes = _lanes(source.dtype)
+    register = Vector(source.dtype, lanes)
+
+    def emit(context, builder, signature, arguments):
+        array, first, step, block, offset = arguments
+        current = _load_rows(context, builder, signature, array, first, step, register)
+        half = lanes // 2
+        while half:
+            low = [lane if lane % (2 * half) < half else lanes + lane - half for lane in range(lanes)]
+            high = [lane + half if lane % (2 * half) < half else lanes + lane for lane in range(lanes)]
+            for row in range(lanes):
+                if row % (2 * half) < half:
+                    x, y = current[row], current[row + half]
+                    current[row], current[row + half] = _shuffle(builder, x, y, low), _shuffle(builder, x, y, high)
+            half //= 2
+        for row, vector in enumerate(current):
+            index = builder.add(offset, ir.Constant(ir.IntType(64), row * lanes))
+            pointer = _vector_pointer(context, builder, signature.args[3], block, index, register)
+            builder.store(vector, pointer).align = source.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, types.intp, target, types.intp), emit
+
+
+def _load_rows(context, builder, signature, array, start, stride, register):
+    rows = []
+    for row in range(register.width):
+        index = builder.add(start, builder.mul(stride, ir.Constant(ir.IntType(64), row)))
+        rows.append(builder.load(_vector_pointer(context, builder, signature.args[0], array, index, register)))
+        rows[-1].align = register.dtype.bitwidth // 8
+    return rows

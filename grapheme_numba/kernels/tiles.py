@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
+from grapheme_numba.kernels.simd import ONE, vfma, vlanes, vload, vsplat, vstore, vtranspose
 
 
 class Tiles(NamedTuple):
@@ -22,66 +23,85 @@ class Tiles(NamedTuple):
         Outputs of the forward pass and dL/d(pre-activation) of the backward pass.
     pre : (n_tile, n_node, width) or (1, 1, 1)
         Pre-activations, only where an activation's derivative needs them.
-    scratch : (n_slot, (LANES + 1) * LANES)
-        Per concurrent piece of work: the rows that are summed sixteen at a time.
-    lanes : int
-        Elements per register: `width` is 1, 2 or 4 times this.
+    scratch : (n_slot, 2 * LANES * LANES)
+        Per concurrent piece of work: two blocks of rows that are summed or transposed together.
     """
 
     activations: np.ndarray
     deltas: np.ndarray
     pre: np.ndarray
     scratch: np.ndarray
-    lanes: int
 
 
 @njit(**SERIAL)
-def load_rows(rows, nodes, tile, tiles_out):
+def load_rows(rows, nodes, tile, scratch, tiles_out):
     """Put examples `tile * width ...` of `rows` (batch, n) into lanes of `nodes`; 1 if any is not finite."""
-    batch, n_node, width = rows.shape[0], tiles_out.shape[1], tiles_out.shape[2]
-    flat = tiles_out.reshape(-1)
-    base = tile * n_node * width
-    check = rows.dtype.type(0)
-    zero = rows.dtype.type(0)
-    for lane in range(width):
-        example = min(tile * width + lane, batch - 1)
-        for column in range(nodes.size):
-            value = rows[example, column]
-            check += value * zero
-            flat[base + np.int64(nodes[column]) * width + lane] = value
-    return 0 if check == zero else 1
+    return _load(rows, nodes, tile, scratch, tiles_out, rows.dtype.type(1))
 
 
 @njit(**SERIAL)
-def load_deltas(rows, nodes, tile, tiles_out):
+def load_deltas(rows, nodes, tile, scratch, tiles_out):
     """As `load_rows`, but lanes beyond the batch are 0."""
-    batch, n_node, width = rows.shape[0], tiles_out.shape[1], tiles_out.shape[2]
-    flat = tiles_out.reshape(-1)
+    return _load(rows, nodes, tile, scratch, tiles_out, rows.dtype.type(0))
+
+
+@njit(**SERIAL)
+def _load(rows, nodes, tile, scratch, tiles_out, beyond):
+    """Lanes beyond the batch receive `beyond` times the last example."""
+    batch, n_column = rows.shape
+    n_node, width = tiles_out.shape[1], tiles_out.shape[2]
+    lanes, flat, zero = vlanes(rows), tiles_out.reshape(-1), rows.dtype.type(0)
     base = tile * n_node * width
-    check = rows.dtype.type(0)
-    zero = rows.dtype.type(0)
-    for lane in range(width):
-        example = tile * width + lane
-        for column in range(nodes.size):
-            value = rows[example, column] if example < batch else zero
-            check += value * zero
-            flat[base + np.int64(nodes[column]) * width + lane] = value
+    checks, check = vsplat(zero, ONE), zero
+    for first_lane in range(0, width, lanes):
+        example = tile * width + first_lane
+        whole = n_column // lanes * lanes if example + lanes <= batch else 0
+        # Sixteen rows by sixteen columns at a time through registers; the rest one by one.
+        for column in range(0, whole, lanes):
+            vtranspose(rows, example * n_column + column, n_column, scratch, 0)
+            for k in range(lanes):
+                values = vload(scratch, k * lanes, ONE)
+                checks = vfma(values, vsplat(zero, ONE), checks)
+                vstore(flat, base + np.int64(nodes[column + k]) * width + first_lane, values)
+        for lane in range(first_lane, first_lane + lanes):
+            example = tile * width + lane
+            factor = rows.dtype.type(1) if example < batch else beyond
+            for column in range(whole, n_column):
+                value = rows[min(example, batch - 1), column] * factor
+                check += value * zero
+                flat[base + np.int64(nodes[column]) * width + lane] = value
+    vstore(scratch, 0, checks)
+    for k in range(lanes):
+        check += scratch[k]
     return 0 if check == zero else 1
 
 
 @njit(**SERIAL)
-def store_rows(tiles, nodes, tile, rows_out):
+def store_rows(tiles, nodes, tile, scratch, rows_out):
     """Read the lanes of `nodes` back into rows of examples (batch, n)."""
-    batch, n_node, width = rows_out.shape[0], tiles.shape[1], tiles.shape[2]
-    flat = tiles.reshape(-1)
+    batch, n_column = rows_out.shape
+    n_node, width = tiles.shape[1], tiles.shape[2]
+    lanes, flat = vlanes(rows_out), tiles.reshape(-1)
     base = tile * n_node * width
-    for lane in range(min(width, batch - tile * width)):
-        for column in range(nodes.size):
-            rows_out[tile * width + lane, column] = flat[base + np.int64(nodes[column]) * width + lane]
+    for first_lane in range(0, width, lanes):
+        example = tile * width + first_lane
+        whole = n_column // lanes * lanes if example + lanes <= batch else 0
+        for column in range(0, whole, lanes):
+            for k in range(lanes):
+                vstore(scratch, k * lanes, vload(flat, base + np.int64(nodes[column + k]) * width + first_lane, ONE))
+            vtranspose(scratch, 0, lanes, scratch, lanes * lanes)
+            for k in range(lanes):
+                vstore(rows_out, (example + k) * n_column + column, vload(scratch, (lanes + k) * lanes, ONE))
+        for lane in range(first_lane, min(first_lane + lanes, batch - tile * width)):
+            for column in range(whole, n_column):
+                rows_out[tile * width + lane, column] = flat[base + np.int64(nodes[column]) * width + lane]
 
 
 @njit(**PARALLEL)
 def store_all_rows(tiles, nodes, rows_out):
-    """`store_rows` for every tile."""
-    for tile in prange(tiles.shape[0]):
-        store_rows(tiles, nodes, tile, rows_out)
+    """`store_rows` for every tile of `tiles.activations`, a scratch slot per thread."""
+    n_tile, n_slot = tiles.activations.shape[0], tiles.scratch.shape[0]
+    for index in prange(n_slot):
+        slot = np.int64(index)
+        for tile in range(slot, n_tile, n_slot):
+            store_rows(tiles.activations, nodes, tile, tiles.scratch[slot], rows_out)
