@@ -53,6 +53,15 @@ unified = task_command(
     """,
 )
 
+unified = task_command(
+    "unified",
+    options.task_defaults("unified"),
+    """Train one shared network in which every brain owns inputs and outputs of its own.
+
+    Without options it learns from the data shipped with the clone:  grapheme-train unified
+    """,
+)
+
 
 @main.command()
 @click.argument("checkpoint")
