@@ -1,0 +1,164 @@
+"""Config: every value checked, every error names key, origin and remedy, and config.toml comes back whole."""
+
+import random
+
+import pytest
+
+from grapheme_numba.errors import GraphemeError, MissingInputError, RecordError, UsageError
+from grapheme_numba.training import config_file
+from grapheme_numba.training import config as configs
+from grapheme_numba.training.config import Config
+
+
+def test_later_layers_win():
+    built = configs.build(("file", {"epochs": 3, "lr": 0.1}), ("--set", {"epochs": 4}), ("flags", {"epochs": 5}))
+    assert (built.epochs, built.lr, built.seed) == (5, 0.1, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epohcs": 3}, r"unknown key 'epohcs' in the file; the nearest known key is 'epochs'"),
+        ({"batch-sze": 3}, r"nearest known key is 'batch_size'"),
+        ({"epochs": "many"}, r"epochs in the file: Expected `int`, got `str`, got 'many'"),
+        ({"epochs": 0}, r"epochs in the file: Expected `int` >= 1"),
+        ({"lr": float("nan")}, r"lr in the file: "),
+        ({"lr": float("inf")}, r"lr in the file: wants a finite number, got inf"),
+        ({"optimizer": "adm"}, r"optimizer in the file: wants one of sgd, momentum, adam, adamw, got 'adm'"),
+        ({"hidden": []}, r"hidden in the file: wants at least one width"),
+        ({"hidden": [4, 0]}, r"hidden in the file: Expected `int` >= 1"),
+        ({"hidden": [4, 4], "depth": 2}, r"depth = 2 wants one hidden width, got"),
+        ({"accumulate": "never"}, r"accumulate wants batch, epoch or a number of examples above 0, got 'never'"),
+        ({"accumulate": "0"}, r"accumulate wants"),
+        ({"brain": {"math": [3]}}, r"brain in the file: Expected `array` of length 2"),
+        ({"route": "yes"}, r"route in the file: Expected `bool`"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_origin(values, message):
+    with pytest.raises(UsageError, match=message):
+        configs.build(("the file", values))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("batch", 1), ("epoch", None), ("500", 500)])
+def test_accumulate_says_how_many_examples_make_a_step(text, expected):
+    assert configs.accumulate_every(Config(accumulate=text)) == expected
+
+
+def test_depth_repeats_one_width():
+    assert configs.hidden_widths(Config(hidden=(7,), depth=3)) == (7, 7, 7)
+
+
+def test_differences_leave_out_what_cannot_alter_results():
+    assert configs.differences(Config(), Config(threads=2, max_steps=5, keep_last=9, output="x")) == []
+    assert configs.differences(Config(), Config(lr=0.5)) == ["lr: 0.003 -> 0.5"]
+
+
+def written(tmp_path, config):
+    path = tmp_path / "config.toml"
+    path.write_text(config_file.to_toml(config, "agi"))
+    return path
+
+
+EVERYTHING = Config(
+    data='a "quoted" \\ path\n', output="out", hidden=(3, 4), brain={"a b": (1, 2)}, max_time=1.5, warmup_steps=0
+)
+
+
+@pytest.mark.parametrize("config", [Config(), EVERYTHING])
+def test_config_toml_comes_back_equal(tmp_path, config):
+    values = config_file.read_config(written(tmp_path, config))
+    assert configs.build(("file", values)) == config
+
+
+def test_config_toml_names_every_key_with_its_meaning(tmp_path):
+    text = written(tmp_path, Config()).read_text()
+    for key in configs.KEYS:
+        assert key in text
+    assert "# Passes over the training data." in text
+
+
+def test_a_changed_config_is_refused_until_its_seal_is_deleted(tmp_path):
+    path = written(tmp_path, Config())
+    path.write_text(path.read_text().replace("epochs = 100", "epochs = 101"))
+    with pytest.raises(RecordError, match=r"not as the run wrote it .*delete its first line"):
+        config_file.read_config(path)
+    path.write_text(path.read_text().split("\n", 1)[1])
+    assert config_file.read_config(path)["epochs"] == 101
+
+
+def test_unreadable_configs_are_refused(tmp_path):
+    path = tmp_path / "c.toml"
+    with pytest.raises(MissingInputError, match=r"cannot read the config .*; check the path"):
+        config_file.read_config(path)
+    path.write_bytes(b"epochs = \xff")
+    with pytest.raises(UsageError, match="is not TOML"):
+        config_file.read_config(path)
+    path.write_text("epochs 3")
+    with pytest.raises(UsageError, match=r"is not TOML: .*correct the line"):
+        config_file.read_config(path)
+    path.write_bytes(b"#" * (config_file.MOST_BYTES + 1))
+    with pytest.raises(UsageError, match="larger than"):
+        config_file.read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("epochs=3", ("epochs", 3)),
+        ("lr=1e-3", ("lr", 0.001)),
+        ("optimizer=sgd", ("optimizer", "sgd")),
+        ("hidden=[3, 4]", ("hidden", [3, 4])),
+        ("data=a=b", ("data", "a=b")),
+    ],
+)
+def test_set_takes_toml_values_and_plain_words(setting, expected):
+    assert config_file.parse_setting(setting) == expected
+
+
+@pytest.mark.parametrize("setting", ["epochs", "=3"])
+def test_set_without_key_or_value_is_refused(setting):
+    with pytest.raises(UsageError, match="--set wants key=value"):
+        config_file.parse_setting(setting)
+
+
+def mutants(data: bytes, n: int, seed: int):
+    """Copies of `data` with a few bytes flipped, cut out, doubled or cut off."""
+    draw = random.Random(seed)
+    for _ in range(n):
+        changed = bytearray(data)
+        kind = draw.randrange(4)
+        at = draw.randrange(len(changed))
+        if kind == 0:
+            for _ in range(draw.randint(1, 3)):
+                changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+        elif kind == 1:
+            del changed[at : at + draw.randint(1, 40)]
+        elif kind == 2:
+            changed[at:at] = changed[at : at + draw.randint(1, 40)]
+        else:
+            del changed[at:]
+        if bytes(changed) != data:
+            yield bytes(changed)
+
+
+def check_config_mutants(tmp_path, n: int) -> int:
+    """How many mutants of a config were read as another config without a word."""
+    whole = config_file.to_toml(Config(), "agi").encode()
+    path = tmp_path / "c.toml"
+    silent = 0
+    for changed in mutants(whole, n, 11):
+        path.write_bytes(changed)
+        try:
+            silent += configs.build(("file", config_file.read_config(path))) != Config()
+        except GraphemeError:
+            pass
+    return silent
+
+
+def test_no_mutant_of_a_config_is_read_as_another_config(tmp_path):
+    assert check_config_mutants(tmp_path, 300) == 0
+
+
+@pytest.mark.long
+def test_three_thousand_mutants_of_a_config(tmp_path):
+    assert check_config_mutants(tmp_path, 3000) == 0
