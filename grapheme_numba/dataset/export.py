@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from grapheme_numba.dataset.records import to_line
+from grapheme_numba.dataset.plain import to_line
 from grapheme_numba.dataset.schema import from_arrow
 from grapheme_numba.dataset.source import open_parquet
 from grapheme_numba.dataset.writing import WholeFile

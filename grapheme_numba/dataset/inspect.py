@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from grapheme_numba.dataset.layout import shared_layout
 from grapheme_numba.dataset.misfits import Misfits
-from grapheme_numba.dataset.records import to_plain
+from grapheme_numba.dataset.plain import to_plain
 from grapheme_numba.dataset.schema import from_arrow
 from grapheme_numba.dataset.source import Dataset, open_dataset
 from grapheme_numba.dataset.summary import DatasetSummary

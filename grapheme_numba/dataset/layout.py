@@ -101,6 +101,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
+        """The domains' names, in order."""
         return tuple(d.name for d in self.domains)
 
     def _column(self, field):
@@ -108,6 +109,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def input_start(self) -> np.ndarray:
+        """(n_domain,) int32: first input of each domain."""
         return self._column("input_start")
 
     @cached_property
@@ -117,6 +119,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def output_start(self) -> np.ndarray:
+        """(n_domain,) int32: first output of each domain."""
         return self._column("output_start")
 
     @cached_property

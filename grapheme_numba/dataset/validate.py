@@ -7,7 +7,8 @@ from typing import NamedTuple
 from grapheme_numba.dataset.lines import find_sources, total_bytes
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.parsing import parsed_blocks
-from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits, parse_example, to_line
+from grapheme_numba.dataset.plain import to_line
+from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits, parse_example
 from grapheme_numba.dataset.rejects import Reject
 from grapheme_numba.dataset.schema import from_arrow
 from grapheme_numba.errors import RecordError

@@ -60,15 +60,19 @@ class WholeFile:
         self._file.write(data)
 
     def tell(self) -> int:
+        """Position of the next byte."""
         return self.size
 
     def writable(self) -> bool:
+        """True: PyArrow asks."""
         return True
 
     def readable(self) -> bool:
+        """False: what was written is read through `read_back`."""
         return False
 
     def seekable(self) -> bool:
+        """False: bytes are only appended, but for `patch`."""
         return False
 
     def flush(self) -> None:

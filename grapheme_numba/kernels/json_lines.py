@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 
 from grapheme_numba.jit import SERIAL
-from grapheme_numba.kernels.json_text import known_key, read_string, skip_object, skip_space, skip_string
+from grapheme_numba.kernels.json_skip import known_key, skip_object, skip_string
+from grapheme_numba.kernels.json_text import read_string, skip_space
 from grapheme_numba.kernels.numerals import EXACT, TENS, numeral_bits, read_numeral
 
 LARGEST = 3.4028234663852886e38  # of float32

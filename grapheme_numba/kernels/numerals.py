@@ -16,24 +16,15 @@ LOW32 = np.uint64(0xFFFFFFFF)
 ALL64 = np.uint64(0xFFFFFFFFFFFFFFFF)
 ONE, TWO, THREE, SHIFT32 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(32)
 NINE_BITS = np.uint64(0x1FF)
-
-
-def _powers_of_five() -> np.ndarray:
-    """(n, 2) uint64: the highest 128 bits of 5**q, rounded as the method asks."""
-    rows = []
-    for power in range(LEAST_POWER, MOST_POWER + 1):
-        five = 5 ** abs(power)
-        if power < 0:
-            bits = (five - 1).bit_length()
-            value = 2 ** (bits + 127 if power >= -27 else 2 * bits + 128) // five + 1
-        else:
-            value = five << 127
-        value >>= value.bit_length() - 128
-        rows.append((value >> 64, value & 0xFFFFFFFFFFFFFFFF))
-    return np.array(rows, np.uint64)
-
-
-FIVES = _powers_of_five()
+# 5**q for every power: exact, or its reciprocal with as many bits as the method asks, rounded up
+_WIDE = [
+    2 ** ((5**-q - 1).bit_length() * (1 if q >= -27 else 2) + (127 if q >= -27 else 128)) // 5**-q + 1
+    if q < 0
+    else 5**q << 127
+    for q in range(LEAST_POWER, MOST_POWER + 1)
+]
+_TOP = [value >> (value.bit_length() - 128) for value in _WIDE]
+FIVES = np.array([(value >> 64, value & 0xFFFFFFFFFFFFFFFF) for value in _TOP], np.uint64)  # (power, high and low)
 
 
 @njit(**SERIAL)
