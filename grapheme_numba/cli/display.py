@@ -84,15 +84,18 @@ class PlainDisplay(Observer):
     """One line per event."""
 
     def note(self, text):
+        """One sentence."""
         click.echo(text)
 
     def started(self, run):
+        """What will be trained on what."""
         for line in describe(run):
             click.echo(line)
         self.n_epoch = run.config.epochs
         self.every = -(-run.config.epochs // MOST_EPOCH_LINES)
 
     def epoch_closed(self, rows):
+        """The epoch's rows."""
         epoch = rows[0]["epoch"]
         if len(rows) > 1 or epoch % self.every == 0 or epoch in (1, self.n_epoch):
             click.echo(epoch_line(rows[0], self.n_epoch))
@@ -100,6 +103,7 @@ class PlainDisplay(Observer):
             click.echo(validation_line(row))
 
     def finished(self, run):
+        """The closing figures."""
         for line in closing_lines(run):
             click.echo(line)
 
@@ -108,12 +112,15 @@ class JsonDisplay(Observer):
     """One JSON object per event."""
 
     def say(self, kind, **values):
+        """One object."""
         click.echo(json.dumps(finite({"kind": kind, **values}), allow_nan=False))
 
     def note(self, text):
+        """One sentence."""
         self.say("note", text=text)
 
     def started(self, run):
+        """What will be trained on what."""
         dag = run.model.dag
         self.say(
             "start",
@@ -131,11 +138,14 @@ class JsonDisplay(Observer):
         )
 
     def epoch_closed(self, rows):
+        """The epoch's rows."""
         for row in rows:
             click.echo(json.dumps(finite(row), allow_nan=False))
 
     def saved(self, folder):
+        """Where the checkpoint stands."""
         self.say("checkpoint", path=str(folder))
 
     def finished(self, run):
+        """The closing figures."""
         self.say("end", step=run.progress.step, seconds=run.progress.elapsed, best_loss=run.progress.best_loss)

@@ -30,9 +30,11 @@ class LiveDisplay(Observer):
         self.live = None
 
     def note(self, text):
+        """One sentence."""
         self.console.print(Text(text, style="dim"))
 
     def started(self, run):
+        """What will be trained on what."""
         for line in describe(run):
             self.console.print(Text(line))
         self.n_batch = max(1, -(-run.train.n_rows // run.config.batch_size))
@@ -41,9 +43,11 @@ class LiveDisplay(Observer):
         self.live.start()
 
     def after_batch(self, run):
+        """Move the bar."""
         self.bar.update(self.task, completed=round(run.progress.epoch + min(1.0, run.progress.batch / self.n_batch), 1))
 
     def epoch_closed(self, rows):
+        """The epoch's rows."""
         row = rows[0]
         losses = "  ".join(f"{name} {figure(one['loss'])}" for name, one in row["domains"].items())
         self.status = Text(
@@ -56,11 +60,13 @@ class LiveDisplay(Observer):
         self.live.update(Group(self.table, self.status, self.bar))
 
     def finished(self, run):
+        """The closing figures."""
         self.close()
         for line in closing_lines(run)[-2:]:
             self.console.print(Text(line))
 
     def close(self):
+        """Leave the last picture standing."""
         if self.live is not None:
             self.live.stop()
             self.live = None

@@ -25,6 +25,7 @@ class Widths(click.ParamType):
     name = "WIDTHS"
 
     def convert(self, value, param, ctx):
+        """The numbers between the commas."""
         try:
             return [int(part) for part in str(value).split(",")]
         except ValueError:

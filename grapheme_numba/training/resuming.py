@@ -31,6 +31,7 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
 
     Parameters
     ----------
+    task : Task
     layers : list of (origin, values)
         What was given, the later over the earlier.
     resume : "never", "auto" or a path
