@@ -13,6 +13,7 @@ from grapheme_numba.dataset.order import Span, row_order
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
 
+LEFT_OUT = -2  # number of a domain whose examples are left out of the batches; -1 is a domain nobody knows
 SLAB_BYTES = 4 << 20  # encoded at once; larger slabs fall out of the cache, smaller ones cost calls
 
 
@@ -62,6 +63,21 @@ class Texts(Sequence):
         raise IndexError(index)
 
 
+class Chosen(Sequence):
+    """Some strings of a sequence, in the order of `rows`."""
+
+    def __init__(self, texts: Sequence[str], rows: np.ndarray):
+        self._texts, self._rows = texts, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self._texts[int(row)] for row in self._rows[index]]
+        return self._texts[int(self._rows[index])]
+
+
 def empty_rows(n: int, layout: Layout) -> Rows:
     """Room for n encoded rows."""
     widths = (layout.text_length, np.int32), (layout.value_width, np.float32), (layout.n_target, np.float32)
@@ -71,7 +87,8 @@ def empty_rows(n: int, layout: Layout) -> Rows:
 
 def check_rows(rows: Rows, window: Window, order: np.ndarray, layout: Layout) -> None:
     """RecordError for the first encoded row whose domain or input type the layout does not know."""
-    wrong = np.flatnonzero((rows.status == UNKNOWN_DOMAIN) | (rows.status == OTHER_INPUT))
+    unknown = (rows.status == UNKNOWN_DOMAIN) & (rows.domain != LEFT_OUT)
+    wrong = np.flatnonzero(unknown | (rows.status == OTHER_INPUT))
     if not len(wrong):
         return
     row = int(order[wrong[0]])
@@ -113,6 +130,15 @@ def cut(rows: Rows, pieces: list[tuple[Window, np.ndarray]], bounds: Sequence[in
         arrays = (array[start:stop] for array in rows[:6])
         ids, answers = Texts([(w.ids, p) for w, p in held]), Texts([(w.answers, p) for w, p in held])
         yield Batch(*arrays, numbers[start:stop], ids, answers)
+
+
+def kept(batch: Batch) -> Batch:
+    """The batch without the examples that are left out."""
+    rows = np.flatnonzero(batch.domain != LEFT_OUT)
+    if len(rows) == len(batch.domain):
+        return batch
+    arrays = (np.ascontiguousarray(array[rows]) for array in batch[:7])
+    return Batch(*arrays, Chosen(batch.ids, rows), Chosen(batch.answers, rows))
 
 
 class Plan(NamedTuple):

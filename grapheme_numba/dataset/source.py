@@ -1,13 +1,14 @@
 """`open_dataset`: from a path that a user names to a Dataset that streams batches."""
 
+import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from grapheme_numba.dataset.batches import Batch, Plan, stream
+from grapheme_numba.dataset.batches import LEFT_OUT, Batch, Plan, kept, stream
 from grapheme_numba.dataset.cache import cached_parquet
 from grapheme_numba.dataset.columns import NEEDED, Window, window_of
 from grapheme_numba.dataset.layout import Layout
@@ -41,16 +42,35 @@ class Dataset:
         self._sizes = [source.groups[i].unpacked for source, i in self._groups]
         self._first = np.cumsum([0, *self._rows])
         self._summary = None
+        self._left_out: frozenset[str] = frozenset()
+        self._retell: Callable[[pa.Table], pa.Table] | None = None
+
+    def view(self, left_out: Iterable[str] = (), retell: Callable[[pa.Table], pa.Table] | None = None) -> "Dataset":
+        """The same dataset without the examples of some domains, or with domains chosen anew.
+
+        Batches keep their place and order and only lose the rows left out, so one may be empty; `n_rows`
+        and `fingerprint` stay those of the files.
+
+        left_out : names of domains; added to those that this dataset leaves out already
+        retell : gives every table it is handed another `domain` column
+        """
+        view = copy.copy(self)
+        view._left_out, view._summary = self._left_out | frozenset(left_out), None
+        if retell is not None:
+            view._retell = retell
+        return view
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The row groups as Arrow tables, in file order."""
         for source, index in self._groups:
-            yield source.read(index, columns)
+            yield self._read(source, index, columns)
 
     def summary(self) -> DatasetSummary:
         """What the dataset holds, domain by domain (one streaming pass, then remembered)."""
         if self._summary is None:
-            self._summary = summarize(self.tables(SCANNED))
+            whole = summarize(self.tables(SCANNED))
+            kept = tuple(domain for domain in whole.domains if domain.name not in self._left_out)
+            self._summary = DatasetSummary(sum(domain.n for domain in kept), kept)
         return self._summary
 
     def batches(
@@ -73,20 +93,24 @@ class Dataset:
         """
         spans = windows(self._rows, self._sizes, seed, epoch)
         plan = Plan(spans, self.n_rows, batch_size, start, shard, seed, epoch)
-        domains = {name: index for index, name in enumerate(layout.names)}
+        domains = {name: index for index, name in enumerate(layout.names)} | dict.fromkeys(self._left_out, LEFT_OUT)
         slabs = stream(plan, layout, lambda span: self._load(span, domains))
         for slab in ahead(slabs, prefetch) if prefetch else slabs:
-            yield from slab
+            yield from map(kept, slab) if self._left_out else slab
 
     def misfits(self, layout: Layout) -> dict[str, Misfits]:
         """Examples that the layout has no room for, per domain (one streaming pass)."""
         return count_misfits(self.batches(layout, 4096), layout.names)
 
     def _load(self, span: Span, domains: dict[str, int]) -> Window:
-        tables = [self._groups[group][0].read(self._groups[group][1], list(NEEDED)) for group in span.groups]
+        tables = [self._read(*self._groups[group], list(NEEDED)) for group in span.groups]
         table = pa.concat_tables(tables)
         row = np.concatenate([np.arange(self._rows[group]) + self._first[group] for group in span.groups])
         return window_of(table, row, domains)
+
+    def _read(self, source: ParquetSource, index: int, columns: list[str] | None) -> pa.Table:
+        table = source.read(index, columns)
+        return table if self._retell is None else self._retell(table)
 
 
 def open_parquet(path: str | Path) -> Dataset:
