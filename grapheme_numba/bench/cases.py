@@ -50,6 +50,8 @@ _ALL = [
     Case("irregular-200k-6.4M", "200,000 nodes, 32 senders each", lambda: irregular(200_000, 32, 1024)),
     Case("radixnet-1024x120", "RadiX-Net, 120 layers of 1,024", lambda: radixnet.radixnet(1024, 120)),
     Case("radixnet-4096x120", "RadiX-Net, 120 layers of 4,096", lambda: radixnet.radixnet(4096, 120)),
+    Case("layered-8x1024x32", "8 layers of 1,024 nodes, 96.9 % sparse", _layered(8, 1024, 32)),
+    Case("layered-8x1024x20", "8 layers of 1,024 nodes, 98 % sparse", _layered(8, 1024, 20)),
     Case("chain-500x8", "500 levels of 8 nodes, 8 in-edges", _layered(501, 8, 8)),
     Case("classifier-64-128-10", "dense 64 to 128 to 10", lambda: topologies.classifier(64, 128, 10)),
 ]

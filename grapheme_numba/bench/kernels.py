@@ -106,3 +106,11 @@ def _rate(case, network, batch, count, name, measured, calls, width, own_bytes):
         case.name, batch, count, name, taken.median, work / taken.median / 1e9, work / taken.high / 1e9,
         work / taken.low / 1e9, shares["l2"], shares["own"], width, own_bytes,
     )  # fmt: skip
+
+
+def boundary_seconds(repeat=timing.MIN_REPEAT):
+    """What a call costs beside its edges: the passes of a network of one edge and one example."""
+    from grapheme_numba.network import DagNN
+
+    calls = step_calls(DagNN.from_edges([0], [1], inputs=[0], outputs=[1]), 1)
+    return {name: taken.median for name, (taken, _) in timing.interleave(calls, repeat).items()}

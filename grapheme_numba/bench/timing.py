@@ -4,6 +4,7 @@ import statistics
 import time
 from typing import NamedTuple
 
+now = time.perf_counter
 MIN_SECONDS = 0.02
 MIN_REPEAT = 5
 
@@ -64,7 +65,7 @@ def interleave(calls, repeat=MIN_REPEAT):
 
 
 def _seconds(call, count):
-    start = time.perf_counter()
+    start = now()
     for _ in range(count):
         call()
-    return (time.perf_counter() - start) / count
+    return (now() - start) / count

@@ -1,0 +1,132 @@
+"""Our passes beside other programs on the same graph, weights and batch, in one process, in turn.
+
+Each rival must first give the same outputs and, where it trains, the same edge gradients; only then is
+it timed, round by round next to ours, and the ratio taken pair by pair.
+"""
+
+import importlib.util
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from grapheme_numba.bench import timing
+from grapheme_numba.bench.cases import find_case, network_of
+from grapheme_numba.bench.rivals import RATE, BatchMajor, NeatPython, ScipyCsr
+from grapheme_numba.bench.torch_rivals import TorchCsr, TorchLevels, TorchMasked
+from grapheme_numba.errors import GraphemeError
+from grapheme_numba.jit import n_threads, set_threads
+
+RIVALS = {rival.name: rival for rival in (ScipyCsr, BatchMajor, TorchCsr, TorchMasked, TorchLevels, NeatPython)}
+# (rival, case, batch, thread counts): where each is at home.
+PLAN = (
+    ("scipy-csr", "layered-10x1000x32", 256, (1,)),
+    ("scipy-csr", "irregular-20k-400k", 256, (1,)),
+    ("scipy-dots", "layered-10x1000x32", 256, (1, 2)),
+    ("torch-csr", "layered-24x1024x32", 256, (1, 2)),
+    ("torch-csr", "layered-120x1024x32", 256, (2,)),
+    ("torch-masked", "layered-8x1024x32", 256, (1, 2)),
+    ("torch-masked", "layered-8x1024x20", 256, (1, 2)),
+    ("torch-levels", "irregular-20k-400k", 256, (1, 2)),
+    ("neat-python", "irregular-20k-400k", 256, (1, 2)),
+    ("neat-python", "classifier-64-128-10", 256, (1, 2)),
+)
+TOLERANCE = 1e-3
+
+
+class Comparison(NamedTuple):
+    """One pass of ours and of a rival: rates in 10^9 edge samples per second, and how often ours is faster.
+
+    `error` is the norm of the difference of outputs or gradients, whichever is larger, over the norm of ours.
+    """
+
+    peer: str
+    case: str
+    batch: int
+    threads: int
+    step: str
+    rate: float
+    peer_rate: float
+    ratio: float
+    low: float
+    high: float
+    error: float
+
+
+class PeerDisagrees(GraphemeError):
+    """A rival computed something else than we did, so its time means nothing."""
+
+
+def missing(name):
+    """The package a rival lacks, or None when it can run."""
+    package = RIVALS[name].package
+    return None if importlib.util.find_spec(package) else package
+
+
+def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=None):
+    """Yield the `Comparison` of each pass and thread count. Raises PeerDisagrees."""
+    network = network or network_of(find_case(case_name))
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((batch, network.n_input)).astype(np.float32)
+    gy = (generator.standard_normal((batch, network.n_output)) / batch).astype(np.float32)
+    before = n_threads()
+    with warnings.catch_warnings():
+        # torch announces on every run that its CSR support is young and checks nothing.
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks)")
+        rival = RIVALS[name](network, x, gy)
+        error = disagreement(rival, network, x, gy)
+        if error > TOLERANCE:
+            raise PeerDisagrees(
+                f"{name} and we differ by {error:.1e} of the result's norm on {case_name}, more than {TOLERANCE}; "
+                "a comparison of speed would mean nothing"
+            )
+        ours = {"forward": lambda: network.forward(x), "step": lambda: _step(network, x, gy)}
+        calls = {}
+        for count in threads:
+            for step in rival.passes:
+                calls[count, step, "ours"] = _with_threads(count, ours[step])
+                calls[count, step, "theirs"] = _with_threads(count, getattr(rival, step))
+        measured = timing.interleave(calls, repeat)
+    set_threads(before)
+    for count in threads:
+        for step in rival.passes:
+            own = [value / batch for value in measured[count, step, "ours"][1]]
+            other = [value / rival.n_example for value in measured[count, step, "theirs"][1]]
+            ratio, edges = timing.ratio_of(own, other), network.n_edge / 1e9
+            rate, peer_rate = edges / timing.timing_of(own).median, edges / timing.timing_of(other).median
+            yield Comparison(name, case_name, batch, count, step, rate, peer_rate, *ratio, error)
+
+
+def disagreement(rival, network, x, gy):
+    """How far a rival's outputs or gradients are from ours, as a share of the norm of ours."""
+    rival.forward()
+    y = network.forward(x)[: rival.n_example]
+    error = _difference(rival.y(), y)
+    if "step" in rival.passes:
+        rival.step()
+        network.zero_grad()
+        network.forward(x)
+        network.backward_accumulate(gy)
+        error = max(error, _difference(rival.gradients(), network.edge_grads))
+    return error
+
+
+def _difference(theirs, ours):
+    # The norm, not the largest entry: in 120 layers a pre-activation within rounding of 0 takes the other
+    # branch of leaky ReLU in one of the two programs, and a few single gradients then differ by a percent.
+    return float(np.linalg.norm(theirs - ours) / np.linalg.norm(ours))
+
+
+def _step(network, x, gy):
+    network.zero_grad()
+    network.forward(x)
+    network.backward_accumulate(gy)
+    network.step(RATE)
+
+
+def _with_threads(count, call):
+    def run():
+        set_threads(count)
+        call()
+
+    return run

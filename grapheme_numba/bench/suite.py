@@ -1,0 +1,59 @@
+"""Whole runs of a bench: which measurements, in which order, gathered into one record."""
+
+import numpy as np
+
+from grapheme_numba.bench import kernels, peers, records, roofline
+from grapheme_numba.bench.cases import CASES, find_case, network_of
+from grapheme_numba.errors import UsageError
+from grapheme_numba.jit import n_threads, set_threads
+
+QUICK_CASES = ("layered-10x1000x32", "irregular-20k-400k", "classifier-64-128-10")
+# Beside the networks of the rivals' own comparisons, which `peers` uses.
+KERNEL_CASES = tuple(name for name in CASES if not name.startswith(("layered-8x", "layered-24x")))
+
+
+def run_kernels(names, batches, threads, repeat, note=lambda row: None):
+    """Ceilings, then every case; `note` hears each `Rate`. Returns the record."""
+    cases = [find_case(name) for name in names]
+    found, before = [], n_threads()
+    for count in threads:
+        set_threads(count)
+        found += roofline.ceilings(repeat)
+    rows = []
+    for case in cases:
+        network = network_of(case)
+        for row in kernels.rates_of(case, batches, threads, repeat, network):
+            rows.append(row)
+            note(row)
+    set_threads(before)
+    boundary = kernels.boundary_seconds(repeat)
+    return records.as_record("kernels", rows, ceilings=[one._asdict() for one in found], boundary_seconds=boundary)
+
+
+def run_peers(names, cases, batch, threads, repeat, note=lambda row: None):
+    """Every rival of `names` on its cases (`cases` none: those where it is at home). Returns the record.
+
+    `note` hears each `Comparison`, and a sentence for each rival that cannot run here.
+    """
+    unknown = sorted(set(names) - set(peers.RIVALS))
+    if unknown:
+        raise UsageError(f"there is no rival {unknown[0]!r}; choose from {', '.join(peers.RIVALS)}")
+    rows, left_out = [], []
+    for name, case, at_home, counts in peers.PLAN:
+        if name not in names or (cases and case not in cases):
+            continue
+        if package := peers.missing(name):
+            left_out.append(f"{name} on {case}: {package} is not installed")
+            note(left_out[-1])
+            continue
+        counts = [count for count in counts if count in threads]
+        for row in peers.compare(name, case, batch or at_home, counts, repeat) if counts else ():
+            rows.append(row)
+            note(row)
+    return records.as_record("peers", rows, left_out=left_out)
+
+
+def summary(values):
+    """Geometric mean of ratios, or None of none."""
+    values = [value for value in values if value]
+    return float(np.exp(np.mean(np.log(values)))) if values else None

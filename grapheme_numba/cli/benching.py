@@ -1,0 +1,144 @@
+"""What the commands of `grapheme-bench` do: choose, measure, show, save. Imported only when one runs."""
+
+import sys
+
+import click
+
+from grapheme_numba import jit
+from grapheme_numba.bench import cases as registry
+from grapheme_numba.bench import challenge, machine, peers, records, suite
+from grapheme_numba.cli.tables import aligned
+from grapheme_numba.errors import GraphemeError
+
+
+def show_kernels(cases, batches, threads, repeat, target, compare, quick):
+    """`grapheme-bench kernels`."""
+    if cases == ["list"]:
+        click.echo(aligned([(case.name, case.about.rjust(0)) for case in registry.CASES.values()]))
+        return
+    before = records.load(compare, "kernels") if compare else None
+    names = cases or (suite.QUICK_CASES if quick else suite.KERNEL_CASES)
+    batches = batches or ([1, 256] if quick else list(registry.BATCHES))
+    record = suite.run_kernels(names, batches, counts(threads), repeat, progress)
+    click.echo(machine.headline(record["machine"]))
+    click.echo("\n" + aligned(ceiling_cells(record["ceilings"])))
+    click.echo("\n" + aligned([KERNEL_HEADER, *map(kernel_cells, record["rows"])]))
+    once = ", ".join(f"{name} {seconds * 1e6:.0f} us" for name, seconds in record["boundary_seconds"].items())
+    click.echo(f"\na call on a network of one edge: {once}")
+    finish(record, before, target)
+
+
+def show_peers(rivals, cases, batch, threads, repeat, target, compare, quick):
+    """`grapheme-bench peers`."""
+    if rivals == ["list"]:
+        click.echo("\n".join(f"{name}: {peers.RIVALS[name].__doc__.splitlines()[0]}" for name in peers.RIVALS))
+        return
+    before = records.load(compare, "peers") if compare else None
+    names = rivals or (["scipy-csr", "torch-csr"] if quick else list(peers.RIVALS))
+    record = suite.run_peers(names, cases, batch, counts(threads), repeat, progress)
+    click.echo(machine.headline(record["machine"]))
+    click.echo("\n" + aligned([PEER_HEADER, *map(peer_cells, record["rows"])]))
+    for sentence in record["left_out"]:
+        click.echo(f"left out: {sentence}")
+    finish(record, before, target)
+
+
+def show_challenge(neurons, layers, rows, threads, repeat, target):
+    """`grapheme-bench challenge`."""
+    found = []
+    for width in neurons:
+        for row in challenge.measure(width, layers, rows, counts(threads), repeat):
+            found.append(row)
+            progress(row)
+    record = records.as_record("challenge", found)
+    click.echo(machine.headline(record["machine"]))
+    click.echo("\n" + aligned([CHALLENGE_HEADER, *map(challenge_cells, record["rows"])]))
+    finish(record, None, target)
+
+
+def show_data(repeat, target, quick):
+    """`grapheme-bench data`."""
+    try:
+        from grapheme_numba.bench import data
+    except ImportError as error:
+        raise GraphemeError(f"this installation cannot measure conversion: {error}") from None
+    record = data.run_data(repeat, quick, progress)
+    click.echo(machine.headline(record["machine"]))
+    click.echo("\n" + aligned(data.cells(record)))
+    finish(record, None, target)
+
+
+def counts(threads):
+    """The numbers of threads asked for, or 1 and all."""
+    return threads or sorted({1, jit.set_threads(None)})
+
+
+def progress(row):
+    """One line on a terminal while measuring; nothing in a pipe."""
+    if sys.stderr.isatty():
+        text = row if isinstance(row, str) else " ".join(str(value) for value in row[:5])
+        click.echo(f"\r\033[K{text[:100]}", nl=False, err=True)
+
+
+def finish(record, before, target):
+    """Show the changes against an earlier record and save this one."""
+    if before:
+        click.echo("\n" + aligned([CHANGE_HEADER, *change_cells(record, before)]))
+    if target:
+        records.save(target, record)
+        click.echo(f"\nsaved {target}")
+
+
+KERNEL_HEADER = ("case", "batch", "threads", "pass", "ms", "G/s", "low", "high", "of L2", "of own", "lanes")
+PEER_HEADER = ("rival", "case", "batch", "threads", "pass", "ours G/s", "theirs", "times", "low", "high", "differs")
+CHALLENGE_HEADER = ("neurons", "layers", "rows", "inputs", "threads", "categories", "s", "nominal G/s", "differs")
+CHANGE_HEADER = ("measurement", "G/s before", "now", "times")
+
+
+def ceiling_cells(ceilings):
+    """The ceilings: one line per level and number of threads, one column per width."""
+    widths = sorted({one["width"] for one in ceilings})
+    rows = [("ceiling, G/s", "threads", *(f"{width} lanes" for width in widths))]
+    for level, threads in dict.fromkeys((one["level"], one["threads"]) for one in ceilings):
+        rates = {one["width"]: one["rate"] for one in ceilings if (one["level"], one["threads"]) == (level, threads)}
+        rows.append((level, str(threads), *(f"{rates[width]:.1f}" for width in widths)))
+    return rows
+
+
+def kernel_cells(row):
+    """One pass of one case."""
+    return (
+        row["case"], str(row["batch"]), str(row["threads"]), row["step"], f"{row['seconds'] * 1e3:.3f}",
+        f"{row['rate']:.3g}", f"{row['low']:.3g}", f"{row['high']:.3g}", f"{row['of_l2']:.0%}", f"{row['of_own']:.0%}",
+        str(row["width"]),
+    )  # fmt: skip
+
+
+def peer_cells(row):
+    """One pass beside a rival's."""
+    return (
+        row["peer"], row["case"], str(row["batch"]), str(row["threads"]), row["step"], f"{row['rate']:.3g}",
+        f"{row['peer_rate']:.3g}", f"{row['ratio']:.1f}", f"{row['low']:.1f}", f"{row['high']:.1f}",
+        f"{row['error']:.0e}",
+    )  # fmt: skip
+
+
+def challenge_cells(row):
+    """One network and input set."""
+    return (
+        str(row["neurons"]), str(row["layers"]), str(row["rows"]), row["inputs"], str(row["threads"]),
+        str(row["survivors"]), f"{row['seconds']:.3f}", f"{row['rate']:.3g}", f"{row['difference']:.0e}",
+    )  # fmt: skip
+
+
+def change_cells(record, before):
+    """Each measurement beside its earlier one, and the geometric mean of those that have one."""
+    keys, rows, ratios = records.KEYS[record["kind"]], [], []
+    for row, other, ratio in records.changes(record, before):
+        name = " ".join(str(row[key]) for key in keys)
+        ratios.append(ratio)
+        rows.append((
+            name, f"{other['rate']:.3g}" if other else "-", f"{row['rate']:.3g}", f"{ratio:.2f}" if ratio else "-",
+        ))  # fmt: skip
+    mean = suite.summary(ratios)
+    return [*rows, ("all, geometric mean", "", "", f"{mean:.2f}" if mean else "-")]
