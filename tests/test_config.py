@@ -1,12 +1,13 @@
 """Config: every value checked, every error names key, origin and remedy, and config.toml comes back whole."""
 
-import random
+import contextlib
 
 import pytest
+from mutants import mutants
 
 from grapheme_numba.errors import GraphemeError, MissingInputError, RecordError, UsageError
-from grapheme_numba.training import config_file
 from grapheme_numba.training import config as configs
+from grapheme_numba.training import config_file
 from grapheme_numba.training.config import Config
 
 
@@ -121,26 +122,6 @@ def test_set_without_key_or_value_is_refused(setting):
         config_file.parse_setting(setting)
 
 
-def mutants(data: bytes, n: int, seed: int):
-    """Copies of `data` with a few bytes flipped, cut out, doubled or cut off."""
-    draw = random.Random(seed)
-    for _ in range(n):
-        changed = bytearray(data)
-        kind = draw.randrange(4)
-        at = draw.randrange(len(changed))
-        if kind == 0:
-            for _ in range(draw.randint(1, 3)):
-                changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
-        elif kind == 1:
-            del changed[at : at + draw.randint(1, 40)]
-        elif kind == 2:
-            changed[at:at] = changed[at : at + draw.randint(1, 40)]
-        else:
-            del changed[at:]
-        if bytes(changed) != data:
-            yield bytes(changed)
-
-
 def check_config_mutants(tmp_path, n: int) -> int:
     """How many mutants of a config were read as another config without a word."""
     whole = config_file.to_toml(Config(), "agi").encode()
@@ -148,10 +129,8 @@ def check_config_mutants(tmp_path, n: int) -> int:
     silent = 0
     for changed in mutants(whole, n, 11):
         path.write_bytes(changed)
-        try:
+        with contextlib.suppress(GraphemeError):
             silent += configs.build(("file", config_file.read_config(path))) != Config()
-        except GraphemeError:
-            pass
     return silent
 
 

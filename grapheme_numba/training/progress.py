@@ -11,6 +11,7 @@ class Tally(msgspec.Struct):
     n: int = 0
     loss: float = 0.0
     structural: float = 0.0
+    n_right: int = 0
 
 
 class Progress(msgspec.Struct):

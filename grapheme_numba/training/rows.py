@@ -23,6 +23,7 @@ def epoch_row(run) -> dict:
         "step": progress.step,
         "loss": sum(tally.loss for tally in tallies.values()) / n if n else None,
         "structural": sum(tally.structural for tally in tallies.values()) / n if n else None,
+        "exact": sum(tally.n_right for tally in tallies.values()) / n if n else None,
         "lr": run.lr,
         "grad_norm": run.grad_norm,
         "n": n,
@@ -35,6 +36,7 @@ def epoch_row(run) -> dict:
                 "share": tally.n / n,
                 "loss": tally.loss / tally.n,
                 "structural": tally.structural / tally.n,
+                "exact": tally.n_right / tally.n,
             }
             for name, tally in sorted(tallies.items())
             if tally.n

@@ -63,11 +63,13 @@ class Run:
         n = np.bincount(batch.domain, weights=batch.n_active > 0, minlength=len(names))
         loss = np.bincount(batch.domain, weights=result.loss, minlength=len(names))
         structural = np.bincount(batch.domain, weights=result.structural, minlength=len(names))
+        right = np.bincount(batch.domain, weights=result.right, minlength=len(names))
         for index in np.flatnonzero(n):
             tally = progress.tally.setdefault(names[index], Tally())
             tally.n += int(n[index])
             tally.loss += float(loss[index])
             tally.structural += float(structural[index])
+            tally.n_right += int(right[index])
         progress.n_accumulated += int(n.sum())
         progress.n_example += len(batch.domain)
         self.epoch_examples += len(batch.domain)

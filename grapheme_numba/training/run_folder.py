@@ -22,9 +22,7 @@ def save_last(run: Path, checkpoint: Checkpoint, keep: int) -> Path:
     with storage.named_failures(last):
         fresh = prepare(run, LAST, checkpoint)
         if (last / MANIFEST).is_file():
-            aside = run / f"{STEP}{step_of(last):08d}"
-            storage.remove(aside)
-            publish(fresh, last, aside)
+            publish(fresh, last, run / f"{STEP}{step_of(last):08d}")
         else:
             publish(fresh, last, None)
         for old in kept_steps(run)[max(0, keep - 1) :]:
@@ -37,7 +35,6 @@ def save_best(run: Path, checkpoint: Checkpoint) -> Path:
     best = run / BEST
     with storage.named_failures(best):
         fresh = prepare(run, BEST, checkpoint)
-        storage.remove(run / PREVIOUS_BEST)
         publish(fresh, best, run / PREVIOUS_BEST if best.exists() else None)
         storage.remove(run / PREVIOUS_BEST)
     return best
@@ -56,10 +53,11 @@ def prepare(run: Path, name: str, checkpoint: Checkpoint) -> Path:
 
 
 def publish(fresh: Path, target: Path, aside: Path | None) -> None:
-    """Rename `fresh` to `target`, after `target` to `aside`; put the old one back when that fails."""
+    """Rename `fresh` to `target`, after `target` to `aside` (over what is there); put it back when that fails."""
     moved = False
     try:
         if aside is not None:
+            storage.remove(aside)
             storage.rename(target, aside)
             moved = True
         storage.rename(fresh, target)

@@ -18,7 +18,7 @@ def file_parts(tensors: Mapping[str, np.ndarray]) -> Iterator:
 
     `safetensors.numpy.save` would build the file as one more bytes object, as large as the model.
     """
-    arrays = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
     header, offset = {}, 0
     for name, array in arrays.items():
         span = [offset, offset + array.nbytes]
