@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grapheme_numba.brains.sharing import Sharing, sharing
 from grapheme_numba.brains.structural import chain_loss, structural_weight
+from grapheme_numba.brains.topology import layout_slices
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.kernels.assemble import TEXT, add_parts, assemble_inputs, embedding_grad_parts
-from grapheme_numba.kernels.decode import decoded_lengths
+from grapheme_numba.kernels.judge import judge
 from grapheme_numba.kernels.losses import gather_slices, sliced_mse, sliced_mse_grad
 
 PART_EXAMPLES = 64  # at least this many examples per partial embedding table
@@ -25,11 +27,13 @@ class StepResult(NamedTuple):
     loss : (batch,) float64, mean squared error of each example over its active outputs (0 without any).
     structural : (batch,) float64, structural loss of each decoded answer against the expected one.
     y_packed : (batch, n_target), each example's own output slice from column 0.
+    right : (batch,) bool, whether the decoded answer is the expected one (False where nothing is judged).
     """
 
     loss: np.ndarray
     structural: np.ndarray
     y_packed: np.ndarray
+    right: np.ndarray
 
 
 class BrainModel:
@@ -85,6 +89,8 @@ class BrainModel:
         """
         y = self._outputs(batch)
         result = self._judged(y, batch)
+        if not len(y):
+            return result
         weight = structural_weight(structural, result.structural)
         gy = self._buffer("gy", y.shape, self.dtype)
         sliced_mse_grad(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, weight, gy)
@@ -93,6 +99,8 @@ class BrainModel:
 
     def _outputs(self, batch) -> np.ndarray:
         layout = self.layout
+        if not len(batch.domain):  # all of its examples were left out
+            return np.empty((0, layout.n_output), self.dtype)
         x = self._buffer("x", (len(batch.domain), layout.n_input), self.dtype)
         assemble_inputs(
             batch.domain,
@@ -115,11 +123,11 @@ class BrainModel:
         loss = np.empty(len(y), np.float64)
         sliced_mse(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, loss)
         packed = self._packed(y, batch)
-        length = np.empty(len(y), np.int32)
-        decoded_lengths(batch.domain, packed, self.layout.answers, length)
+        length, right = np.empty(len(y), np.int32), np.empty(len(y), np.bool_)
+        judge(batch.domain, packed, batch.targets, batch.n_active, self.layout.answers, length, right)
         structural = chain_loss(length, batch.answer_length)
         structural[batch.n_active == 0] = 0.0  # nothing is judged, so nothing is wrong
-        return StepResult(loss, structural, packed)
+        return StepResult(loss, structural, packed, right)
 
     def _accumulate_embedding(self, batch, gx) -> None:
         """Add dL/dx of the tokens to the embedding's gradient, in an order that only the batch decides."""
@@ -159,6 +167,12 @@ class BrainModel:
     def topology(self) -> dict[str, np.ndarray]:
         """The DAG as arrays, enough for `DagNN.from_topology`."""
         return self.dag.topology()
+
+    def sharing(self) -> Sharing:
+        """Sizes of the graph and how many hidden nodes all brains share."""
+        graph = self.dag.topology()
+        edges = graph["senders"], graph["receivers"], graph["inputs"], graph["outputs"]
+        return sharing(*edges, self.dag.n_node, layout_slices(self.layout))
 
 
 def _check_sizes(layout, dag, embedding) -> None:

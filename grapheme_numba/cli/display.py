@@ -31,10 +31,12 @@ def describe(run) -> list[str]:
     model, config = run.model, run.config
     dag = model.dag
     domains = ", ".join(model.layout.names)
-    hidden = dag.n_node - dag.n_input - dag.n_output
+    hidden = f"{dag.n_node - dag.n_input - dag.n_output:,} hidden nodes"
+    if run.task == "unified":
+        hidden += f" ({model.sharing().n_shared:,} shared by all brains)"
     return [
         f"data: {run.train.n_rows:,} examples to learn from, {run.val.n_rows:,} to validate with; domains {domains}",
-        f"network: {dag.n_input:,} inputs, {hidden:,} hidden nodes, {dag.n_output:,} outputs, {dag.n_edge:,} edges in "
+        f"network: {dag.n_input:,} inputs, {hidden}, {dag.n_output:,} outputs, {dag.n_edge:,} edges in "
         f"{dag.n_level} levels; {model.parameters.size:,} parameters with the embedding",
         f"training: {config.epochs} epochs, {run.n_step:,} steps of {config.optimizer}, batches of "
         f"{config.batch_size}; output in {run.folder}",
@@ -43,7 +45,7 @@ def describe(run) -> list[str]:
 
 def epoch_line(row: dict, n_epoch: int) -> str:
     """An epoch's row in one line."""
-    losses = "  ".join(f"{name} {figure(one['loss'])}" for name, one in row["domains"].items())
+    losses = "  ".join(f"{name} {figure(one['loss'])} {percent(one['exact'])}" for name, one in row["domains"].items())
     return (
         f"epoch {row['epoch']:>{len(str(n_epoch))}}/{n_epoch}  loss {figure(row['loss'])}  {losses}  "
         f"lr {row['lr']:.2g}  {row['examples_per_s']:,.0f} examples/s"
