@@ -19,6 +19,7 @@ LAYERS = {
     "dataset": 2,
     "workspace": 3,
     "strategy": 3,
+    "construction": 3,
     "network": 3,
     "embedding": 3,
     "losses": 3,
