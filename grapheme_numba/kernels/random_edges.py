@@ -95,7 +95,7 @@ def swap_receivers(senders, rank, state, n_try, receivers_out):
 
 @njit(**SERIAL)
 def _sends_to(sender, receiver, indptr, by_sender, receivers):
-    for position in range(indptr[sender], indptr[sender + 1]):
+    for position in range(indptr[sender], indptr[sender + 1]):  # noqa: SIM110
         if receivers[by_sender[position]] == receiver:
             return True
     return False
