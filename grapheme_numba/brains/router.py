@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grapheme_numba.dataset.layout import INPUT_KINDS
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.kernels.route import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
 
@@ -115,6 +116,25 @@ class CognitiveRouter:
             rest = (1.0 - p_math) * (visible > 0) if math else (visible > 0)
             scores[:, other] = (rest / len(other))[:, None]
         return scores
+
+    def choose(self, kinds: np.ndarray, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
+        """The brain (n,) int32 of each row, an index into `names`, or -1 where none is sure enough.
+
+        Parameters
+        ----------
+        kinds : (n,) int
+            0 text, 1 sequence, 2 image, as `INPUT_KINDS` numbers them.
+        offsets : (n + 1,) int
+        data : (n_byte,) uint8
+            The texts as Arrow keeps them, empty where the input is no text.
+        """
+        scores = self.text_scores(offsets, data) * (np.asarray(kinds) == INPUT_KINDS["text"])[:, None]
+        for kind, number in INPUT_KINDS.items():
+            if kind != "text" and (columns := self._columns[kind]):
+                scores[np.ix_(np.asarray(kinds) == number, columns)] = 1.0 / len(columns)
+        best = scores.argmax(axis=1).astype(np.int32)
+        best[(scores.max(axis=1) < self.threshold) | (scores.max(axis=1) == 0)] = -1
+        return best
 
     def rejection(self, route: Route) -> str:
         """Why a rejected input was rejected, in one sentence."""

@@ -126,6 +126,8 @@ log_format_option = click.option(
 quiet_option = click.option("--quiet", is_flag=True, help="Show only errors.")
 debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 threads_option = config_option("threads", {})
+route_option = config_option("route", {})
+unknown_domain_option = config_option("unknown_domain", {})
 batch_size_option = click.option(
     "--batch-size", type=click.IntRange(min=1), default=256, show_default=True, help="Examples run together."
 )

@@ -66,11 +66,13 @@ unified = task_command(
 @main.command()
 @click.argument("checkpoint")
 @click.option("--data", metavar="PATH", help="File, or folder with a test split; by default the run's own data.")
+@options.route_option
+@options.unknown_domain_option
 @options.batch_size_option
 @options.threads_option
 @options.cache_option
 @options.output_options
-def evaluate(checkpoint, data, batch_size, threads, no_cache, log_format, quiet, debug):
+def evaluate(checkpoint, data, route, unknown_domain, batch_size, threads, no_cache, log_format, quiet, debug):
     """How good a checkpoint's answers are, domain by domain, beside the best constant answer's.
 
     CHECKPOINT is a checkpoint's folder or a run's folder (then its best).
@@ -80,7 +82,8 @@ def evaluate(checkpoint, data, batch_size, threads, no_cache, log_format, quiet,
     with exit_codes(debug):
         from grapheme_numba.cli.using import show_scores
 
-        show_scores(checkpoint, data, batch_size, threads, not no_cache, log_format, quiet)
+        choice = {"route": route, "unknown_domain": unknown_domain}
+        show_scores(checkpoint, data, choice, batch_size, threads, not no_cache, log_format, quiet)
 
 
 @main.command()

@@ -5,13 +5,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 
 from grapheme_numba import jit
 from grapheme_numba.cli.tables import score_table
 from grapheme_numba.dataset.source import open_dataset
 from grapheme_numba.dataset.writing import WholeFile
 from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.tasks import find_task
 from grapheme_numba.training import metrics, run_folder, snapshot
+from grapheme_numba.training.admitting import admitted, left_out
 from grapheme_numba.training.answering import Answer, Answerer
 from grapheme_numba.training.checkpoint import Checkpoint
 from grapheme_numba.training.splits import find_splits, split_file
@@ -26,8 +29,11 @@ def load(path: str, threads: int | None) -> tuple[Checkpoint, Path]:
     return checkpoint, folder
 
 
-def show_scores(path, data, batch_size, threads, cache, log_format, quiet) -> None:
-    """Evaluate and print: an aligned table, or one JSON object per domain and one for all."""
+def show_scores(path, data, choice, batch_size, threads, cache, log_format, quiet) -> None:
+    """Evaluate and print: an aligned table, or one JSON object per domain and one for all.
+
+    `choice` holds route and unknown_domain where they are given; the checkpoint's own count where not.
+    """
     checkpoint, folder = load(path, threads)
     as_json = log_format == "json"
 
@@ -38,6 +44,11 @@ def show_scores(path, data, batch_size, threads, cache, log_format, quiet) -> No
     file = test_file(data, checkpoint.config.data)
     dataset = open_dataset(file, cache=cache, progress=say)
     model = snapshot.restore_model(checkpoint)
+    given = {key: value for key, value in choice.items() if value is not None}
+    config = msgspec.structs.replace(checkpoint.config, **given)
+    dataset = admitted(find_task(checkpoint.task), dataset, config, model.layout)
+    if sentence := left_out(dataset):
+        say(sentence)
     scores = metrics.evaluate(model, dataset, snapshot.restore_constants(checkpoint), batch_size)
     plain = [{key: getattr(score, key) for key in metrics.COLUMNS} for score in scores]
     if as_json:

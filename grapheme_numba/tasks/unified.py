@@ -35,4 +35,4 @@ DEFAULTS = {
     "save_every": 50,
 }
 
-TASK = Task(name="unified", defaults=DEFAULTS, build=build)
+TASK = Task(name="unified", defaults=DEFAULTS, build=build, own_brains=True)

@@ -65,6 +65,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ) = {}
     unknown_domain: about(Literal["error", "skip"], "What to do with a domain that has no brain.") = "error"
     route: about(bool, "Choose the brain by the input, not by the domain field.") = False
+    threshold: about(Annotated[float, Meta(ge=0.0, le=1.0)], "Least confidence of that choice.") = 0.6
     # Reproducing and surviving
     seed: about(Natural, "Everything random follows from it.") = 0
     threads: about(Positive | None, "Kernel threads; all cores when not given. Results do not depend on it.") = None

@@ -11,6 +11,7 @@ from grapheme_numba import jit
 from grapheme_numba.dataset.source import open_dataset
 from grapheme_numba.errors import OutputError, RecordError, UsageError
 from grapheme_numba.training import config_file, constants, loop, optimizers, report, schedules, snapshot, storage
+from grapheme_numba.training.admitting import admitted, left_out, write_refused
 from grapheme_numba.training.journal import METRICS, Journal
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.progress import Progress
@@ -51,9 +52,7 @@ def prepare(
     fingerprint = f"{train.fingerprint}+{val.fingerprint}"
     optimizer = optimizers.build(config.optimizer, config.weight_decay)
     if checkpoint is None:
-        model = task.build(train.summary(), config)
-        state, progress = optimizer.init(model.parameters), Progress()
-        constant = constants.measure(train, model.layout)
+        model = task.build(admitted(task, train, config).summary(), config)
     else:
         if fingerprint != checkpoint.fingerprint and not override:
             raise UsageError(
@@ -61,6 +60,13 @@ def prepare(
                 "give the same --data, or add --override to go on with this one"
             )
         model = snapshot.restore_model(checkpoint)
+    train, val = (admitted(task, dataset, config, model.layout) for dataset in (train, val))
+    for sentence in filter(None, map(left_out, (train, val))):
+        observer.note(sentence)
+    if checkpoint is None:
+        state, progress = optimizer.init(model.parameters), Progress()
+        constant = constants.measure(train, model.layout)
+    else:
         state, progress = snapshot.fill(model, checkpoint), checkpoint.progress
         if checkpoint.config.optimizer != config.optimizer:
             state = optimizer.init(model.parameters)
@@ -114,6 +120,7 @@ def open_folder(run: Run, start: Start) -> None:
     if run.progress.n_row and not rows.exists():
         run.observer.note(f"{rows} is gone, so the rows of earlier epochs are missing from the report")
         run.progress.n_row = 0
+    write_refused(run)
     run.journal = Journal(run.folder / METRICS, run.progress.n_row, rows)
 
 

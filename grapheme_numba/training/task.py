@@ -16,8 +16,11 @@ class Task(NamedTuple):
     build : callable (summary, config) -> BrainModel
         A fresh model for the data: its layout, topology, embedding and seeded parameters.
         `summary` is the `DatasetSummary` of the training data. Heavy imports belong inside.
+    own_brains : bool
+        Whether only certain brains exist, so that a domain may have none; else every domain is known.
     """
 
     name: str
     defaults: Mapping[str, Any]
     build: Callable[[Any, Any], Any]
+    own_brains: bool = False

@@ -1,0 +1,44 @@
+"""The examples of a run: routed if asked, unknown domains left out if asked, what was refused written down."""
+
+import msgspec
+
+from grapheme_numba.brains.admission import admit, refused
+from grapheme_numba.dataset.writing import WholeFile
+
+REJECTS = "rejects.jsonl"
+
+
+def admitted(task, dataset, config, layout=None):
+    """`dataset` as the run sees it: a view. Before there is a layout it serves to describe the data.
+
+    Raises RecordError for domains that the model of `layout` does not know, unless they are to be skipped.
+    """
+    brains = config.brain if task.own_brains else [one.name for one in dataset.summary().domains]
+    return admit(
+        dataset,
+        brains=brains,
+        layout=layout,
+        route=config.route,
+        threshold=config.threshold,
+        unknown_domain=config.unknown_domain,
+    )
+
+
+def left_out(dataset) -> str | None:
+    """One sentence on the examples that a view leaves out, None where it takes all."""
+    n = dataset.n_rows - dataset.summary().n
+    return f"{n:,} of {dataset.n_rows:,} examples of {dataset.path} are left out: no brain takes them" if n else None
+
+
+def write_refused(run) -> None:
+    """Write `rejects.jsonl` into the run's folder: every training example that no brain was sure of, and why."""
+    if not run.config.route:
+        return
+    file = WholeFile(run.folder / REJECTS)
+    try:
+        for one in refused(run.train, run.model.layout, run.config.threshold):
+            file.write(msgspec.json.encode(one) + b"\n")
+    except BaseException:
+        file.abandon()
+        raise
+    file.finish()
