@@ -59,12 +59,12 @@ def step(run: Run, batch) -> None:
     """One optimiser step with the mean of the accumulated gradients; `batch` names examples in errors."""
     progress, model, config = run.progress, run.model, run.config
     mean = 1.0 / progress.n_accumulated
-    run.grad_norm = gradient_norm(model.gradients) * mean
-    if not math.isfinite(run.grad_norm):
+    progress.grad_norm = gradient_norm(model.gradients) * mean
+    if not math.isfinite(progress.grad_norm):
         return guard.refuse(run, batch, None)
-    run.lr = run.rate(progress.step) * progress.rate_factor
-    scale = mean * clip_scale(run.grad_norm, config.clip_grad_norm)
-    run.state = run.optimizer.update(model.parameters, model.gradients, run.state, run.lr, scale)
+    progress.lr = run.rate(progress.step) * progress.rate_factor
+    scale = mean * clip_scale(progress.grad_norm, config.clip_grad_norm)
+    run.state = run.optimizer.update(model.parameters, model.gradients, run.state, progress.lr, scale)
     model.parameters_changed()
     if not math.isfinite(gradient_norm(model.parameters)):
         guard.refuse_parameters(run, batch)

@@ -23,6 +23,7 @@ class Progress(msgspec.Struct):
     tally : sums of the current epoch per domain name
     best_loss, best_epoch : of the best validation; n_bad : validations since without a better one
     n_row : rows of metrics.jsonl that belong to this position; elapsed : seconds of training so far
+    lr, grad_norm : of the latest step, for the epoch's row
     rate_factor : factor of the learning rate, below 1 after a rollback
     """
 
@@ -38,4 +39,6 @@ class Progress(msgspec.Struct):
     n_bad: int = 0
     n_row: int = 0
     elapsed: float = 0.0
+    lr: float = 0.0
+    grad_norm: float = 0.0
     rate_factor: float = 1.0

@@ -14,6 +14,8 @@ from grapheme_numba.training.task import Task
 # What the checkpoint's own network answers: a resumed run cannot have another one, not even with --override.
 NETWORK_KEYS = frozenset({"topology", "hidden", "depth", "fan_in", "skip", "activation", "init"})
 NETWORK_KEYS |= {"embedding_dim", "graph", "brain"}
+# What was meant for one start of a run only, and does not come back with its checkpoint.
+OF_ONE_START = frozenset({"max_steps", "max_time", "output", "threads"})
 
 
 class Start(NamedTuple):
@@ -67,7 +69,8 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
         source = found.parent
     if checkpoint.task != task.name:
         raise UsageError(f"the checkpoint is of the trainer {checkpoint.task!r}; use grapheme-train {checkpoint.task}")
-    saved = ("the checkpoint", {key: getattr(checkpoint.config, key) for key in configs.KEYS})
+    kept = [key for key in configs.KEYS if key not in OF_ONE_START]
+    saved = ("the checkpoint", {key: getattr(checkpoint.config, key) for key in kept})
     config = configs.build(saved, *layers)
     refuse_differences(checkpoint.config, config, override)
     folder = Path(config.output) if config.output else source

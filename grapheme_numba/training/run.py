@@ -44,8 +44,6 @@ class Run:
     stop: StopRequest
     observer: Observer
     saved_at: tuple = ()
-    grad_norm: float = 0.0
-    lr: float = 0.0
     clock: float = field(default_factory=time.perf_counter)  # when `progress.elapsed` was last brought up to date
     epoch_clock: float = field(default_factory=time.perf_counter)
     epoch_examples: int = 0

@@ -1,0 +1,61 @@
+"""Small training runs for tests: a little data, a little network, and the digest of what was learned."""
+
+import hashlib
+from pathlib import Path
+
+from grapheme_numba.tasks import find_task
+from grapheme_numba.training import checkpoint as checkpoints
+from grapheme_numba.training import resuming, session
+from grapheme_numba.training.observer import Observer
+from grapheme_numba.training.signals import StopRequest
+
+SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
+SMALL = {"hidden": (16,), "fan_in": 8, "epochs": 3, "batch_size": 16, "val_freq": 1, "embedding_dim": 2}
+
+
+def small_data(folder: Path, n: int = 64) -> Path:
+    """The first `n` examples of each split of the shipped data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in ("train", "val", "test"):
+        with (SHIPPED / f"{split}.jsonl").open() as lines:
+            (folder / f"{split}.jsonl").write_text("".join(line for line, _ in zip(lines, range(n), strict=False)))
+    return folder
+
+
+class Recorder(Observer):
+    """Keeps what a run says."""
+
+    def __init__(self):
+        self.notes, self.rows, self.folders = [], [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def epoch_closed(self, rows):
+        self.rows += rows
+
+    def saved(self, folder):
+        self.folders.append(folder)
+
+
+def train(data, output, *, task="agi", resume="never", override=False, observer=None, stop=None, before=None, **config):
+    """One run through the session, as the command line does it; the finished run comes back.
+
+    `before(run)` is called when all is prepared, so that a test can plant a fault.
+    """
+    values = {**SMALL} if resume == "never" else {}
+    values |= {"data": str(data), "output": str(output), **config}
+    found = find_task(task)
+    start = resuming.choose_start(found, [("the test", values)], resume, override)
+    run = session.prepare(found, start, stop or StopRequest(), observer or Observer(), override=override)
+    if before is not None:
+        before(run)
+    session.execute(run, start)
+    return run
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the parameters and optimiser state of a run's newest checkpoint."""
+    checkpoint = checkpoints.read(folder / "checkpoint_last")
+    arrays = [checkpoint.parameters, *checkpoint.optimizer.moments.values()]
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
