@@ -52,9 +52,10 @@ class DagNN(Construction):
         """
         x = arrays.matrix("x", x, self.n_input, self.dtype)
         if self._stale:
-            parameters.scatter(self.parameters[: self.n_edge], self.dag.t_edge, self._receiver_weights)
+            chunks = self._plan.sender_chunks()
+            parameters.receiver_order(self.dag, self.parameters[: self.n_edge], *chunks, self._receiver_weights)
             self._stale = False
-        choice = self._plan.choose(len(x), self._workspace)
+        choice = self._plan.forward(len(x), self._workspace)
         y = np.empty((len(x), self.n_output), self.dtype)
         status = np.zeros(len(choice.tiles.activations), np.uint8)
         biases = self.parameters[self.n_edge :]
@@ -81,11 +82,11 @@ class DagNN(Construction):
         arrays.refuse_non_finite("gy", gy)
         gradients = self.gradients if self.requires_grad else self.gradients[:0]
         weights = self.parameters[: self.n_edge]
-        choice = self._plan.choose(self._batch, self._workspace, gradients.size)
+        choice = self._plan.backward(self._batch, self._workspace, gradients.size)
         gx = np.empty((self._batch, self.n_input), self.dtype)
         status = np.zeros(len(self._tiles.activations), np.uint8)
         if choice.levels:
-            backward.backward_levels(self.dag, weights, choice.tiles, gy, choice.t_parts, gradients, gx, status)
+            backward.backward_levels(self.dag, weights, choice.tiles, gy, choice.parts, gradients, gx, status)
         else:
             backward.backward_tiles(self.dag, weights, choice.tiles, gy, choice.planes, gradients, gx, status)
         return gx
@@ -98,6 +99,15 @@ class DagNN(Construction):
         internal[self.dag.node_order] = np.arange(self.n_node, dtype=np.int32)
         tiles.store_all_rows(self._tiles, internal, result)
         return result
+
+    @property
+    def strategy(self):
+        """How threads share the work: "auto" (a cost model chooses), "tiles" or "levels". Same bits always."""
+        return self._plan.strategy
+
+    @strategy.setter
+    def strategy(self, name):
+        self._plan.force(name)
 
     def _check_forward(self):
         if not self._batch:

@@ -1,12 +1,34 @@
-"""Who computes what: whole tiles per thread, or the nodes of each level shared among threads."""
+"""Who computes what: whole tiles per thread, or the nodes of each level shared among threads.
+
+The cost model, in seconds, for `work` = edges x examples at RATE per thread:
+
+    tiles:  work / RATE * ceil(n_tile / threads) / n_tile  [+ planes: tiles * edges * 12 bytes / BANDWIDTH]
+    levels: work / RATE / threads * SHARING + n_level * REGION
+
+Tiles need no barrier, but leave threads idle when there are few tiles, and the backward pass then needs
+a plane of gradients per thread, which is written and added again. Levels share everything evenly and
+need no memory, but pay a parallel region per level and read what the other threads' caches hold. Both
+give the same bits.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads
+from grapheme_numba.kernels import topology
 from grapheme_numba.kernels.tiles import Tiles
 from grapheme_numba.workspace import balanced_parts
+
+STRATEGIES = ("auto", "tiles", "levels")
+RATE = 8e9  # edge-samples per second and thread
+REGION = 3e-6  # seconds to start and end a parallel region
+SHARING = 1.15  # what reading other threads' results costs a shared level
+BANDWIDTH = 8e9  # bytes per second and thread for gradient planes
+# Planes cost 4 or 8 bytes per edge and thread: beyond this many edges memory decides for levels.
+MOST_EDGES_OF_A_PLANE = 4_000_000
+MOST_CHUNKS = 4
 
 
 class Choice(NamedTuple):
@@ -16,34 +38,68 @@ class Choice(NamedTuple):
     tiles: Tiles
     planes: np.ndarray
     parts: np.ndarray
-    t_parts: np.ndarray
 
 
 class Plan:
-    """Chooses per batch; keeps the balanced node ranges once computed."""
-
-    # A level is worth a parallel region (about 3 microseconds) from this many edge-samples on.
-    EDGES_PER_REGION = 60_000
+    """Chooses per batch; keeps balanced node ranges once computed."""
 
     def __init__(self, dag):
-        self._dag, self._parts = dag, {}
+        self._dag, self._parts, self._chunks = dag, {}, {}
+        self.strategy = "auto"
 
-    def choose(self, batch, workspace, n_gradient=0):
-        """The `Choice` for a batch; `n_gradient` is the size of the gradients wanted (0: none)."""
+    def force(self, strategy):
+        """Use "tiles" or "levels" always, or choose ("auto"). Raises UsageError for another name."""
+        if strategy not in STRATEGIES:
+            raise UsageError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
+        self.strategy = strategy
+
+    def forward(self, batch, workspace):
+        """The `Choice` of a forward pass."""
+        tiles = workspace.tiles(batch, n_threads())
+        levels = self._levels(tiles, 0)
+        return Choice(levels, tiles, workspace.planes(0, 0), self._ranges("in", levels))
+
+    def backward(self, batch, workspace, n_gradient):
+        """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none)."""
         threads = n_threads()
         tiles = workspace.tiles(batch, threads)
         n_tile = len(tiles.activations)
-        work = self._dag.n_edge * tiles.activations.shape[2] * n_tile / max(1, self._dag.n_level)
-        levels = threads > 1 and n_tile < 2 * threads and work > self.EDGES_PER_REGION
-        parts, t_parts = self._ranges(threads if levels else 1)
-        n_plane = min(threads, n_tile) if threads > 1 and n_tile > 1 and not levels else 0
-        return Choice(levels, tiles, workspace.planes(n_plane, n_gradient), parts, t_parts)
+        levels = self._levels(tiles, n_gradient)
+        many = threads > 1 and n_tile > 1 and not levels and n_gradient <= MOST_EDGES_OF_A_PLANE
+        planes = workspace.planes(min(threads, n_tile) if many else 0, n_gradient)
+        return Choice(levels, tiles, planes, self._ranges("out", levels))
 
-    def _ranges(self, n_part):
-        if n_part not in self._parts:
+    def _levels(self, tiles, n_gradient):
+        if self.strategy != "auto":
+            return self.strategy == "levels"
+        threads = n_threads()
+        if threads == 1:
+            return False
+        n_tile, _, width = tiles.activations.shape
+        n_edge = len(self._dag.indices)
+        one_tile = n_edge * width / RATE
+        rounds = -(-n_tile // threads)
+        by_tiles = rounds * one_tile + (rounds * n_gradient * 12 / BANDWIDTH if n_tile > 1 else 0)
+        if n_gradient > MOST_EDGES_OF_A_PLANE:
+            by_tiles = n_tile * one_tile
+        by_levels = n_tile * one_tile / threads * SHARING + self._dag.n_level * REGION
+        return by_levels < by_tiles
+
+    def _ranges(self, direction, levels):
+        key = direction, n_threads() if levels else 1
+        if key not in self._parts:
+            indptr = self._dag.indptr if direction == "in" else self._dag.t_indptr
+            self._parts[key] = balanced_parts(indptr, self._dag.level_start, key[1])
+        return self._parts[key]
+
+    def sender_chunks(self):
+        """(chunks, starts, cursors) for `parameters.receiver_order`: a share of the senders per thread."""
+        n_chunk = min(n_threads(), MOST_CHUNKS) if len(self._dag.indices) > 20_000 else 1
+        if n_chunk not in self._chunks:
             dag = self._dag
-            self._parts[n_part] = (
-                balanced_parts(dag.indptr, dag.level_start, n_part),
-                balanced_parts(dag.t_indptr, dag.level_start, n_part),
-            )
-        return self._parts[n_part]
+            whole = np.array([0, dag.n_node], np.int64)
+            chunks = balanced_parts(dag.t_indptr, whole, n_chunk)[0]
+            starts = np.empty((n_chunk, dag.n_node), np.int32)
+            topology.chunk_starts(dag.indptr, dag.t_indptr, dag.t_indices, chunks, starts)
+            self._chunks[n_chunk] = chunks, starts, np.empty_like(starts)
+        return self._chunks[n_chunk]

@@ -5,10 +5,11 @@ import os
 import numpy as np
 
 from grapheme_numba.kernels.activations import FIRST_OF_PRE
-from grapheme_numba.kernels.simd import LANES
+from grapheme_numba.kernels.simd_types import LANES
 from grapheme_numba.kernels.tiles import Tiles
 
 CACHE_LINE = 64
+LEVEL_THREE_SHARE = 4 << 20
 
 
 def aligned_empty(shape, dtype):
@@ -30,14 +31,16 @@ def level_two_bytes():
 
 
 def tile_width(dtype, n_live, batch):
-    """Lanes of a tile: the widest whose live activations stay within half of the level-2 cache.
+    """Lanes of a tile: four registers while the live activations stay within half of the level-2 cache,
+    two within the share of the level-3 cache that is as good as ours (4 MiB), else one.
 
+    Wider tiles read each index and weight for more examples, and the sixteen-edge sums of the backward
+    pass cost as much for one register as for four; but once gathers miss the cache the smaller tile wins.
     A function of the graph, the batch and the machine, never of the number of threads: the order in
     which gradients are summed follows from it.
     """
     lanes, item = LANES[np.dtype(dtype)], np.dtype(dtype).itemsize
-    budget = level_two_bytes() // 2
-    for registers in (4, 2):
+    for registers, budget in ((4, level_two_bytes() // 2), (2, LEVEL_THREE_SHARE)):
         width = registers * lanes
         if width * item * n_live <= budget and batch > width // 2:
             return width
@@ -69,9 +72,10 @@ class Workspace:
         size = int(np.prod(shape))
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
-            # Scratch is read before all of it is written; a zero is harmless, a stray NaN costs time.
             buffer = self._buffers[name] = aligned_empty((size,), self._dtype)
-            buffer[:] = 0
+            if name == "scratch":
+                # Rows of a block that no edge has filled yet are summed too and thrown away: no stray NaN.
+                buffer[:] = 0
         return buffer[:size].reshape(shape)
 
 

@@ -71,10 +71,10 @@ def build_dag(senders, receivers, *, inputs, outputs, n_node=None, activation="l
 
     edge_order, t_indptr, t_indices = _sender_order(senders, receivers, number, by_sender)
     indptr = np.empty(n_node + 1, np.int64)
-    indices, t_edge = np.empty_like(t_indices), np.empty_like(t_indices)
-    topology.transpose(n_node, t_indptr, t_indices, indptr, indices, t_edge)
+    indices = np.empty_like(t_indices)
+    topology.transpose(t_indptr, t_indices, indptr, indices)
     dag = Dag(
-        indptr, indices, t_indptr, t_indices, t_edge, level_start, codes[node_order], is_input[node_order],
+        indptr, indices, t_indptr, t_indices, level_start, codes[node_order], is_input[node_order],
         is_output[node_order], number[inputs], number[outputs], node_order, edge_order,
     )  # fmt: skip
     _warn_unreached(dag)

@@ -19,8 +19,6 @@ class Dag(NamedTuple):
         CSR of incoming edges: row = receiver, column = sender, ascending.
     t_indptr, t_indices : int64 (n_node + 1,), int32 (n_edge,)
         CSR of outgoing edges: row = sender, column = receiver, ascending.
-    t_edge : int32 (n_edge,)
-        Position in `indices` of each edge of `t_indices`.
     level_start : int64 (n_level + 1,)
         Where each level's nodes begin.
     activation : uint8 (n_node,)
@@ -39,7 +37,6 @@ class Dag(NamedTuple):
     indices: np.ndarray
     t_indptr: np.ndarray
     t_indices: np.ndarray
-    t_edge: np.ndarray
     level_start: np.ndarray
     activation: np.ndarray
     is_input: np.ndarray

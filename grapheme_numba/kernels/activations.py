@@ -11,8 +11,8 @@ import math
 from numba import njit
 
 from grapheme_numba.jit import INLINE, SERIAL
+from grapheme_numba.kernels import series
 from grapheme_numba.kernels.simd import (
-    ONE,
     vabs,
     vadd,
     vconst,
@@ -28,82 +28,24 @@ from grapheme_numba.kernels.simd import (
     vstore,
     vsub,
 )
+from grapheme_numba.kernels.simd_types import ONE
 
 LINEAR, RELU, LEAKY_RELU, SIGMOID, TANH, SOFTPLUS, ELU, GELU, SILU, SIN, GAUSSIAN = range(11)
 # From here on the derivative needs the pre-activation.
 FIRST_OF_PRE = GELU
 LEAK = 0.01
 
-# expm1(r) = r * EXP(r) for |r| <= ln(2)/2.
-_EXP_32 = tuple(1.0 / math.factorial(k + 1) for k in range(7))
-_EXP_64 = tuple(1.0 / math.factorial(k + 1) for k in range(14))
-# ln(2) and pi in parts whose multiples by small whole numbers are exact (Cody and Waite 1980).
-_LN2_HIGH_32, _LN2_LOW_32 = (0.693359375,), (-2.12194440054690583e-4,)
-_LN2_HIGH_64, _LN2_LOW_64 = (0.693147180369123816,), (1.90821492927058770e-10,)
-_PI_A_32, _PI_B_32, _PI_C_32 = (3.140625,), (9.67502593994140625e-4,), (1.509957990978376e-7,)
-_PI_A_64, _PI_B_64, _PI_C_64 = (3.1415926218032837,), (3.178650954705639e-8,), (1.2246467991473532e-16,)
-# exp is only ever asked for arguments <= 0; below these it is 0 to every digit that matters.
-_LOWEST_32, _LOWEST_64 = (-87.0,), (-708.0,)
-# log1p(z) = s * LOG(s * s), s = z / (2 + z), for 0 <= z <= 1.
-_LOG_32 = tuple(2.0 / (2 * k + 1) for k in range(8))
-_LOG_64 = tuple(2.0 / (2 * k + 1) for k in range(18))
-# sin(r) = r * SIN(r * r) for |r| <= pi/2, and cos likewise.
-_SIN_32 = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(7))
-_SIN_64 = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(12))
-_COS_32 = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(8))
-_COS_64 = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(13))
-# P of erfc, in 2*t - 1: Chebyshev interpolation in 50 digits (error 1e-7 and 2e-13), as monomials.
-_ERFC_32 = (
-    -0.6717940840566923,
-    0.6726421700203656,
-    0.04734352764480228,
-    -0.04687426827537231,
-    -0.009877244404501013,
-    0.00870160086940129,
-    0.0017864968614057434,
-    -0.002045805983772733,
-    -0.0002194269295292926,
-    0.0003324406793463703,
-    4.657887164145196e-06,
-)
-_ERFC_64 = (
-    -0.6717940840566904,
-    0.6726432239776566,
-    0.047343306841364084,
-    -0.046895610231150006,
-    -0.009872689340543384,
-    0.008824938555754742,
-    0.001758933072243798,
-    -0.0023458124747861285,
-    -0.0001462421348721442,
-    0.0006736785324964487,
-    -9.376232012772882e-05,
-    -0.00017430132503980795,
-    7.150146166277945e-05,
-    3.173863807379521e-05,
-    -3.043344016092418e-05,
-    1.5583893420488803e-07,
-    8.968543656785549e-06,
-    -2.9832998459680812e-06,
-    -1.7254725976359863e-06,
-    1.298741041241224e-06,
-    1.6538879311536932e-07,
-    -2.9628961807750225e-07,
-    -2.8505072554256435e-10,
-    3.1078806830375284e-08,
-)
-
 
 @njit(**INLINE)
 def _exp_parts(x):
     """(2**n, expm1(r)) with exp(x) = 2**n * (1 + expm1(r)), for x <= 0."""
-    lowest = vpolynomial(x, _LOWEST_32, _LOWEST_64)
+    lowest = vpolynomial(x, series.LOWEST_32, series.LOWEST_64)
     x = vgreater(lowest, x, lowest, x)
     n = vround(vmul(x, vconst(1.4426950408889634, x)))
     negative = vsub(vconst(0.0, x), n)
-    r = vfma(negative, vpolynomial(x, _LN2_HIGH_32, _LN2_HIGH_64), x)
-    r = vfma(negative, vpolynomial(x, _LN2_LOW_32, _LN2_LOW_64), r)
-    return vpower2(n), vmul(r, vpolynomial(r, _EXP_32, _EXP_64))
+    r = vfma(negative, vpolynomial(x, series.LN2_HIGH_32, series.LN2_HIGH_64), x)
+    r = vfma(negative, vpolynomial(x, series.LN2_LOW_32, series.LN2_LOW_64), r)
+    return vpower2(n), vmul(r, vpolynomial(r, series.EXP_32, series.EXP_64))
 
 
 @njit(**INLINE)
@@ -142,7 +84,8 @@ def _softplus(x):
     z = _exp(_negative_abs(x))
     s = vdiv(z, vadd(vconst(2.0, x), z))
     zero = vconst(0.0, x)
-    return vfma(s, vpolynomial(vmul(s, s), _LOG_32, _LOG_64), vgreater(x, zero, x, vgreater(zero, x, zero, x)))
+    positive = vgreater(x, zero, x, vgreater(zero, x, zero, x))
+    return vfma(s, vpolynomial(vmul(s, s), series.LOG_32, series.LOG_64), positive)
 
 
 @njit(**INLINE)
@@ -150,9 +93,9 @@ def _half_turns(x):
     """(r, sign): x = n*pi + r with |r| <= pi/2, and sign = (-1)**n."""
     n = vround(vmul(x, vconst(1.0 / math.pi, x)))
     negative = vsub(vconst(0.0, x), n)
-    r = vfma(negative, vpolynomial(x, _PI_A_32, _PI_A_64), x)
-    r = vfma(negative, vpolynomial(x, _PI_B_32, _PI_B_64), r)
-    r = vfma(negative, vpolynomial(x, _PI_C_32, _PI_C_64), r)
+    r = vfma(negative, vpolynomial(x, series.PI_A_32, series.PI_A_64), x)
+    r = vfma(negative, vpolynomial(x, series.PI_B_32, series.PI_B_64), r)
+    r = vfma(negative, vpolynomial(x, series.PI_C_32, series.PI_C_64), r)
     half = vmul(n, vconst(0.5, x))
     odd = vabs(vsub(half, vround(half)))
     return r, vfma(vconst(-4.0, x), odd, vconst(1.0, x))
@@ -161,13 +104,13 @@ def _half_turns(x):
 @njit(**INLINE)
 def _sin(x):
     r, sign = _half_turns(x)
-    return vmul(vmul(sign, r), vpolynomial(vmul(r, r), _SIN_32, _SIN_64))
+    return vmul(vmul(sign, r), vpolynomial(vmul(r, r), series.SIN_32, series.SIN_64))
 
 
 @njit(**INLINE)
 def _cos(x):
     r, sign = _half_turns(x)
-    return vmul(sign, vpolynomial(vmul(r, r), _COS_32, _COS_64))
+    return vmul(sign, vpolynomial(vmul(r, r), series.COS_32, series.COS_64))
 
 
 @njit(**INLINE)
@@ -186,7 +129,7 @@ def _normal(x):
     zero = vconst(0.0, x)
     z = vmul(vabs(x), vconst(math.sqrt(0.5), x))
     t = vdiv(vconst(2.0, x), vadd(vconst(2.0, x), z))
-    p = vpolynomial(vfma(vconst(2.0, x), t, vconst(-1.0, x)), _ERFC_32, _ERFC_64)
+    p = vpolynomial(vfma(vconst(2.0, x), t, vconst(-1.0, x)), series.ERFC_32, series.ERFC_64)
     half = vmul(x, vconst(0.5, x))
     exponent = vfma(vsub(zero, half), x, p)
     tail = vmul(vmul(vconst(0.5, x), t), _exp(exponent))

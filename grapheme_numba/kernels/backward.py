@@ -16,23 +16,9 @@ from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
 from grapheme_numba.kernels import activations
-from grapheme_numba.kernels.simd import (
-    FOUR,
-    ONE,
-    TWO,
-    at,
-    vadd,
-    vconst,
-    vdot,
-    vfma,
-    vgreater,
-    vlanes,
-    vload,
-    vmul,
-    vrow_sums,
-    vsplat,
-    vstore,
-)
+from grapheme_numba.kernels.simd import at, vadd, vconst, vfma, vgreater, vlanes, vload, vmul, vsplat, vstore
+from grapheme_numba.kernels.simd_blocks import vdot, vrow_sums
+from grapheme_numba.kernels.simd_types import FOUR, ONE, TWO
 from grapheme_numba.kernels.tiles import load_deltas, store_rows
 
 CHUNK = 16384
@@ -115,8 +101,9 @@ def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, gradients_o
 def backward_rows(dag, weights, tiles, tile, nodes, slot, gradients_out, adds):
     """Deltas and gradients of the nodes `nodes[0] : nodes[1]` of one tile; their receivers must be done.
 
-    `weights` (n_edge,) in sender order; `slot` names the scratch to use. `gradients_out` (n_edge + n_node,) receives edge, then bias
-    gradients (`adds`: added, else written; empty: none wanted); bias entries of inputs receive 0.
+    `weights` (n_edge,) in sender order; `slot` names the scratch to use. `gradients_out` (n_edge + n_node,)
+    receives edge, then bias gradients (`adds`: added, else written; empty: none wanted); bias entries of
+    inputs receive 0.
     """
     registers = tiles.activations.shape[2] // vlanes(weights)
     first, last = nodes

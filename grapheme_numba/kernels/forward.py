@@ -10,21 +10,8 @@ from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
 from grapheme_numba.kernels import activations
-from grapheme_numba.kernels.simd import (
-    FOUR,
-    ONE,
-    TWO,
-    at,
-    vadd,
-    vconst,
-    vfma,
-    vgreater,
-    vlanes,
-    vload,
-    vmul,
-    vsplat,
-    vstore,
-)
+from grapheme_numba.kernels.simd import at, vadd, vconst, vfma, vgreater, vlanes, vload, vmul, vsplat, vstore
+from grapheme_numba.kernels.simd_types import FOUR, ONE, TWO
 from grapheme_numba.kernels.tiles import load_rows, store_rows
 
 

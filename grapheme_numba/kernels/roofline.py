@@ -8,7 +8,8 @@ in flight) hide the latency of a multiply-add.
 from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
-from grapheme_numba.kernels.simd import FOUR, ONE, TWO, at, vadd, vfma, vload, vsplat, vstore
+from grapheme_numba.kernels.simd import at, vadd, vfma, vload, vsplat, vstore
+from grapheme_numba.kernels.simd_types import FOUR, ONE, TWO
 
 
 @njit(**SERIAL)

@@ -11,7 +11,9 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
-from grapheme_numba.kernels.simd import ONE, vfma, vlanes, vload, vsplat, vstore, vtranspose
+from grapheme_numba.kernels.simd import vfma, vlanes, vload, vsplat, vstore
+from grapheme_numba.kernels.simd_blocks import vtranspose
+from grapheme_numba.kernels.simd_types import ONE
 
 
 class Tiles(NamedTuple):

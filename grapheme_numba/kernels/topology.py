@@ -91,20 +91,33 @@ def find_cycle(receivers, t_indptr, t_edges, in_degree):
 
 
 @njit(**SERIAL)
-def transpose(n_node, t_indptr, t_indices, indptr_out, indices_out, t_edge_out):
+def transpose(t_indptr, t_indices, indptr_out, indices_out):
     """CSR of incoming edges from the CSR of outgoing ones; senders come out ascending in each row."""
     indptr_out[:] = 0
     for receiver in t_indices:
         indptr_out[receiver + 1] += 1
-    for node in range(n_node):
+    for node in range(indptr_out.size - 1):
         indptr_out[node + 1] += indptr_out[node]
     cursor = indptr_out[:-1].copy()
-    for sender in range(n_node):
+    for sender in range(t_indptr.size - 1):
         for edge in range(t_indptr[sender], t_indptr[sender + 1]):
             receiver = t_indices[edge]
             indices_out[cursor[receiver]] = sender
-            t_edge_out[edge] = cursor[receiver]
             cursor[receiver] += 1
+
+
+@njit(**SERIAL)
+def chunk_starts(indptr, t_indptr, t_indices, chunks, starts_out):
+    """Where each receiver's edges from senders `chunks[k] ...` begin in CSR order.
+
+    `chunks` (n_chunk + 1,) node ranges; `starts_out` (n_chunk, n_node) int32.
+    """
+    for node in range(indptr.size - 1):
+        starts_out[0, node] = indptr[node]
+    for chunk in range(1, chunks.size - 1):
+        starts_out[chunk] = starts_out[chunk - 1]
+        for edge in range(t_indptr[chunks[chunk - 1]], t_indptr[chunks[chunk]]):
+            starts_out[chunk, t_indices[edge]] += 1
 
 
 @njit(**SERIAL)

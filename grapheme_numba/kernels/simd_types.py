@@ -1,0 +1,100 @@
+"""The SIMD type of the kernels and how operations on it are written.
+
+A vector holds one, two or four registers side by side. Its width follows from the array's dtype and
+from a *token*, a tuple whose length is the number of registers (`ONE`, `TWO`, `FOUR`): a type that
+Numba knows at compile time, so one kernel source serves every width. A register is `LANES` elements:
+16 float32 or 8 float64; LLVM splits it where the machine's registers are narrower.
+
+Only the `simd` files mention LLVM.
+"""
+
+import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
+
+from grapheme_numba.kernels import vector_meanings
+
+ONE, TWO, FOUR = (0,), (0, 0), (0, 0, 0, 0)
+LANES = vector_meanings.LANES
+OPERATIONS = {}
+I32, I64 = ir.IntType(32), ir.IntType(64)
+
+
+class Vector(types.Type):
+    """The Numba type of `width` elements of `dtype` in registers."""
+
+    def __init__(self, dtype, width):
+        self.dtype, self.width = dtype, width
+        super().__init__(name=f"Vector({dtype}, {width})")
+
+    @property
+    def llvm(self):
+        """The LLVM vector type."""
+        return ir.VectorType(ir.FloatType() if self.dtype == types.float32 else ir.DoubleType(), self.width)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, vector):
+        super().__init__(manager, vector, vector.llvm)
+
+
+def operation(typing):
+    """Make an intrinsic of a typing function, or its plain meaning where the compiler is off."""
+    name = typing.__name__
+    OPERATIONS[name] = getattr(vector_meanings, name) if numba.config.DISABLE_JIT else intrinsic(typing)
+    return OPERATIONS[name]
+
+
+def emit(result, arguments, write):
+    """A signature and its code: `write(builder, *values)`, which returns the result's value."""
+    return result(*arguments), lambda context, builder, signature, values: write(builder, *values)
+
+
+def emit_memory(result, arguments, write):
+    """As `emit`, with a function `pointer(k, index, llvm)` into array argument k before the values."""
+
+    def code(context, builder, signature, values):
+        def pointer(k, index, llvm):
+            data = arrayobj.make_array(signature.args[k])(context, builder, values[k]).data
+            return builder.bitcast(builder.gep(data, [index]), llvm.as_pointer())
+
+        written = write(builder, pointer, *values)
+        return context.get_dummy_value() if result is types.void else written
+
+    return result(*arguments), code
+
+
+def register_of(dtype, token=ONE):
+    return Vector(dtype, (16 if dtype == types.float32 else 8) * len(token))
+
+
+def bytes_of(dtype):
+    return dtype.bitwidth // 8
+
+
+def call(builder, name, result, values):
+    found = builder.module.globals.get(name)
+    function = found or ir.Function(builder.module, ir.FunctionType(result, [v.type for v in values]), name)
+    return builder.call(function, values)
+
+
+def suffix(llvm):
+    return f"v{llvm.count}f{32 if isinstance(llvm.element, ir.FloatType) else 64}"
+
+
+def fma(builder, x, y, z):
+    return call(builder, f"llvm.fma.{suffix(x.type)}", x.type, [x, y, z])
+
+
+def shuffle(builder, x, y, lanes):
+    return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
+
+
+def splat(builder, scalar, llvm):
+    if scalar.type != llvm.element:
+        scalar = (builder.fptrunc if isinstance(llvm.element, ir.FloatType) else builder.fpext)(scalar, llvm.element)
+    undefined = ir.Constant(llvm, ir.Undefined)
+    return shuffle(builder, builder.insert_element(undefined, scalar, ir.Constant(I32, 0)), undefined, [0] * llvm.count)
