@@ -57,7 +57,8 @@ def admit(
         held = ", ".join(one.name for one in dataset.summary().domains)
         raise RecordError(
             f"{dataset.path} holds the domains {held}, but the model has brains for {', '.join(layout.names)}: "
-            f"none for {', '.join(strangers)}; leave such examples out with --unknown-domain skip, or train a model with them"
+            f"none for {', '.join(strangers)}; leave such examples out with --unknown-domain skip, "
+            "or train a model with them"
         )
     return dataset
 

@@ -116,6 +116,9 @@ resume_option = click.option(
 )
 override_option = click.option("--override", is_flag=True, help="Go on although something differs from the run.")
 cache_option = click.option("--no-cache", is_flag=True, help="Convert JSONL anew and keep no converted copy.")
+compare_single_option = click.option(
+    "--compare-single", is_flag=True, help="Then train each brain alone and print shared against alone."
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be trained, and write nothing.")
 log_format_option = click.option(
     "--log-format",

@@ -19,11 +19,12 @@ def main():
     """
 
 
-def task_command(name: str, defaults: dict, text: str):
-    """The command of one trainer: every option of a run, with the trainer's own defaults."""
+def task_command(name: str, defaults: dict, text: str, *own_options):
+    """The command of one trainer: every option of a run with the trainer's own defaults, and its own options."""
 
     @main.command(name, help=text)
     @options.config_options(defaults)
+    @options.together(*own_options)
     @options.run_options
     @options.output_options
     def command(**values):
@@ -47,19 +48,11 @@ agi = task_command(
 unified = task_command(
     "unified",
     options.task_defaults("unified"),
-    """Train one network in which every domain has a brain: inputs and outputs of its own, hidden nodes shared.
-
-    Example:  grapheme-train unified --compare-single
-    """,
-)
-
-unified = task_command(
-    "unified",
-    options.task_defaults("unified"),
     """Train one shared network in which every brain owns inputs and outputs of its own.
 
     Without options it learns from the data shipped with the clone:  grapheme-train unified
     """,
+    options.compare_single_option,
 )
 
 

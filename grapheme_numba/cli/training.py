@@ -36,6 +36,10 @@ def run_it(name: str, values: dict[str, Any], stop: StopRequest, display) -> Non
         return
     session.execute(run, start)
     display.finished(run)
+    if values.get("compare_single"):
+        from grapheme_numba.cli.comparing import show_comparison
+
+        show_comparison(name, run, start, values["log_format"])
 
 
 def config_layers(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
