@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from grapheme_numba.errors import ShapeError as ShapeError
     from grapheme_numba.errors import StoppedEarly as StoppedEarly
     from grapheme_numba.errors import UsageError as UsageError
+    from grapheme_numba.graph.interop import load_graph as load_graph
+    from grapheme_numba.graph.interop import save_graph as save_graph
+    from grapheme_numba.graph.named import NamedGraph as NamedGraph
+    from grapheme_numba.graph.rewiring import rewire as rewire
+    from grapheme_numba.losses import binary_cross_entropy as binary_cross_entropy
+    from grapheme_numba.losses import cross_entropy as cross_entropy
+    from grapheme_numba.losses import huber as huber
     from grapheme_numba.losses import mse as mse
     from grapheme_numba.network import DagNN as DagNN
 
@@ -38,6 +45,7 @@ _MODULE_OF = {
     "GraphError": "errors",
     "GraphemeError": "errors",
     "MissingInputError": "errors",
+    "NamedGraph": "graph.named",
     "NonFiniteError": "errors",
     "OutputError": "errors",
     "RecordError": "errors",
@@ -46,7 +54,13 @@ _MODULE_OF = {
     "StoppedEarly": "errors",
     "UsageError": "errors",
     "allocate_brain_slices": "brains.slices",
+    "binary_cross_entropy": "losses",
+    "cross_entropy": "losses",
+    "huber": "losses",
+    "load_graph": "graph.interop",
     "mse": "losses",
+    "rewire": "graph.rewiring",
+    "save_graph": "graph.interop",
     "structural_loss": "brains.structural",
 }
 

@@ -1,8 +1,9 @@
-"""The mean squared error, checked once at the boundary and computed by a kernel."""
+"""Losses and their gradients, checked once at the boundary and computed by kernels."""
 
 import numpy as np
 
 from grapheme_numba.errors import ShapeError
+from grapheme_numba.kernels import classification
 from grapheme_numba.kernels.losses import chunked_sum, masked_mse
 
 
@@ -30,22 +31,10 @@ def mse(y, target, mask=None):
     ShapeError
         Another shape or dtype, an empty batch, or a NaN or infinity in `target`.
     """
-    y, target = np.asarray(y), np.asarray(target)
-    if y.dtype not in (np.float32, np.float64) or y.ndim != 2 or y.shape[0] == 0:
-        raise ShapeError(
-            f"y has dtype {y.dtype} and shape {y.shape}; mse wants float32 or float64 of shape (batch, n_output) "
-            "with at least one example, as forward returns it"
-        )
-    if target.shape != y.shape or target.dtype.kind not in "fiu":
-        raise ShapeError(
-            f"target has dtype {target.dtype} and shape {target.shape}, y has shape {y.shape}; "
-            "give numbers of the same shape"
-        )
-    if not np.all(np.isfinite(target)):
-        raise ShapeError("target holds NaN or infinity; mask those outputs and put 0 there")
+    y, target = _checked_pair("mse", y, target)
     mask = _checked_mask(mask, y.shape)
     loss, grad = np.empty(y.shape[0]), np.empty_like(y, order="C")
-    masked_mse(np.ascontiguousarray(y), np.ascontiguousarray(target, dtype=y.dtype), mask, loss, grad)
+    masked_mse(y, target, mask, loss, grad)
     return float(chunked_sum(loss)), grad
 
 
@@ -59,3 +48,91 @@ def _checked_mask(mask, shape) -> np.ndarray:
         return np.ascontiguousarray(np.broadcast_to(mask, shape))
     except ValueError:
         raise ShapeError(f"mask has shape {mask.shape}, which does not broadcast to {shape} of y") from None
+
+
+def cross_entropy(y, labels, weight=None):
+    """Softmax cross-entropy summed over examples, and its gradient.
+
+    Parameters
+    ----------
+    y : (batch, n_class) float32 or float64
+        Logits.
+    labels : (batch,) int
+        Number of each example's class.
+    weight : (batch,) float, optional
+        Factor of each example's loss; 1 without it.
+
+    Returns
+    -------
+    loss : float
+    grad : (batch, n_class), dtype of `y`
+
+    Raises
+    ------
+    ShapeError
+        Another shape or dtype, or a label that is no class.
+    """
+    y = _checked_outputs("cross_entropy", y)
+    labels = np.asarray(labels)
+    if labels.shape != y.shape[:1] or labels.dtype.kind not in "iu":
+        raise ShapeError(
+            f"labels has dtype {labels.dtype} and shape {labels.shape}; give one whole number per example, ({len(y)},)"
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= y.shape[1]))
+    if wrong.size:
+        raise ShapeError(f"labels[{wrong[0]}] is {labels[wrong[0]]}; the classes run from 0 to {y.shape[1] - 1}")
+    return _weighted(classification.softmax_cross_entropy, y, np.asarray(labels, np.int64), weight)
+
+
+def binary_cross_entropy(y, target, weight=None):
+    """Mean over the outputs of the sigmoid cross-entropy, summed over examples, and its gradient.
+
+    `y` (batch, n_output) holds logits, `target` of the same shape numbers from 0 to 1; `weight` and what
+    is returned and raised are as for `cross_entropy`.
+    """
+    y, target = _checked_pair("binary_cross_entropy", y, target)
+    if target.min() < 0 or target.max() > 1:
+        raise ShapeError(f"target runs from {target.min()} to {target.max()}; give numbers from 0 to 1")
+    return _weighted(classification.sigmoid_cross_entropy, y, target, weight)
+
+
+def huber(y, target, weight=None, delta=1.0):
+    """Huber's loss: `e^2 / 2` up to |e| = delta and linear beyond; the mean over outputs, summed over examples.
+
+    `y` and `target` (batch, n_output); `weight` and what is returned and raised are as for `cross_entropy`.
+    """
+    y, target = _checked_pair("huber", y, target)
+    if not delta > 0:
+        raise ShapeError(f"delta is {delta}; give a number above 0")
+    return _weighted(classification.huber_error, y, target, weight, float(delta))
+
+
+def _weighted(kernel, y, target, weight, *options):
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+    if weight.shape != (len(y),) or not np.isfinite(weight).all():
+        raise ShapeError(f"weight has shape {weight.shape}; give one finite number per example, ({len(y)},)")
+    loss, grad = np.empty(len(y)), np.empty_like(y)
+    kernel(y, target, weight, *options, loss, grad)
+    return float(chunked_sum(loss)), grad
+
+
+def _checked_outputs(name, y):
+    y = np.asarray(y)
+    if y.dtype not in (np.float32, np.float64) or y.ndim != 2 or y.shape[0] == 0:
+        raise ShapeError(
+            f"y has dtype {y.dtype} and shape {y.shape}; {name} wants float32 or float64 of shape (batch, n_output) "
+            "with at least one example, as forward returns it"
+        )
+    return np.ascontiguousarray(y)
+
+
+def _checked_pair(name, y, target):
+    y, target = _checked_outputs(name, y), np.asarray(target)
+    if target.shape != y.shape or target.dtype.kind not in "fiu":
+        raise ShapeError(
+            f"target has dtype {target.dtype} and shape {target.shape}, y has shape {y.shape}; "
+            "give numbers of the same shape"
+        )
+    if not np.all(np.isfinite(target)):
+        raise ShapeError("target holds NaN or infinity; mask those outputs and put 0 there")
+    return y, np.ascontiguousarray(target, dtype=y.dtype)
