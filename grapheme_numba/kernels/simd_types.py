@@ -68,32 +68,39 @@ def emit_memory(result, arguments, write):
 
 
 def register_of(dtype, token=ONE):
+    """The vector type of as many registers of `dtype` as `token` is long."""
     return Vector(dtype, (16 if dtype == types.float32 else 8) * len(token))
 
 
 def bytes_of(dtype):
+    """Size of one element."""
     return dtype.bitwidth // 8
 
 
 def call(builder, name, result, values):
+    """Emit a call of the LLVM function `name`, declared on first use."""
     found = builder.module.globals.get(name)
     function = found or ir.Function(builder.module, ir.FunctionType(result, [v.type for v in values]), name)
     return builder.call(function, values)
 
 
 def suffix(llvm):
+    """The part of an LLVM intrinsic's name that says the vector type, as v16f32."""
     return f"v{llvm.count}f{32 if isinstance(llvm.element, ir.FloatType) else 64}"
 
 
 def fma(builder, x, y, z):
+    """Emit x * y + z with one rounding."""
     return call(builder, f"llvm.fma.{suffix(x.type)}", x.type, [x, y, z])
 
 
 def shuffle(builder, x, y, lanes):
+    """Emit the vector of the given lanes of x and y side by side."""
     return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
 
 
 def splat(builder, scalar, llvm):
+    """Emit a vector whose lanes all are `scalar`, converted to its element type."""
     if scalar.type != llvm.element:
         scalar = (builder.fptrunc if isinstance(llvm.element, ir.FloatType) else builder.fpext)(scalar, llvm.element)
     undefined = ir.Constant(llvm, ir.Undefined)
