@@ -82,7 +82,10 @@ ODD_LINES = {
     "key twice in metadata": (record(more=b',"metadata":{"a":1,"b":{"c":1,"c":2}}'), "key 'c' comes twice"),
     "same key apart": (record(more=b',"metadata":{"a":1,"b":{"a":[{"a":1},{"a":2}]},"c":{"a":0}}'), None),
     "escaped key twice": (record(more=b',"metadata":{"a":1,"\\u0061":2}'), "key 'a' comes twice"),
-    "metadata": (record(more=b',"metadata":{"a":[1,{"b":null}],"c":true,"d":"\\u00e9","e":-1.5e3,"f":{},"g":[]}'), None),
+    "metadata": (
+        record(more=b',"metadata":{"a":[1,{"b":null}],"c":true,"d":"\\u00e9","e":-1.5e3,"f":{},"g":[]}'),
+        None,
+    ),
     "metadata null": (record(more=b',"metadata":null'), None),
     "metadata list": (record(more=b',"metadata":[1]'), "metadata must be an object, got a list"),
     "metadata string": (record(more=b',"metadata":"m"'), "metadata must be an object, got a string"),
@@ -119,6 +122,9 @@ ODD_LINES = {
     "byte-order mark": (b"\xef\xbb\xbf" + TEXT, "not JSON"),
     "NUL bytes": (b"\x00\x00\x00", "not JSON"),
     "form feed": (b"\x0c", "not JSON"),
-    "deep": (record(more=b',"metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "nested deeper than the limit"),
+    "deep": (
+        record(more=b',"metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        "nested deeper than the limit",
+    ),
     "deep and open": (b"[" * 100_000, "nested deeper than the limit"),
 }

@@ -128,10 +128,11 @@ class LabelAnswer(_Codec, frozen=True, tag="label"):
 
     def decode(self, outputs: np.ndarray) -> Decoded:
         """The label of the highest output; confidence is its lead over the second."""
+        outputs = np.clip(np.nan_to_num(outputs), -10.0, 10.0)  # nothing beyond is more sure
         best = np.argmax(outputs, axis=1)
         top2 = np.sort(outputs, axis=1)[:, -2:]
         lead = top2[:, -1] - top2[:, 0] if self.n_output > 1 else outputs[:, 0]
-        confidence = np.clip(np.nan_to_num(lead), 0.0, 1.0).astype(np.float32)
+        confidence = np.clip(lead, 0.0, 1.0).astype(np.float32)
         return Decoded([self.labels[i] for i in best], confidence)
 
 

@@ -119,7 +119,7 @@ def encode_pieces(pieces: list[tuple[Window, np.ndarray]], layout: Layout) -> Ro
 
 def cut(rows: Rows, pieces: list[tuple[Window, np.ndarray]], bounds: Sequence[int]) -> Iterator[Batch]:
     """The batches between consecutive bounds of encoded rows."""
-    numbers = np.concatenate([window.row[order] for window, order in pieces])
+    numbers = np.concatenate([np.zeros(0, np.int64), *(window.row[order] for window, order in pieces)])
     for start, stop in pairwise(bounds):
         held, at = [], 0
         for window, order in pieces:

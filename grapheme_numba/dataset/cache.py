@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -36,13 +37,14 @@ def cache_folder(path: Path) -> Path:
 
 
 def _convert(path: Path, target: Path) -> None:
-    result = convert([path], target, rejects=target.with_suffix(".rejects.jsonl"))
+    result = convert([path], target)
     if result.rejects:
         first = result.first_reject
         target.unlink()
+        result.rejects_path.unlink()
         raise RecordError(
-            f"{path}, line {first.line}: {first.reason} ({result.rejects} of {result.rows_in} lines are refused; "
-            f"they are listed in {result.rejects_path}, and `grapheme-data convert --max-rejects` tolerates some)"
+            f"{path}, line {first.line}: {first.reason} ({result.rejects} of {result.rows_in} lines are refused); "
+            "`grapheme-data validate` lists them, `grapheme-data convert` leaves them out"
         )
 
 
@@ -57,12 +59,15 @@ def _valid(target: Path) -> bool:
 
 
 def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | None):
-    """(Parquet file, object that keeps a temporary folder alive or None) of a JSONL file."""
+    """(Parquet file, temporary folder that should go with the dataset or None) of a JSONL file."""
     if not cache:
-        keep = tempfile.TemporaryDirectory(prefix="grapheme-data-")
-        target = Path(keep.name) / "data.parquet"
-        _convert(path, target)
-        return target, keep
+        folder = Path(tempfile.mkdtemp(prefix="grapheme-data-"))
+        try:
+            _convert(path, folder / "data.parquet")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder / "data.parquet", folder
     folder = cache_folder(path)
     prefix = f"{path.name}-{hashlib.blake2b(str(path.resolve()).encode(), digest_size=4).hexdigest()}"
     target = folder / f"{prefix}-{content_digest(path)}-v{VERSION}.parquet"

@@ -99,21 +99,18 @@ def read_blocks(name: str, limit: int, block_bytes: int = BLOCK_BYTES) -> Iterat
     raw, stream = _open(name)
     line, offset, rest = 1, 0, b""
     try:
-        while True:
-            try:
-                data = stream.read(block_bytes)
-            except (OSError, EOFError, zlib.error) as error:
-                raise RecordError(f"{name} cannot be unpacked: {str(error)[:100]}; is it damaged or cut?") from None
+        start = _read(stream, len(BYTE_ORDER_MARK), name)
+        if start == BYTE_ORDER_MARK:
+            start, offset = b"", len(BYTE_ORDER_MARK)
+        while data := start + _read(stream, block_bytes, name):
+            start = b""
             read = raw.tell() if raw is not None else offset
-            if offset == 0 and not rest and data.startswith(BYTE_ORDER_MARK):
-                data, offset = data[len(BYTE_ORDER_MARK) :], len(BYTE_ORDER_MARK)
-            if not data:
-                break
             end = data.rfind(b"\n") + 1
             if end == 0:
                 rest += data
                 if len(rest) > limit:
-                    size, rest = _skip_line(stream, rest, block_bytes)
+                    size, start = _skip_line(stream, rest, block_bytes, name)
+                    rest = b""
                     yield Block(name, b"", line, offset, read, too_long=size)
                     line, offset = line + 1, offset + size
                 continue
@@ -127,10 +124,17 @@ def read_blocks(name: str, limit: int, block_bytes: int = BLOCK_BYTES) -> Iterat
             raw.close()
 
 
-def _skip_line(stream, start: bytes, block_bytes: int) -> tuple[int, bytes]:
+def _read(stream, size: int, name: str) -> bytes:
+    try:
+        return stream.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordError(f"{name} cannot be unpacked: {str(error)[:100]}; is it damaged or cut?") from None
+
+
+def _skip_line(stream, start: bytes, block_bytes: int, name: str) -> tuple[int, bytes]:
     """Read on to the end of a line that is too long: its size and what was read after it."""
     size = len(start)
-    while data := stream.read(block_bytes):
+    while data := _read(stream, block_bytes, name):
         end = data.find(b"\n") + 1
         if end:
             return size + end, data[end:]

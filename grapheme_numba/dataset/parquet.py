@@ -5,9 +5,11 @@ group's bytes have a digest in the footer, and the footer has one of itself. Of 
 or cut byte none may load as other data: `test_parquet.py`.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +26,8 @@ BLANK = "0" * 64
 # Plain strings and numbers: a page then cannot expand to more than its declared size. The two columns with
 # dictionaries are read as such.
 REPEATING = ("domain", "input_type")
-ENCODINGS = {"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "BIT_PACKED"}
+FLAT = {"PLAIN", "RLE", "BIT_PACKED"}
+DICTIONARY = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 MOST_GROUP_BYTES = 256 << 20  # one row group, unpacked
 
 
@@ -51,15 +54,19 @@ class ParquetSink:
     def __init__(self, path: Path):
         self.path = Path(path)
         self._file = WholeFile(self.path, hasher=hashlib.blake2b(digest_size=8))
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(self._file, "w"),
-            SCHEMA,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=list(REPEATING),
-            write_page_checksum=True,
-            write_statistics=False,
-        )
+        try:
+            self._writer = pq.ParquetWriter(
+                pa.PythonFile(self._file, "w"),
+                SCHEMA,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=list(REPEATING),
+                write_page_checksum=True,
+                write_statistics=False,
+            )
+        except BaseException:
+            self._file.abandon()
+            raise
         self._groups = []
         self._start = self._file.size
 
@@ -79,7 +86,13 @@ class ParquetSink:
         if kind is None:
             self.close()
         else:
-            self._file.abandon()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        self._file.abandon()
+        with contextlib.suppress(pa.ArrowException, OSError, ValueError):
+            self._writer.close()  # else its destructor complains that the file is gone
 
     def close(self) -> None:
         """Write the footer and its digest, flush to the disk, and give the file its name."""
@@ -90,7 +103,7 @@ class ParquetSink:
             footer, at = _read_footer(self._file.read_back(), self.path)
             self._file.patch(at + footer.index(BLANK.encode()), _footer_digest(footer))
         except BaseException:
-            self._file.abandon()
+            self.abandon()
             raise
         self._file.finish()
 
@@ -113,6 +126,25 @@ def _read_footer(file, path) -> tuple[bytes, int]:
     return file.read(size), end - 8 - size
 
 
+def _checked_digest(footer: bytes, path) -> str:
+    """The digest that a footer holds of itself; RecordError for another writer, version or content."""
+    version = re.search(re.escape(VERSION_KEY.encode()) + rb"[^0-9a-z]{1,3}([0-9]+)", footer)
+    if version is None:
+        raise RecordError(
+            f"{path} was not written by grapheme-data; turn the JSONL it came from into Parquet with "
+            "`grapheme-data convert`, or a table with `grapheme-data import csv`"
+        )
+    if version[1] != str(VERSION).encode():
+        raise RecordError(
+            f"{path} has version {version[1].decode()} of the data format, this program reads {VERSION}; "
+            "convert the JSONL again with this version"
+        )
+    found = re.search(re.escape(FOOTER_KEY.encode()) + rb"[^0-9a-z]{1,3}([0-9a-f]{64})", footer)
+    if found is None or _footer_digest(footer.replace(found[1], BLANK.encode())) != found[1]:
+        raise RecordError(f"{path} is damaged: its footer does not match its digest; convert it again")
+    return found[1].decode()
+
+
 class ParquetSource:
     """One Parquet file of examples, opened and checked: version, schema, footer digest, sizes.
 
@@ -127,55 +159,45 @@ class ParquetSource:
             raise MissingInputError(f"cannot read {path}: {os.strerror(error.errno or 0)}") from None
         try:
             footer, _ = _read_footer(self._raw, path)
+            self.digest = _checked_digest(footer, path)  # before anything parses the footer
             self._raw.seek(0)
-            self._file = pq.ParquetFile(
-                self._raw, page_checksum_verification=True, read_dictionary=list(REPEATING), pre_buffer=False
-            )
-            self._check(footer)
+            self._file = pq.ParquetFile(self._raw, page_checksum_verification=True, pre_buffer=False)
+            self._check()
+        except RecordError:
+            self._raw.close()
+            raise
         except (pa.ArrowException, OSError, ValueError) as error:
             self._raw.close()
-            if isinstance(error, RecordError):
-                raise
             raise RecordError(f"{path} is damaged: {str(error)[:120]}; convert it again") from None
 
-    def _check(self, footer: bytes) -> None:
+    def _check(self) -> None:
         path, metadata = self.path, self._file.metadata
-        known = {
-            key.decode(errors="replace"): value.decode(errors="replace")
-            for key, value in (metadata.metadata or {}).items()
-        }
-        if VERSION_KEY not in known:
-            raise RecordError(
-                f"{path} was not written by grapheme-data; turn the JSONL it came from into Parquet with "
-                "`grapheme-data convert`, or a table with `grapheme-data import csv`"
-            )
-        if known[VERSION_KEY] != str(VERSION):
-            raise RecordError(
-                f"{path} has version {known[VERSION_KEY][:20]} of the data format, this program reads {VERSION}; "
-                "convert the JSONL again with this version"
-            )
-        digest = known.get(FOOTER_KEY, "")
-        if len(digest) != 64 or _footer_digest(footer.replace(digest.encode(), BLANK.encode())) != digest.encode():
-            raise RecordError(f"{path} is damaged: its footer does not match its digest; convert it again")
         if not self._file.schema_arrow.equals(SCHEMA):
             raise RecordError(f"{path} has other columns than the data format; convert the JSONL again")
-        self.digest = digest
+        groups = json.loads(metadata.metadata[GROUPS_KEY.encode()])
         self.n_rows = metadata.num_rows
         self.groups = []
-        for index, (start, size, digest) in enumerate(json.loads(known[GROUPS_KEY])):
+        for index, (start, size, digest) in enumerate(groups):
             group = metadata.row_group(index)
             unpacked = 0
             for position in range(group.num_columns):
                 column = group.column(position)
                 unpacked += max(column.total_uncompressed_size, 8 * column.num_values)
-                if not set(column.encodings) <= ENCODINGS:
-                    raise RecordError(f"{path} has unknown encodings {column.encodings}; convert the JSONL again")
+                if not set(column.encodings) <= (FLAT | DICTIONARY if column.path_in_schema in REPEATING else FLAT):
+                    raise RecordError(
+                        f"{path}: column {column.path_in_schema} has encodings {', '.join(column.encodings)}, which "
+                        "could unpack to any size; convert the JSONL again"
+                    )
             if unpacked > MOST_GROUP_BYTES:
                 raise RecordError(
                     f"{path}: row group {index} unpacks to {unpacked} bytes, more than the limit of "
                     f"{MOST_GROUP_BYTES}; convert the JSONL again"
                 )
             self.groups.append(Group(start, size, digest, group.num_rows, unpacked))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The row groups in file order."""

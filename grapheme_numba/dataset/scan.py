@@ -10,7 +10,7 @@ from grapheme_numba.dataset.columns import codes_of, number_views, string_views,
 from grapheme_numba.dataset.layout import INPUT_KINDS
 from grapheme_numba.dataset.summary import MOST_LABELS, DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.encode import largest_number, scan_numbers
+from grapheme_numba.kernels.scan import largest_number, scan_numbers, scan_values
 
 SCANNED = ["id", "domain", "input_type", "text", "values", "pixels", "expected_output"]
 
@@ -24,28 +24,29 @@ class _Tally:
         self.labels: set[str] | None = set()
         self.facts = np.array([1, 0, 99, 1], np.int64)
         self.by_fraction: dict[int, int] = {}
-        self.low, self.high, self.squares, self.count = np.inf, -np.inf, 0.0, 0
+        self.values = np.array([np.inf, -np.inf, 0.0, 0.0, 0.0])
 
     def summary(self) -> DomainSummary:
         numbers = bool(self.facts[0]) and self.n > self.unanswered
         decimals = int(self.facts[1])
         trimmed, fixed = bool(self.facts[3]), int(self.facts[2]) == decimals
         numbers = numbers and (trimmed or fixed)  # "3.50" beside "3.5": no one way to write a number
+        low, high, squares, count, longest = self.values.tolist()
         largest = max((most * 10 ** (decimals - f) for f, most in self.by_fraction.items()), default=0)
         return DomainSummary(
             name=self.name,
             input_type=tuple(INPUT_KINDS)[self.kind],
             n=self.n,
-            longest_input=self.longest_input,
+            longest_input=max(self.longest_input, int(longest)),
             longest_answer=self.longest_answer,
             labels=tuple(sorted(self.labels, key=str.encode)) if self.labels else (),
             numbers=numbers,
             decimals=decimals if numbers else 0,
             fixed=numbers and fixed and decimals > 0,
             largest=largest if numbers else 0,
-            value_low=float(self.low) if self.count else 0.0,
-            value_high=float(self.high) if self.count else 0.0,
-            value_rms=float(np.sqrt(self.squares / self.count)) if self.count else 0.0,
+            value_low=low if count else 0.0,
+            value_high=high if count else 0.0,
+            value_rms=(squares / count) ** 0.5 if count else 0.0,
         )
 
 
@@ -80,13 +81,7 @@ def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) ->
         offset, _ = string_views(array["text"])
         tally.longest_input = max(tally.longest_input, int(np.diff(offset)[rows].max()))
         return
-    offset, numbers = number_views(array["values" if tally.kind == 1 else "pixels"])
-    size = np.diff(offset)
-    tally.longest_input = max(tally.longest_input, int(size[rows].max()))
-    chosen = numbers[np.repeat(np.isin(np.arange(len(size)), rows), size)] if len(rows) < len(size) else numbers
-    tally.low, tally.high = min(tally.low, chosen.min()), max(tally.high, chosen.max())
-    tally.squares += float(np.square(chosen).sum())
-    tally.count += len(chosen)
+    scan_values(rows, *number_views(array["values" if tally.kind == 1 else "pixels"]), tally.values)
 
 
 def summarize(tables: Iterable[pa.Table]) -> DatasetSummary:

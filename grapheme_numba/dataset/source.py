@@ -2,6 +2,8 @@
 
 import copy
 import hashlib
+import shutil
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -42,8 +44,20 @@ class Dataset:
         self._sizes = [source.groups[i].unpacked for source, i in self._groups]
         self._first = np.cumsum([0, *self._rows])
         self._summary = None
+        self._temporary = None
         self._left_out: frozenset[str] = frozenset()
         self._retell: Callable[[pa.Table], pa.Table] | None = None
+
+    def goes_with(self, folder: Path) -> None:
+        """Remove a temporary folder when this dataset is closed or collected."""
+        self._temporary = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the files, and remove what was converted without a cache."""
+        for source in self._sources:
+            source.close()
+        if self._temporary is not None:
+            self._temporary()
 
     def view(self, left_out: Iterable[str] = (), retell: Callable[[pa.Table], pa.Table] | None = None) -> "Dataset":
         """The same dataset without the examples of some domains, or with domains chosen anew.
@@ -138,7 +152,9 @@ def open_dataset(path: str | Path, *, cache: bool = True, progress: Callable[[st
     path = Path(path)
     if path.suffix == ".parquet" or not path.is_file():
         return open_parquet(path)
-    file, keep = cached_parquet(path, cache, progress)
+    file, temporary = cached_parquet(path, cache, progress)
     dataset = open_parquet(file)
-    dataset.path, dataset.keep = path, keep  # a temporary folder lives as long as the dataset
+    dataset.path = path
+    if temporary is not None:
+        dataset.goes_with(temporary)
     return dataset

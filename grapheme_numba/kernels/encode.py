@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from grapheme_numba.jit import SERIAL
-from grapheme_numba.kernels.codes import LABEL, TEXT, code_points, read_number, scaled_number
+from grapheme_numba.kernels.codes import LABEL, TEXT, code_points, scaled_number
 
 # Status of an encoded row
 FITS, UNKNOWN_DOMAIN, OTHER_INPUT, INPUT_TOO_LONG, ANSWER_MISFIT = 0, 1, 2, 3, 4
@@ -148,37 +148,3 @@ def encode_answers(offset, text, answers, targets_out, fits_out):
     """Encode n answers of domain 0. offset (n + 1,) int32 into text uint8; targets_out (n, width) zeroed."""
     for i in range(fits_out.shape[0]):
         fits_out[i] = encode_answer(text, offset[i], offset[i + 1], answers, 0, targets_out[i])
-
-
-@njit(**SERIAL)
-def scan_numbers(rows, offset, text, facts_out):
-    """What the answers of the given rows have in common as numbers; stops at the first that is none.
-
-    rows : (n,) int64; offset, text : the answers
-    facts_out : (4,) int64, updated; start with (1, 0, 99, 1): all are numbers; most fraction digits; fewest;
-        no fraction ends in a zero
-    """
-    for row in rows:
-        ok, _, fraction, trimmed = read_number(text, offset[row], offset[row + 1])
-        if not ok:
-            facts_out[0] = 0
-            return
-        facts_out[1] = max(facts_out[1], fraction)
-        facts_out[2] = min(facts_out[2], fraction)
-        if not trimmed:
-            facts_out[3] = 0
-
-
-@njit(**SERIAL)
-def largest_number(rows, offset, text, decimals):
-    """Largest |value| * 10**decimals of the given rows, whose answers are all numbers; -1 beyond int64."""
-    largest = np.int64(0)
-    for row in rows:
-        _, digits, fraction, _ = read_number(text, offset[row], offset[row + 1])
-        digits = abs(digits)
-        for _ in range(decimals - fraction):
-            if digits > 10**17:
-                return np.int64(-1)
-            digits *= 10
-        largest = max(largest, digits)
-    return largest

@@ -1,0 +1,122 @@
+"""Codecs: what fits comes back, also when every output is off by almost a quarter."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grapheme_numba.dataset.answers import LabelAnswer, NumberAnswer, TextAnswer, answer_tables
+from grapheme_numba.kernels.decode import decoded_lengths
+
+LABELS = ("a", "ab", "é", "disc", "a longer label", "")
+NUMBERS = [NumberAnswer(0, 1), NumberAnswer(0, 102), NumberAnswer(2, 12_345), NumberAnswer(3, 10**12)]
+FIXED = [NumberAnswer(1, 500, fixed=True), NumberAnswer(2, 10**6, fixed=True)]
+TEXTS = ["", "a", "Paris", "Brasília", "photosynthesis", "é" * 8, "0123456789abcdef", "😀😀😀😀", "-7", "\x01\x7f"]
+
+
+def numbers_of(codec, rng, n=2000):
+    """Texts of numbers over the whole range of a codec, its ends and zero among them."""
+    drawn = rng.integers(-codec.limit, codec.limit, n, endpoint=True)
+    return [codec.format(int(number)) for number in [*drawn, 0, 1, -1, codec.limit, -codec.limit]]
+
+
+def cases(rng):
+    yield TextAnswer(16), TEXTS
+    yield LabelAnswer(LABELS), list(LABELS)
+    for codec in NUMBERS + FIXED:
+        yield codec, numbers_of(codec, rng)
+
+
+def test_what_fits_comes_back(rng):
+    for codec, answers in cases(rng):
+        targets, fits = codec.encode(answers)
+        assert fits.all(), codec
+        assert targets.shape == (len(answers), codec.n_output)
+        assert targets.dtype == np.float32
+        decoded = codec.decode(targets)
+        assert decoded.answers == answers
+        assert decoded.confidence.min() > 0.99
+
+
+@pytest.mark.parametrize("draw", ["corners", "inside"])
+def test_codes_survive_noise(rng, draw):
+    for codec, answers in cases(rng):
+        targets = codec.encode(answers).targets
+        for _ in range(5):
+            if draw == "corners":
+                noise = 0.2499 * rng.choice([-1.0, 1.0], targets.shape)
+            else:
+                noise = rng.uniform(-0.2499, 0.2499, targets.shape)
+            assert codec.decode((targets + noise).astype(np.float32)).answers == answers, codec
+
+
+@given(st.text(max_size=24))
+def test_any_text_comes_back_or_does_not_fit(text):
+    codec = TextAnswer(16)
+    targets, fits = codec.encode([text])
+    assert fits[0] == (len(text.encode()) <= 16 and "\0" not in text)
+    assert codec.decode(targets).answers == [text if fits[0] else ""]
+
+
+@given(st.integers(-120, 120), st.integers(0, 3), st.booleans())
+def test_only_the_one_way_to_write_a_number_fits(scaled, zeros, fixed):
+    codec = NumberAnswer(1, 100, fixed)
+    text = f"{scaled / 10:.1f}" + "0" * zeros
+    encoded = codec.encode([text])
+    wanted = abs(scaled) <= 100 and codec.format(scaled) == text
+    assert encoded.fits[0] == wanted
+    assert not wanted or codec.decode(encoded.targets).answers == [text]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", ".", "1.", ".5", "-0", "-0.0", "007", "1e3", "+1", " 1", "1 ", "0x1", "1.2.3", "--1", "one", "٣"]
+)
+def test_what_is_no_canonical_number_does_not_fit(text):
+    targets, fits = NumberAnswer(1, 1000).encode([text])
+    assert not fits[0]
+    assert not targets.any()
+
+
+def test_misfits_are_zero_and_named():
+    assert TextAnswer(4).encode(["five5", "four", "a\0b"]).fits.tolist() == [False, True, False]
+    targets, fits = LabelAnswer(("a", "b")).encode(["c", "b", "ab", ""])
+    assert fits.tolist() == [False, True, False, False]
+    assert targets.sum() == 1
+    assert NumberAnswer(0, 100).encode(["101", "-100", "9" * 30]).fits.tolist() == [False, True, False]
+
+
+def test_an_unsure_network_keeps_its_smooth_estimate():
+    codec = NumberAnswer(0, 100)
+    outputs = np.zeros((1, codec.n_output), np.float32)
+    outputs[0, 0] = 0.37
+    assert codec.decode(outputs).answers == ["37"]
+    assert codec.decode(outputs).confidence[0] == 0
+    sure = codec.encode(["40"]).targets
+    sure[0, 3:] = 0.0  # the finer angles say nothing
+    assert abs(int(codec.decode(sure).answers[0]) - 40) <= 1
+
+
+def test_nothing_finite_is_no_reason_to_fail():
+    for codec in (TextAnswer(2), LabelAnswer(("a", "b")), NumberAnswer(0, 10)):
+        for value in (np.nan, np.inf, -np.inf, 1e30):
+            answers, confidence = codec.decode(np.full((2, codec.n_output), value, np.float32))
+            assert len(answers) == 2
+            assert ((confidence >= 0) & (confidence <= 1)).all()
+
+
+def test_decoded_lengths_are_those_of_the_decoded_answers(rng):
+    codecs = [TextAnswer(6), LabelAnswer(LABELS), *NUMBERS, *FIXED]
+    width = max(codec.n_output for codec in codecs)
+    domain = rng.integers(len(codecs), size=600).astype(np.int32)
+    outputs = rng.normal(0.3, 0.6, (600, width)).astype(np.float32)
+    for row in range(0, 600, 2):  # every other row a real answer, in ASCII where bytes are drawn
+        codec = codecs[domain[row]]
+        answer = {"TextAnswer": "añb", "LabelAnswer": "disc"}.get(type(codec).__name__) or codec.format(-1)
+        outputs[row, : codec.n_output] = codec.encode([answer]).targets[0]
+    lengths = np.zeros(600, np.int32)
+    decoded_lengths(domain, outputs, answer_tables(codecs), lengths)
+    for row in range(600):
+        codec = codecs[domain[row]]
+        answer = codec.decode(outputs[row : row + 1, : codec.n_output]).answers[0]
+        if "�" not in answer:  # a broken sequence of bytes may be shown as more or fewer signs
+            assert lengths[row] == len(answer)

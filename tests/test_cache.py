@@ -1,0 +1,140 @@
+"""The cache of converted JSONL: made once, never trusted when stale or damaged, harmless to share."""
+
+import gzip
+import json
+import os
+import threading
+
+import pytest
+
+from grapheme_numba.dataset import cache, source
+from grapheme_numba.dataset.generate import generate
+from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.errors import MissingInputError, RecordError
+
+
+def write(path, n=10, seed=0):
+    path.write_text("".join(json.dumps(one) + "\n" for one in generate(n, "train", seed)))
+    return path
+
+
+def first_id(dataset):
+    return next(dataset.tables())["expected_output"][0].as_py()
+
+
+@pytest.fixture
+def conversions(monkeypatch):
+    """The list of conversions that are really done."""
+    done = []
+    real = cache.convert
+    monkeypatch.setattr(cache, "convert", lambda *args, **options: done.append(args) or real(*args, **options))
+    return done
+
+
+def test_a_second_run_finds_the_conversion(tmp_path, conversions):
+    path, said = write(tmp_path / "a.jsonl"), []
+    first = open_dataset(path, progress=said.append)
+    second = open_dataset(path, progress=said.append)
+    assert len(conversions) == 1
+    assert said == [f"converting {path} once into {tmp_path / '.grapheme_cache'}"]
+    assert (first.n_rows, first.path, first.fingerprint) == (40, path, second.fingerprint)
+
+
+def test_changed_data_of_the_same_size_and_time_is_converted_again(tmp_path, conversions):
+    path = write(tmp_path / "a.jsonl")
+    stat = path.stat()
+    before = open_dataset(path)
+    path.write_bytes(path.read_bytes().replace(b"math-train-000000", b"math-train-00000X"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert open_dataset(path).fingerprint != before.fingerprint
+    assert len(conversions) == 2
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_a_damaged_conversion_is_made_again(tmp_path, conversions, damage):
+    path = write(tmp_path / "a.jsonl")
+    before = open_dataset(path)
+    (file,) = (tmp_path / ".grapheme_cache").glob("*.parquet")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 4
+    file.write_bytes({"flip": data, "cut": data[:1000], "empty": b""}[damage])
+    assert open_dataset(path).fingerprint == before.fingerprint
+    assert len(conversions) == 2
+
+
+def test_another_version_of_the_format_is_made_again(tmp_path, conversions, monkeypatch):
+    path = write(tmp_path / "a.jsonl")
+    open_dataset(path)
+    monkeypatch.setattr(cache, "VERSION", 2)
+    open_dataset(path)
+    assert len(conversions) == 2
+
+
+def test_old_conversions_do_not_pile_up(tmp_path):
+    for seed in range(5):
+        path = write(tmp_path / "a.jsonl", seed=seed)
+        open_dataset(path)
+    write(tmp_path / "b.jsonl")
+    open_dataset(tmp_path / "b.jsonl")
+    names = [file.name for file in (tmp_path / ".grapheme_cache").glob("*.parquet")]
+    assert len([name for name in names if name.startswith("a.jsonl")]) == cache.KEPT
+    assert len([name for name in names if name.startswith("b.jsonl")]) == 1
+
+
+def test_a_folder_that_cannot_be_written_falls_back_to_the_user_cache(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.jsonl")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setattr(cache.os, "access", lambda *_: False)
+    assert open_dataset(path).n_rows == 40
+    assert len(list((tmp_path / "user" / "grapheme_numba" / "data").glob("a.jsonl-*.parquet"))) == 1
+    assert (tmp_path / "user" / "grapheme_numba" / "data").stat().st_mode & 0o777 == 0o700
+    assert not list((tmp_path / ".grapheme_cache").glob("*.parquet"))
+
+
+def test_without_cache_nothing_stays(tmp_path):
+    path = write(tmp_path / "a.jsonl")
+    dataset = open_dataset(path, cache=False)
+    (file,) = dataset.files
+    assert dataset.n_rows == 40
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.jsonl"]
+    folder = file.parent
+    dataset.close()
+    assert not folder.exists()
+
+
+def test_runs_at_the_same_time_convert_once(tmp_path, conversions):
+    path, found = write(tmp_path / "a.jsonl", 200), []
+    threads = [threading.Thread(target=lambda: found.append(open_dataset(path).fingerprint)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 6
+    assert len(set(found)) == 1
+    assert len(conversions) == 1
+
+
+def test_packed_and_plain_lines_give_the_same_data(tmp_path):
+    path = write(tmp_path / "a.jsonl")
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert open_dataset(tmp_path / "b.jsonl.gz").fingerprint == open_dataset(path).fingerprint
+
+
+def test_one_bad_line_is_named_with_the_way_out(tmp_path):
+    path = write(tmp_path / "a.jsonl")
+    path.write_text(path.read_text() + '{"id": 3}\n')
+    with pytest.raises(RecordError, match=r"a.jsonl, line 41: id must be a string, got a number \(1 of 41 lines"):
+        open_dataset(path)
+    assert not list((tmp_path / ".grapheme_cache").glob("*.parquet"))
+    path.write_text("\n")
+    with pytest.raises(RecordError, match="holds no line; at least one example is needed"):
+        open_dataset(path)
+    with pytest.raises(MissingInputError, match="does not exist"):
+        open_dataset(tmp_path / "b.jsonl")
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(RecordError, match=r"a.csv, line 1: not JSON"):
+        source.open_dataset(tmp_path / "a.csv")

@@ -1,0 +1,295 @@
+"""Conversion: record for record, in order, every line in one of two outputs, nothing half-written."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from odd_lines import ODD_LINES, TEXT
+
+from grapheme_numba.dataset import convert as convert_module
+from grapheme_numba.dataset import parsing, writing
+from grapheme_numba.dataset.convert import convert
+from grapheme_numba.dataset.export import export
+from grapheme_numba.dataset.generate import generate
+from grapheme_numba.dataset.records import Limits
+from grapheme_numba.dataset.source import open_parquet
+from grapheme_numba.dataset.validate import validate
+from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
+
+
+def write(path, records):
+    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records))
+    return path
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def round_trip(folder, **options):
+    """Convert and export what the folder holds: the records that come back."""
+    convert([folder / "a.jsonl"], folder / "a.parquet", **options)
+    export(folder / "a.parquet", folder / "b.jsonl")
+    return read(folder / "b.jsonl")
+
+
+@pytest.fixture
+def scanned(monkeypatch):
+    """Even small files go through the compiled scanner."""
+    monkeypatch.setattr(parsing, "SMALL_BYTES", 0)
+
+
+def test_generated_records_come_back(tmp_path):
+    records = list(generate(200, "train"))
+    write(tmp_path / "a.jsonl", records)
+    assert round_trip(tmp_path) == records
+
+
+@pytest.mark.long
+def test_100_000_generated_records_come_back(tmp_path, scanned):
+    records = list(generate(25_000, "train"))
+    write(tmp_path / "a.jsonl", records)
+    assert round_trip(tmp_path) == records
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+numbers = st.integers(-(2**53), 2**53) | st.floats(-3e38, 3e38)
+objects = st.dictionaries(st.text(), json_values, max_size=3)
+
+
+@st.composite
+def records(draw):
+    """Any usable record: unknown fields, any metadata, any text."""
+    kind = draw(st.sampled_from(["text", "sequence", "image"]))
+    given_ = {"text": draw(st.text())}
+    if kind == "sequence":
+        given_ = {"values": draw(st.lists(numbers, min_size=1, max_size=5))}
+    if kind == "image":
+        width, height = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+        pixels = draw(st.lists(numbers, min_size=width * height, max_size=width * height))
+        given_ = {"width": width, "height": height, "pixels": pixels}
+    known = {"id", "domain", "input_type", "input", "expected_output", "metadata"}
+    more = {key: value for key, value in draw(objects).items() if key not in known}
+    inside = {
+        key: value for key, value in draw(objects).items() if key not in ("text", "values", "width", "height", "pixels")
+    }
+    record = {
+        "id": draw(st.text()),
+        "domain": draw(st.text(min_size=1)),
+        "input_type": kind,
+        "input": {**given_, **inside},
+    }
+    record["expected_output"] = draw(st.text())
+    if draw(st.booleans()):
+        record["metadata"] = draw(objects | st.none())
+    return {**record, **more}
+
+
+@settings(max_examples=int(os.environ.get("GRAPHEME_RECORD_LISTS", "60")))
+@given(st.lists(records(), min_size=1, max_size=20))
+def test_any_records_come_back(tmp_path_factory, drawn):
+    folder = tmp_path_factory.mktemp("records")
+    write(folder / "a.jsonl", drawn)
+    assert round_trip(folder) == drawn
+
+
+def test_every_line_is_in_one_of_two_outputs(tmp_path, scanned):
+    lines = [line for line, _ in ODD_LINES.values()]
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
+    done = convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
+    wrong = sum(reason is not None for _, reason in ODD_LINES.values())
+    assert (done.rows_in, done.rows_out, done.rejects) == (len(lines), len(lines) - wrong, wrong)
+    rejects = read(tmp_path / "a.rejects.jsonl")
+    assert len(rejects) == wrong
+    for reject in rejects:
+        assert reject["file"] == str(tmp_path / "a.jsonl")
+        assert lines[reject["line"] - 1].startswith(reject["start"].encode()[:4])
+    export(tmp_path / "a.parquet", tmp_path / "b.jsonl")
+    usable = [line for line, reason in ODD_LINES.values() if reason is None]
+    assert [json.loads(line) for line in usable if b"1" + b"0" * 23 not in line] == [
+        one for one in read(tmp_path / "b.jsonl") if one["input"] != {"values": [1e23]}
+    ]
+
+
+def test_the_order_is_kept_by_several_threads(tmp_path, scanned, monkeypatch):
+    monkeypatch.setattr(convert_module, "GROUP_ROWS", 100)
+    records_ = list(generate(300, "train"))
+    for i in range(4):
+        write(tmp_path / f"{i}.jsonl", records_[i * 300 : (i + 1) * 300])
+    (tmp_path / "3.jsonl.gz").write_bytes(gzip.compress((tmp_path / "3.jsonl").read_bytes()))
+    (tmp_path / "3.jsonl").unlink()
+    for threads in (1, 3):
+        done = convert([tmp_path], tmp_path / f"{threads}.parquet", threads=threads)
+        assert done.rows_out == 1200
+        export(tmp_path / f"{threads}.parquet", tmp_path / "out.json")
+        assert read(tmp_path / "out.json") == records_
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "3.parquet").read_bytes()
+    assert len(open_parquet(tmp_path / "1.parquet")._groups) == 12
+
+
+def test_shards_are_equal_and_in_order(tmp_path):
+    records_ = list(generate(25, "train"))
+    write(tmp_path / "a.jsonl", records_)
+    done = convert([tmp_path / "a.jsonl"], tmp_path / "three", shards=3)
+    assert [path.name for path in done.outputs] == [f"part-0000{i}.parquet" for i in range(3)]
+    assert [open_parquet(path).n_rows for path in done.outputs] == [33, 33, 34]
+    done = convert([tmp_path / "a.jsonl"], tmp_path / "forty", rows_per_file=40)
+    assert [open_parquet(path).n_rows for path in done.outputs] == [40, 40, 20]
+    for folder in ("three", "forty"):
+        export(tmp_path / folder, tmp_path / "out.json")
+        assert read(tmp_path / "out.json") == records_
+    with pytest.raises(UsageError, match="already holds something"):
+        convert([tmp_path / "a.jsonl"], tmp_path / "three", shards=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "forty", "out.json", "three"]
+
+
+def test_an_empty_input_is_refused_and_leaves_nothing(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"\n \r\n")
+    (tmp_path / "old.parquet").write_bytes(b"old")
+    with pytest.raises(RecordError, match="holds no line; at least one example is needed"):
+        convert([tmp_path / "a.jsonl"], tmp_path / "old.parquet")
+    with pytest.raises(MissingInputError, match="does not exist"):
+        convert([tmp_path / "b.jsonl"], tmp_path / "old.parquet")
+    assert (tmp_path / "old.parquet").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "old.parquet"]
+
+
+def test_strict_stops_and_writes_nothing(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(TEXT + b"\nbad\n" + TEXT)
+    with pytest.raises(RecordError, match=r"a.jsonl, line 2: not JSON: .*; nothing was written \(--strict\)"):
+        convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet", strict=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_rejects_of_an_older_conversion_go(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(TEXT + b"\nbad\n")
+    assert convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet").rejects == 1
+    assert (tmp_path / "a.rejects.jsonl").exists()
+    (tmp_path / "a.jsonl").write_bytes(TEXT)
+    convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
+    assert not (tmp_path / "a.rejects.jsonl").exists()
+
+
+def test_limits_reach_the_lines(tmp_path, scanned):
+    (tmp_path / "a.jsonl").write_bytes(TEXT + b"\n" + b'{"id":"' + b"x" * 5000 + b'"}\n' + TEXT + b"\n")
+    done = convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet", limits=Limits(line_bytes=1000))
+    assert (done.rows_out, done.first_reject.line) == (2, 2)
+    assert "more than the limit of 1000" in done.first_reject.reason
+
+
+def test_progress_reaches_the_total(tmp_path):
+    write(tmp_path / "a.jsonl", generate(50, "train"))
+    seen = []
+    convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet", progress=lambda done, total: seen.append((done, total)))
+    size = (tmp_path / "a.jsonl").stat().st_size
+    assert seen[-1] == (size, size)
+
+
+@pytest.mark.parametrize("room", [0, 4, 1000, 8000])
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, room):
+    write(tmp_path / "a.jsonl", generate(50, "train"))
+    (tmp_path / "a.parquet").write_bytes(b"old")
+    real = os.fdopen
+
+    class Full:
+        """A file on a disk with little room."""
+
+        def __init__(self, *opened):
+            self._file, self._room = real(*opened), room
+
+        def write(self, data):
+            self._room -= len(data)
+            if self._room < 0:
+                raise OSError(28, "No space left on device")
+            return self._file.write(data)
+
+        def __getattr__(self, name):
+            return getattr(self._file, name)
+
+    monkeypatch.setattr(writing.os, "fdopen", Full)
+    with pytest.raises(OutputError, match="cannot write .*a.parquet: No space left on device; what was there"):
+        convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.parquet"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failing_fsync_or_rename_leaves_the_old_file(tmp_path, monkeypatch, step):
+    write(tmp_path / "a.jsonl", generate(5, "train"))
+    (tmp_path / "a.parquet").write_bytes(b"old")
+
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(writing.os, step, fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.parquet"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(TEXT)
+    with pytest.raises(OutputError, match="cannot write in .*nowhere: No such file or directory"):
+        convert([tmp_path / "a.jsonl"], tmp_path / "nowhere" / "a.parquet")
+
+
+KILLED = """
+import sys
+from grapheme_numba.dataset.convert import convert
+while True:
+    convert(sys.argv[1:2], sys.argv[2], threads=1)
+"""
+
+
+def test_kill_9_leaves_the_old_or_the_new_file(tmp_path):
+    records_ = list(generate(100, "train"))
+    write(tmp_path / "a.jsonl", records_)
+    convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
+    for i in range(int(os.environ.get("GRAPHEME_KILLS", "3"))):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "a.jsonl", tmp_path / "a.parquet"])
+        before = (tmp_path / "a.parquet").stat().st_ino
+        while (tmp_path / "a.parquet").stat().st_ino == before and process.poll() is None:
+            time.sleep(0.01)  # until the first of its conversions is done
+        time.sleep(0.003 * i)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert open_parquet(tmp_path / "a.parquet").n_rows == len(records_)
+    convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")  # clears what the dead ones left
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.parquet"]
+    export(tmp_path / "a.parquet", tmp_path / "b.jsonl")
+    assert read(tmp_path / "b.jsonl") == records_
+
+
+def test_validate_judges_both_forms(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(TEXT + b"\nbad\n" + TEXT + b"\n{}\n")
+    convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
+    found = validate([tmp_path / "a.jsonl", tmp_path / "a.parquet"], shown=1)
+    assert (found.rows, found.rejects, len(found.shown)) == (4, 2, 1)
+    assert found.shown[0].line == 2
+    (tmp_path / "b.jsonl").write_bytes(b"\n")
+    with pytest.raises(RecordError, match="holds no line"):
+        validate([tmp_path / "b.jsonl"])
+
+
+def test_export_does_not_touch_its_target_when_it_fails(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"no parquet at all")
+    (tmp_path / "b.jsonl").write_bytes(b"old")
+    with pytest.raises(RecordError, match="is not a whole Parquet file"):
+        export(tmp_path / "a.parquet", tmp_path / "b.jsonl")
+    assert (tmp_path / "b.jsonl").read_bytes() == b"old"

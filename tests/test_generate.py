@@ -1,0 +1,76 @@
+"""The generated data: right answers, disjoint splits, the same bytes for the same seed."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from grapheme_numba.dataset.generate import DOMAINS, generate, write_splits
+from grapheme_numba.dataset.questions import QUESTIONS
+from grapheme_numba.dataset.records import parse_example
+from grapheme_numba.dataset.shapes import SHAPES
+
+SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
+
+
+def inputs(samples, split, seed=0):
+    """(domain, input) of every generated example but the text domain's."""
+    records = generate(samples, split, seed)
+    return {(one["domain"], json.dumps(one["input"])) for one in records if one["domain"] != "text"}
+
+
+def test_records_are_mixed_examples_and_answers_are_right():
+    asked = {question: answer for answer, *ways in QUESTIONS for question in ways}
+    seen = set()
+    for one in generate(100, "val", seed=3):
+        parse_example(json.dumps(one).encode())
+        seen.add(one["domain"])
+        if one["domain"] == "math":
+            left, operator, right = one["input"]["text"].split()
+            values = {"+": int(left) + int(right), "-": int(left) - int(right), "*": int(left) * int(right)}
+            assert int(one["expected_output"]) == values[operator]
+        elif one["domain"] == "text":
+            assert asked[one["input"]["text"]] == one["expected_output"]
+        elif one["domain"] == "vision":
+            assert one["expected_output"] in SHAPES
+            assert len(one["input"]["pixels"]) == 64
+        elif one["metadata"]["pattern"] == "arithmetic":
+            values = one["input"]["values"]
+            assert int(one["expected_output"]) == 2 * values[-1] - values[-2]
+    assert seen == set(DOMAINS)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_splits_share_no_input(seed):
+    train, val, test = (inputs(200, split, seed) for split in ("train", "val", "test"))
+    assert not train & val
+    assert not train & test
+    assert not val & test
+    assert not inputs(200, "train", seed + 1) & (val | test)  # also across seeds
+
+
+def test_questions_are_few_short_and_unambiguous():
+    ways = [question for _, *ways in QUESTIONS for question in ways]
+    assert len(ways) == len(set(ways)) == 58
+    assert all(0 < len(answer.encode()) <= 16 for answer, *_ in QUESTIONS)
+
+
+def test_example_i_does_not_depend_on_the_number_of_samples():
+    few, many = list(generate(5, "train", 7)), list(generate(9, "train", 7))
+    assert many[: len(few)] == few
+    assert list(generate(5, "train", 8)) != few
+
+
+def test_write_splits(tmp_path):
+    assert write_splits(tmp_path / "new", 20, domains=("math", "vision")) == {"train": 32, "val": 4, "test": 4}
+    lines = (tmp_path / "new" / "train.jsonl").read_text().splitlines()
+    assert [json.loads(line)["domain"] for line in lines[:3]] == ["math", "vision", "math"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["test.jsonl", "train.jsonl", "val.jsonl"]
+
+
+def test_the_shipped_data_is_what_the_generator_writes(tmp_path):
+    write_splits(tmp_path, 1000, 0)
+    for split in ("train", "val", "test"):
+        made, shipped = ((folder / f"{split}.jsonl").read_bytes() for folder in (tmp_path, SHIPPED))
+        assert hashlib.sha256(made).hexdigest() == hashlib.sha256(shipped).hexdigest()
