@@ -53,8 +53,9 @@ def rate(lr):
 
 def refuse_non_finite(name, array):
     """Raise ShapeError at the first NaN or infinity."""
-    if np.isfinite(array.sum(dtype=np.float64)):
-        return
+    with np.errstate(invalid="ignore"):  # inf - inf is what is looked for
+        if np.isfinite(array.sum(dtype=np.float64)):
+            return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         place = ", ".join(map(str, bad[0].tolist()))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grapheme_numba.errors import NonFiniteError
+from grapheme_numba.errors import NonFiniteError, ShapeError
 from grapheme_numba.training import diagnosis, run_folder, snapshot
 from grapheme_numba.training.journal import Journal
 from grapheme_numba.training.optimizers import gradient_norm
@@ -17,6 +17,19 @@ class RollBack(Exception):
 def remember(run) -> np.ndarray | None:
     """The gradients before a batch, where a bad batch has to be taken out of them again."""
     return run.model.gradients.copy() if run.config.nan_policy == "skip" and run.progress.n_accumulated else None
+
+
+def attempt(run, batch):
+    """Forward and backward of a batch; None where the engine met a number that is not finite.
+
+    The engine then refuses the array by its shape and place, which says nothing to whoever trains.
+    """
+    try:
+        return run.model.accumulate(batch, run.config.structural_weight)
+    except ShapeError:
+        if diagnosis.parameter(run.model) or diagnosis.in_batch(run.model, batch):
+            return None
+        raise
 
 
 def refuse(run, batch, before) -> None:

@@ -37,12 +37,12 @@ def train(run: Run) -> None:
 
 def one_epoch(run: Run) -> None:
     """The rest of the current epoch, its validation included."""
-    progress, model = run.progress, run.model
+    progress = run.progress
     with closing(run.batches()) as batches:
         for batch in batches:
             before = guard.remember(run)
-            result = model.accumulate(batch, run.config.structural_weight)
-            if math.isfinite(result.loss.sum()):
+            result = guard.attempt(run, batch)
+            if result is not None and math.isfinite(result.loss.sum()):
                 run.count(batch, result)
             else:
                 guard.refuse(run, batch, before)
