@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from grapheme_numba.brains import structural as structure
 from grapheme_numba.brains.sharing import Sharing, sharing
 from grapheme_numba.brains.slices import allocate_brain_slices
-from grapheme_numba.brains.structural import structural_weight
 from grapheme_numba.brains.topology import layered_topology
 from grapheme_numba.embedding import Embedding
 from grapheme_numba.errors import ShapeError, UsageError
@@ -70,7 +70,7 @@ class SharedAGIModel:
         )
         self.embedding = Embedding(vocab_size, embedding_dim, seed=seed, dtype=dtype)
         self.dtype = np.dtype(dtype)
-        self.structural_weight = structural_weight
+        self.structural_weight = structure.checked_weight(structural_weight)
         self._latest = None  # (brain, tokens or None, y) of the latest forward
         self.n_accumulated = 0
 
@@ -141,7 +141,7 @@ class SharedAGIModel:
             raise UsageError(f"gradients for brain '{brain}' need its forward pass first; the latest was {came}")
         _, tokens, y = self._latest
         loss, grad = mse(y, target)
-        weight = structural_weight(self.structural_weight, structural)
+        weight = structure.structural_weight(self.structural_weight, structural)
         if weight.shape not in ((), (len(y),)):
             raise ShapeError(f"structural has shape {weight.shape}; give one number or {len(y)}, one per example")
         gy = np.zeros((len(y), self.dag.n_output), self.dtype)

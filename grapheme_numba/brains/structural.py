@@ -79,9 +79,14 @@ def structural_weight(kind: str, loss):
     UsageError
         `kind` is not one of `STRUCTURAL_WEIGHTS`.
     """
+    return STRUCTURAL_WEIGHTS[checked_weight(kind)](np.asarray(loss, dtype=np.float64))
+
+
+def checked_weight(kind: str) -> str:
+    """`kind` if it is a known structural weight, else UsageError."""
     if kind not in STRUCTURAL_WEIGHTS:
         raise UsageError(f"structural weight '{kind}' is unknown; choose one of {', '.join(STRUCTURAL_WEIGHTS)}")
-    return STRUCTURAL_WEIGHTS[kind](np.asarray(loss, dtype=np.float64))
+    return kind
 
 
 def _counts(name, value) -> np.ndarray:
