@@ -141,3 +141,13 @@ class Construction:
         )  # fmt: skip
         dag.names = names_of(arrays_by_name, dag.n_node)
         return dag
+
+    def __reduce__(self):
+        """A copy or a pickle is made of the topology and the parameters, not of the memory at work."""
+        arrays_by_name = {**self.topology(), "weights": np.array(self.weights), "biases": np.array(self.biases)}
+        return _rebuild, (type(self), arrays_by_name, self.dtype.name)
+
+
+def _rebuild(cls, arrays_by_name, dtype):
+    options = {name: arrays_by_name.pop(name) for name in ("weights", "biases")}
+    return cls.from_topology(arrays_by_name, dtype=dtype, **options)

@@ -1,0 +1,140 @@
+"""`DagClassifier`: classes by softmax over the outputs of a DAG."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+
+from grapheme_numba.estimators.fitting import DagEstimator
+from grapheme_numba.kernels.classification import softmax
+from grapheme_numba.losses import cross_entropy
+
+
+class DagClassifier(ClassifierMixin, DagEstimator):
+    """A classifier on any directed acyclic graph, trained on softmax cross-entropy.
+
+    Parameters
+    ----------
+    topology : str or graph
+        "layered", "dense", "random", "small_world", "scale_free", "block_modular", or whatever
+        `load_graph` reads. The inputs of a graph are matched with features by name where all are, else
+        by position; its outputs feed one new output per class unless it has as many.
+    hidden : sequence of int
+        Widths of hidden layers; other topologies take their sum as the number of hidden nodes.
+    fan_in, skip
+        Incoming edges of a node, and the share of them that skip layers (or leave a block).
+    activation, init
+        As for `DagNN.from_edges`; outputs are linear.
+    optimizer, learning_rate, lr_schedule, weight_decay, clip_grad_norm
+        sgd, momentum, adam or adamw; the highest rate; constant, cosine or step.
+    max_iter, batch_size
+        Epochs, and examples per step ("auto": 200 at most).
+    standardize : bool
+        Scale features to mean 0 and deviation 1 first.
+    early_stopping, validation_fraction, n_iter_no_change, tol
+        Stop when the score on held-out examples stands still; the best parameters stay.
+    warm_start : bool
+        `fit` goes on from where it stood.
+    evolve, evolve_fraction, evolve_every
+        None, "set" or "rigl": that share of the edges moves every so many epochs.
+    class_weight : dict, "balanced" or None
+    callback : callable, optional
+        Called with the estimator after each epoch; a true result stops.
+    n_jobs, verbose, random_state
+        As in scikit-learn; results do not depend on `n_jobs`.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_class,)
+    network_ : DagNN
+    columns_ : ndarray (n_input,)
+        Feature of each input of the network.
+    n_iter_ : int
+    loss_curve_, validation_scores_ : list of float
+    n_features_in_, feature_names_in_
+    """
+
+    _multi_output = _numeric_target = False
+
+    def __init__(
+        self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="leaky_relu",
+        init="dynamic_xavier", optimizer="adam", learning_rate=0.01, lr_schedule="cosine", max_iter=100,
+        batch_size="auto", weight_decay=0.0, clip_grad_norm=0.0, standardize=True, early_stopping=False,
+        validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, evolve=None,
+        evolve_fraction=0.3, evolve_every=1, class_weight=None, callback=None, n_jobs=None, verbose=0,
+        random_state=None,
+    ):  # fmt: skip
+        super().__init__(
+            topology, hidden=hidden, fan_in=fan_in, skip=skip, activation=activation, init=init,
+            optimizer=optimizer, learning_rate=learning_rate, lr_schedule=lr_schedule, max_iter=max_iter,
+            batch_size=batch_size, weight_decay=weight_decay, clip_grad_norm=clip_grad_norm,
+            standardize=standardize, early_stopping=early_stopping, validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, evolve=evolve,
+            evolve_fraction=evolve_fraction, evolve_every=evolve_every, callback=callback, n_jobs=n_jobs,
+            verbose=verbose, random_state=random_state,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """One pass over `X` at the full learning rate.
+
+        Parameters
+        ----------
+        X : array or sparse array (n_sample, n_feature)
+        y : array (n_sample,)
+        classes : array, optional
+            All classes that will come; those of the first `y` without it.
+        sample_weight : array (n_sample,), optional
+
+        Returns
+        -------
+        self
+        """
+        if not self.__sklearn_is_fitted__() and classes is not None:
+            self._announced = unique_labels(classes)
+        try:
+            return super().partial_fit(X, y, sample_weight)
+        finally:
+            self.__dict__.pop("_announced", None)
+
+    def predict(self, X):
+        """The most probable class (n_sample,) of each row of `X`."""
+        y = self._outputs(X)
+        return self.classes_[y.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Probabilities (n_sample, n_class), in the order of `classes_`."""
+        y = self._outputs(X)
+        probabilities = np.empty_like(y)
+        softmax(y, probabilities)
+        return probabilities
+
+    def _checked(self, X, y, sample_weight, reset):
+        X, y, weight = super()._checked(X, y, sample_weight, reset)
+        check_classification_targets(y)
+        if self.class_weight is not None:
+            weight = weight * compute_sample_weight(self.class_weight, y)
+        return X, y, weight
+
+    def _encoded(self, y, first):
+        if first:
+            self.classes_ = getattr(self, "_announced", unique_labels(y))
+        unknown = np.setdiff1d(y, self.classes_)
+        if unknown.size:
+            raise ValueError(f"y holds the class {unknown[0]!r}, which is none of {self.classes_}; announce it first")
+        return np.searchsorted(self.classes_, y)
+
+    def _n_output(self, target):
+        return len(self.classes_)
+
+    def _measure_target(self, target, weight):
+        return None
+
+    def _scaled_target(self, target):
+        return target
+
+    def _loss(self, y, target, weight):
+        return cross_entropy(y, target, weight)
+
+    def _held_score(self, X, target, weight):
+        return float(np.average(self._raw_outputs(X).argmax(axis=1) == target, weights=weight))

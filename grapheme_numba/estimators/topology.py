@@ -1,0 +1,122 @@
+"""From the `topology` of an estimator to a network with one input per feature and linear outputs."""
+
+import numpy as np
+
+from grapheme_numba.brains.slices import BrainSlice
+from grapheme_numba.brains.topology import layered_topology
+from grapheme_numba.errors import GraphError, UsageError
+from grapheme_numba.graph import growth, topologies
+from grapheme_numba.graph.interop import load_graph
+from grapheme_numba.graph.named import named_graph
+from grapheme_numba.network import DagNN
+
+NAMES = ("layered", "dense", "random", "small_world", "scale_free", "block_modular")
+
+
+def build_network(params, feature_names, n_output, seed, dtype):
+    """A seeded network for the data, and which feature feeds each of its inputs.
+
+    Parameters
+    ----------
+    params : dict
+        topology, hidden, fan_in, skip, activation and init of the estimator.
+    feature_names : sequence of str (n_feature,)
+    n_output : int
+    seed : int
+    dtype : float32 or float64
+
+    Returns
+    -------
+    dag : DagNN
+        Its outputs are linear.
+    columns : ndarray (n_input,)
+        Column of X for each input.
+
+    Raises
+    ------
+    UsageError, GraphError
+        For an unknown name and for a graph that does not fit the data.
+    """
+    topology = params["topology"]
+    if not isinstance(topology, str) or topology not in NAMES:
+        if isinstance(topology, str) and "." not in topology:
+            raise UsageError(f"unknown topology {topology!r}; choose one of {', '.join(NAMES)}, or give a graph")
+        graph = load_graph(topology)
+        columns = _columns(graph, feature_names)
+    else:
+        graph = _made(params, feature_names, n_output, seed)
+        columns = np.arange(len(feature_names))
+    graph = with_outputs(graph, n_output, params["activation"])
+    dag = DagNN.from_graph(graph, init=params["init"], seed=seed, dtype=dtype)
+    return dag, columns
+
+
+def with_outputs(graph, n_output, activation):
+    """`graph` with `n_output` linear outputs.
+
+    A graph with as many outputs keeps them and they become linear; otherwise every output of the graph
+    feeds every one of `n_output` new nodes. Weights are dropped then: the new edges have none.
+    """
+    activations = list(graph.activations or [activation] * graph.n_node)
+    if len(graph.outputs) == n_output:
+        is_input = set(graph.inputs.tolist())
+        if is_input.isdisjoint(graph.outputs.tolist()):
+            for node in graph.outputs.tolist():
+                activations[node] = "linear"
+            return graph._replace(activations=tuple(activations))
+    new = np.arange(graph.n_node, graph.n_node + n_output, dtype=np.int32)
+    taken = set(graph.names)
+    names = [f"output {number}" for number in range(n_output)]
+    names = [name if name not in taken else f"{name} of {graph.n_node}" for name in names]
+    return named_graph(
+        np.concatenate([graph.senders, np.tile(graph.outputs, n_output)]),
+        np.concatenate([graph.receivers, np.repeat(new, len(graph.outputs))]),
+        [*graph.names, *names],
+        inputs=graph.inputs,
+        outputs=new,
+        activations=[*activations, *["linear"] * n_output],
+    )
+
+
+def _made(params, feature_names, n_output, seed):
+    hidden = [int(width) for width in np.atleast_1d(params["hidden"])]
+    if not hidden or min(hidden) < 1:
+        raise UsageError(f"hidden is {params['hidden']!r}; give the widths of one or more layers, each at least 1")
+    n_in, n_hidden, fan_in = len(feature_names), sum(hidden), params["fan_in"]
+    name = params["topology"]
+    if name in ("layered", "dense"):
+        one = BrainSlice(range(n_in), range(n_output), "all")
+        fan_in = max(n_in, *hidden) if name == "dense" else fan_in
+        made = layered_topology([one], hidden, fan_in, params["skip"], seed)
+        edges = made.senders, made.receivers, made.inputs, made.outputs, made.n_node
+    elif name == "scale_free":
+        edges = growth.scale_free(n_in + n_hidden, min(fan_in, n_in), n_in, hidden[-1], seed)
+    elif name == "block_modular":
+        n_block = min(len(hidden) if len(hidden) > 1 else 4, n_in)
+        edges = growth.block_modular(n_block, -(-n_hidden // n_block), fan_in, params["skip"], n_in, n_output, seed)
+    elif name == "small_world":
+        n_node = max(n_in + n_hidden, 2 * fan_in + 3)
+        edges = topologies.small_world(n_node, fan_in, 0.5, n_in, hidden[-1], seed)
+    else:
+        n_node = n_in + n_hidden
+        most = n_node * (n_node - 1) // 2 - n_in * (n_in - 1) // 2
+        edges = topologies.random(n_node, min(most, fan_in * n_hidden), n_in, hidden[-1], seed)
+    senders, receivers, inputs, outputs, n_node = edges
+    names = [*feature_names, *(f"hidden {node}" for node in range(n_in, n_node))]
+    return named_graph(senders, receivers, names, inputs=inputs, outputs=outputs)
+
+
+def _columns(graph, feature_names):
+    """The feature of each input: by name where all inputs are features, else by position."""
+    position = {name: column for column, name in enumerate(feature_names)}
+    wanted = [graph.names[node] for node in graph.inputs.tolist()]
+    missing = [name for name in wanted if name not in position]
+    if not missing:
+        return np.array([position[name] for name in wanted])
+    if len(wanted) == len(feature_names) and len(missing) == len(wanted):
+        return np.arange(len(wanted))
+    raise GraphError(
+        f"the graph has {len(wanted)} inputs and the data {len(feature_names)} features, but no feature is called "
+        f"{', '.join(map(repr, missing[:3]))}{', ...' * (len(missing) > 3)}; "
+        "name the features as the inputs, or give as many features as inputs"
+    )
