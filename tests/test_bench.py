@@ -58,7 +58,7 @@ def test_the_ceiling_kernel_really_reads_every_row(rng, width, n_thread):
     rows = rng.random((n_thread, 24, width), np.float32)
     order = np.stack([rng.permutation(24) for _ in range(n_thread)]).astype(np.int32)
     sums = np.empty((n_thread, width), np.float32)
-    gather_rows(rows, order, 16, 3, sums)
+    gather_rows(rows, order, 3, sums)
     np.testing.assert_allclose(sums, 1.5 * rows.sum(axis=1), rtol=1e-5)
 
 
@@ -116,7 +116,7 @@ def test_dot_products_of_columns(rng):
     values, deltas = rng.random((2, 9, 37), np.float32)
     senders, receivers = np.array([0, 3, 8, 3], np.int32), np.array([1, 4, 0, 8], np.int32)
     found = np.empty(4, np.float32)
-    batch_major.edge_gradients(values, deltas, senders, receivers, 16, found)
+    batch_major.edge_gradients(values, deltas, senders, receivers, found)
     np.testing.assert_allclose(found, (values[senders] * deltas[receivers]).sum(axis=1), rtol=1e-5)
 
 

@@ -15,7 +15,6 @@ from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph import radixnet
 from grapheme_numba.jit import n_threads, set_threads
 from grapheme_numba.kernels.challenge import CLAMP, Layers, move_lanes, run_layers
-from grapheme_numba.kernels.simd import LANES
 from grapheme_numba.workspace import aligned_empty, tile_width
 
 # Share of dark pixels, mean and spread: as in scaled and thresholded digits; and one where none dies.
@@ -99,7 +98,7 @@ def run(layers, tiles):
         while layer < n_layer and len(rows):
             last = min(layer + period, n_layer)
             live = np.empty((len(current), width), np.float32)
-            run_layers(layers, (layer, last), LANES[np.dtype(np.float32)], scratch, current, live)
+            run_layers(layers, (layer, last), scratch, current, live)
             kept = np.flatnonzero(live.ravel()[: len(rows)] > 0)
             period = SHORT if len(kept) < len(rows) else min(2 * period, LONG)
             n_tile = -(-len(kept) // width)

@@ -80,7 +80,7 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
                 f"{name} and we differ by {error:.1e} of the result's norm on {case_name}, more than {TOLERANCE}; "
                 "a comparison of speed would mean nothing"
             )
-        ours = {"forward": lambda: network.forward(x), "step": lambda: _step(network, x, gy)}
+        ours = our_calls(network, x, gy)
         calls = {}
         for count in threads:
             for step in rival.passes:
@@ -117,11 +117,16 @@ def _difference(theirs, ours):
     return float(np.linalg.norm(theirs - ours) / np.linalg.norm(ours))
 
 
-def _step(network, x, gy):
-    network.zero_grad()
-    network.forward(x)
-    network.backward_accumulate(gy)
-    network.step(RATE)
+def our_calls(network, x, gy):
+    """Our forward pass and whole training step as calls without arguments."""
+
+    def step():
+        network.zero_grad()
+        network.forward(x)
+        network.backward_accumulate(gy)
+        network.step(RATE)
+
+    return {"forward": lambda: network.forward(x), "step": step}
 
 
 def _with_threads(count, call):

@@ -69,7 +69,7 @@ class BatchMajor(ScipyCsr):
         for (first, last), matrix in zip(self.graph.levels[:0:-1], self.transposed[:0:-1]):
             deltas[first:last] *= np.where(self.values[first:last] > 0, np.float32(1), LEAK)
             deltas += matrix @ deltas[first:last]
-        edge_gradients(self.values, deltas, self.graph.indices, self.receivers, 16, self.edge_grads)
+        edge_gradients(self.values, deltas, self.graph.indices, self.receivers, self.edge_grads)
         self.graph.weights[:] -= RATE * self.edge_grads
 
     def gradients(self):

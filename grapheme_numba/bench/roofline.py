@@ -24,12 +24,12 @@ class Ceiling(NamedTuple):
     rate: float
 
 
-def ceilings(repeat=5, levels=tuple(LEVELS)):
-    """The `Ceiling` of every level at every tile width, for the threads now set."""
+def ceilings(repeat=5, levels=None):
+    """The `Ceiling` of every level (or of `levels`) at every tile width, for the threads now set."""
     lanes = LANES[np.dtype(np.float32)]
     return [
         Ceiling(level, count * lanes, n_threads(), ceiling_at(LEVELS[level], count * lanes, n_threads(), repeat))
-        for level in levels
+        for level in levels or LEVELS
         for count in REGISTERS
     ]
 
@@ -57,7 +57,7 @@ class Sweep:
         self.work = threads * self._n_sweep * n_row * width
 
     def __call__(self):
-        gather_rows(self._rows, self._order, LANES[np.dtype(np.float32)], self._n_sweep, self._sums)
+        gather_rows(self._rows, self._order, self._n_sweep, self._sums)
 
 
 def ceiling_at(n_byte, width, threads, repeat=5):

@@ -14,7 +14,7 @@ from grapheme_numba.errors import GraphemeError
 def show_kernels(cases, batches, threads, repeat, target, compare, quick):
     """`grapheme-bench kernels`."""
     if cases == ["list"]:
-        click.echo(aligned([(case.name, case.about.rjust(0)) for case in registry.CASES.values()]))
+        click.echo("\n".join(f"{case.name}: {case.about}" for case in registry.CASES.values()))
         return
     before = records.load(compare, "kernels") if compare else None
     names = cases or (suite.QUICK_CASES if quick else suite.KERNEL_CASES)

@@ -9,15 +9,16 @@ as their fast-math compiler flag would.
 from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL
-from grapheme_numba.kernels.simd import ONE, vfma, vload, vsplat, vstore
+from grapheme_numba.kernels.simd import vfma, vlanes, vload, vsplat, vstore
+from grapheme_numba.kernels.simd_types import ONE
 
 CHUNK = 1024
 
 
 @njit(**PARALLEL)
-def edge_gradients(values, deltas, senders, receivers, lanes, gradients_out):
+def edge_gradients(values, deltas, senders, receivers, gradients_out):
     """`gradients_out[e] = dot(values[senders[e]], deltas[receivers[e]])`, rows of (n_node, batch) arrays."""
-    batch = values.shape[1]
+    batch, lanes = values.shape[1], vlanes(values)
     whole = batch // lanes * lanes
     flat_values, flat_deltas = values.reshape(-1), deltas.reshape(-1)
     for chunk in prange((senders.size + CHUNK - 1) // CHUNK):

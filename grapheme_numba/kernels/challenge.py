@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
-from grapheme_numba.kernels.simd import FOUR, ONE, TWO, at, vabs, vadd, vconst, vfma, vgreater, vload, vsplat, vstore
+from grapheme_numba.kernels.simd import at, vabs, vadd, vconst, vfma, vgreater, vlanes, vload, vsplat, vstore
+from grapheme_numba.kernels.simd_types import FOUR, ONE, TWO
 
 CLAMP = 32.0
 
@@ -63,8 +64,8 @@ def _layer(layers, layer, n_neuron, source, target, live_out, token):
 
 
 @njit(**SERIAL)
-def _one_layer(layers, layer, n_neuron, lanes, source, target, live_out):
-    registers = source.size // n_neuron // lanes
+def _one_layer(layers, layer, n_neuron, source, target, live_out):
+    registers = source.size // n_neuron // vlanes(source)
     if registers == 4:
         _layer(layers, layer, n_neuron, source, target, live_out, FOUR)
     elif registers == 2:
@@ -74,7 +75,7 @@ def _one_layer(layers, layer, n_neuron, lanes, source, target, live_out):
 
 
 @njit(**PARALLEL)
-def run_layers(layers, span, lanes, scratch, tiles_out, live_out):
+def run_layers(layers, span, scratch, tiles_out, live_out):
     """Take every tile through the layers `span[0] : span[1]`, in place.
 
     `tiles_out` (n_tile, n_neuron, width), `scratch` (n_slot, 2, n_neuron * width), `live_out`
@@ -87,7 +88,7 @@ def run_layers(layers, span, lanes, scratch, tiles_out, live_out):
             source = mine
             for layer in range(span[0], span[1]):
                 target = scratch[slot, layer % 2]
-                _one_layer(layers, layer, n_neuron, lanes, source, target, live_out[tile])
+                _one_layer(layers, layer, n_neuron, source, target, live_out[tile])
                 source = target
             mine[:] = source
 

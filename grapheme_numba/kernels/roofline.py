@@ -8,7 +8,7 @@ in flight) hide the latency of a multiply-add.
 from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
-from grapheme_numba.kernels.simd import at, vadd, vfma, vload, vsplat, vstore
+from grapheme_numba.kernels.simd import at, vadd, vfma, vlanes, vload, vsplat, vstore
 from grapheme_numba.kernels.simd_types import FOUR, ONE, TWO
 
 
@@ -41,13 +41,13 @@ def _eight_rows(rows, order, width, n_sweep, sums_out, token):
 
 
 @njit(**PARALLEL)
-def gather_rows(rows, order, lanes, n_sweep, sums_out):
+def gather_rows(rows, order, n_sweep, sums_out):
     """Each thread sums the rows named by `order`, `n_sweep` times over, its own rows only.
 
     `rows` (n_thread, n_row, width), `order` int32 (n_thread, n_step) with n_step a multiple of 8,
-    `lanes` elements per register, `sums_out` (n_thread, width).
+    `sums_out` (n_thread, width).
     """
-    width = rows.shape[2]
+    width, lanes = rows.shape[2], vlanes(rows)
     for thread in prange(rows.shape[0]):
         mine = rows[thread].reshape(-1)
         if width == 4 * lanes:
