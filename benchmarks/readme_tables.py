@@ -1,0 +1,131 @@
+"""Write the tables of README.md's section "Speed" from saved measurements.
+
+    grapheme-bench kernels --json kernels.json
+    grapheme-bench peers --json peers.json
+    grapheme-bench challenge --json challenge.json
+    grapheme-bench data --json data.json
+    python benchmarks/readme_tables.py kernels.json peers.json challenge.json data.json
+
+Every file may be left out; its table is then left out too. What stands between the markers is replaced,
+the rest of README.md stays as it is.
+"""
+
+import sys
+from pathlib import Path
+
+from grapheme_numba.bench import machine, records
+from grapheme_numba.errors import RecordError
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
+BATCH = 256
+RIVALS = {
+    "scipy-csr": "SciPy CSR product",
+    "scipy-dots": "SciPy products, one dot product per edge",
+    "torch-csr": "torch `sparse.mm`, CSR",
+    "torch-masked": "torch, dense with a mask",
+    "torch-levels": "torch, gather and `index_add_`",
+    "neat-python": "neat-python",
+}
+
+
+def kernel_table(record):
+    """One row per case and number of threads, at one batch size."""
+    found = {(r["case"], r["threads"], r["step"]): r for r in record["rows"] if r["batch"] == BATCH}
+    rows = []
+    for case, threads in dict.fromkeys((case, threads) for case, threads, _ in found):
+        forward, step = (found[case, threads, name] for name in ("forward", "step"))
+        rows.append((
+            case, threads, f"{forward['rate']:.3g}", f"{forward['of_l2']:.0%}", f"{forward['of_own']:.0%}",
+            f"{step['rate']:.3g}", f"{step['of_l2']:.0%}", f"{step['of_own']:.0%}",
+        ))  # fmt: skip
+    header = ("graph", "threads", "forward", "of L2", "of own", "step", "of L2 / 3", "of own / 3")
+    return markdown(header, rows)
+
+
+def peer_table(record):
+    """One row per rival, case, pass and number of threads."""
+    rows = [
+        (
+            RIVALS.get(r["peer"], r["peer"]), r["case"], r["step"], r["threads"], f"{r['rate']:.3g}",
+            f"{r['peer_rate']:.2g}", f"**{r['ratio']:.3g}** ({r['low']:.3g} to {r['high']:.3g})",
+        )
+        for r in record["rows"]
+    ]  # fmt: skip
+    return markdown(("rival", "graph", "pass", "threads", "ours", "theirs", "times faster"), rows)
+
+
+def challenge_table(record):
+    """One row per network, input set and number of threads."""
+    rows = [
+        (
+            f"{r['neurons']} x {r['layers']}", f"{r['rows']:,}", r["inputs"], f"{r['survivors']:,}", r["threads"],
+            f"{r['seconds']:.2f}", f"{r['rate']:.3g}",
+        )
+        for r in record["rows"]
+    ]  # fmt: skip
+    return markdown(("network", "rows", "inputs", "categories", "threads", "seconds", "nominal rate"), rows)
+
+
+def data_table(record):
+    """One row per task."""
+    rows = [
+        (r["task"], f"{r['rate']:.3g} {r['unit']}", f"{r['times']:.2f}" if r["times"] else "", f"{r['peak_mb']:.0f} MB")
+        for r in record["rows"]
+    ]
+    return markdown(("task", "rate", "ours is faster, times", "most memory"), rows)
+
+
+PARTS = {
+    "kernels": (
+        kernel_table,
+        f"Rates in 10^9 edges x examples per second, float32, batch {BATCH}. *of L2* is the share of what a bare load "
+        "and multiply-add over random rows reaches in the level-2 cache, measured in turn with the pass; *of own* the same "
+        "for rows that take as much room as this graph's live nodes. A step is zero, forward, backward and SGD, and is "
+        "held against a third of the ceiling.",
+    ),
+    "peers": (
+        peer_table,
+        "The same network, weights and batch in other programs, outputs and gradients compared first.",
+    ),
+    "challenge": (
+        challenge_table,
+        "Inference of the Sparse DNN Graph Challenge on RadiX-Net; the categories equal those of SciPy in float64. The "
+        "inputs are synthetic images. The nominal rate counts all rows, also those that have died.",
+    ),
+    "data": (data_table, "JSONL to Parquet, and batches out of it."),
+}
+
+
+def markdown(header, rows):
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def section(loaded):
+    """The text between the markers for records of different kinds, in the order of `PARTS`."""
+    by_kind = {record["kind"]: record for record in loaded}
+    newest = next(iter(by_kind.values()))
+    parts = [f"Measured on: {machine.headline(newest['machine'])}".replace("\n", "; ")]
+    for kind, (table, text) in PARTS.items():
+        if kind in by_kind:
+            parts += [text, table(by_kind[kind])]
+    return "\n\n".join(parts)
+
+
+def replaced(text, inside):
+    """`text` with `inside` between the markers. Raises RecordError where README has none."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise RecordError(f"README.md must hold {BEGIN} and {END} once each; put them where the tables belong")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{inside}\n{END}{rest.split(END)[1]}"
+
+
+def main(paths):
+    """Rewrite README.md from the records at `paths`."""
+    README.write_text(replaced(README.read_text(), section([records.load(path) for path in paths])))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
