@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import warnings
 from contextlib import contextmanager
 
 import click
@@ -21,7 +22,8 @@ def exit_codes(debug: bool = False):
     With `debug` the traceback is shown before the sentence.
     """
     try:
-        yield
+        with plain_warnings():
+            yield
     except GraphemeError as error:
         fail(error, error.exit_code, debug)
     except KeyboardInterrupt:
@@ -40,6 +42,17 @@ def exit_codes(debug: bool = False):
     except Exception as error:
         hint = "" if debug else "; --debug shows where"
         fail(f"internal error, please report it: {type(error).__name__}: {error}{hint}", INTERNAL, debug)
+
+
+@contextmanager
+def plain_warnings():
+    """Show each warning as one line on stderr, without file and code line."""
+    before = warnings.showwarning
+    warnings.showwarning = lambda message, *_: click.echo(f"warning: {message}", err=True)
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def fail(error, code: int, debug: bool) -> None:

@@ -3,22 +3,36 @@
 from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.brains.topology import layered_topology, layout_slices
 from grapheme_numba.embedding import Embedding
-from grapheme_numba.errors import UsageError
+from grapheme_numba.errors import GraphError, UsageError
+from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.graph.interop import load_graph
+from grapheme_numba.initializers import INITS
 from grapheme_numba.network import DagNN
 from grapheme_numba.training.config import Config, hidden_widths
 
-TOPOLOGIES = ("layered",)
-
 
 def build_model(layout, config: Config) -> BrainModel:
-    """A seeded model: hidden layers between the slices of `layout`, and an embedding.
+    """A seeded model: a hidden graph between the inputs and outputs of `layout`, and an embedding.
 
-    Raises UsageError for a topology that is not known, and for widths that make no graph.
+    Raises
+    ------
+    UsageError
+        A topology, activation or init that is not known, or sizes that make no graph.
+    GraphError
+        A graph file whose inputs and outputs are not as many as the data needs.
     """
-    if config.topology not in TOPOLOGIES:
-        raise UsageError(f"unknown topology {config.topology!r}; choose one of {', '.join(TOPOLOGIES)}")
+    for key, known in (("topology", TOPOLOGIES), ("activation", ACTIVATIONS), ("init", INITS)):
+        if getattr(config, key) not in known:
+            raise UsageError(f"unknown {key} {getattr(config, key)!r}; choose one of {', '.join(known)}")
+    dag = TOPOLOGIES[config.topology](layout, config) if config.graph is None else from_file(layout, config)
+    embedding = Embedding(layout.vocab_size, layout.embedding_dim, seed=config.seed)
+    return BrainModel(layout, dag, embedding)
+
+
+def layered(layout, config: Config) -> DagNN:
+    """Sparse layers that give every brain's inputs the same share of the first one."""
     graph = layered_topology(layout_slices(layout), hidden_widths(config), config.fan_in, config.skip, config.seed)
-    dag = DagNN.from_edges(
+    return DagNN.from_edges(
         graph.senders,
         graph.receivers,
         inputs=graph.inputs,
@@ -28,5 +42,42 @@ def build_model(layout, config: Config) -> BrainModel:
         init=config.init,
         seed=config.seed,
     )
-    embedding = Embedding(layout.vocab_size, layout.embedding_dim, seed=config.seed)
-    return BrainModel(layout, dag, embedding)
+
+
+def options(layout, config: Config) -> dict:
+    """What the constructors without layers have in common."""
+    n_hidden = sum(hidden_widths(config))
+    hidden = [config.activation] * n_hidden
+    activation = ["linear"] * layout.n_input + hidden + ["linear"] * layout.n_output
+    ports = {"n_in": layout.n_input, "n_out": layout.n_output}
+    return {**ports, "activation": activation, "init": config.init, "seed": config.seed}
+
+
+def random(layout, config: Config) -> DagNN:
+    """As many edges as a layered graph would have, between any earlier and any later node."""
+    n_hidden = sum(hidden_widths(config))
+    n_edge = config.fan_in * (n_hidden + layout.n_output)
+    return DagNN.random(layout.n_input + n_hidden + layout.n_output, n_edge, **options(layout, config))
+
+
+def scale_free(layout, config: Config) -> DagNN:
+    """Hubs: well-connected nodes are chosen as senders more often."""
+    n_node = layout.n_input + sum(hidden_widths(config)) + layout.n_output
+    return DagNN.scale_free(n_node, config.fan_in, **options(layout, config))
+
+
+def from_file(layout, config: Config) -> DagNN:
+    """The user's graph: its inputs and outputs, in order, are those of the layout."""
+    graph = load_graph(config.graph)
+    if (len(graph.inputs), len(graph.outputs)) != (layout.n_input, layout.n_output):
+        raise GraphError(
+            f"{config.graph} has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, but the data needs "
+            f"{layout.n_input} and {layout.n_output}; `--dry-run` without --graph shows what the data needs"
+        )
+    hidden = [config.activation] * graph.n_node
+    for node in (*graph.inputs, *graph.outputs):
+        hidden[node] = "linear"
+    return DagNN.from_graph(graph, activation=hidden, init=config.init, seed=config.seed)
+
+
+TOPOLOGIES = {"layered": layered, "random": random, "scale_free": scale_free}

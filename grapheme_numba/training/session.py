@@ -9,7 +9,7 @@ import numpy as np
 
 from grapheme_numba import jit
 from grapheme_numba.dataset.source import open_dataset
-from grapheme_numba.errors import OutputError, RecordError, UsageError
+from grapheme_numba.errors import OutputError, UsageError
 from grapheme_numba.training import config_file, constants, loop, optimizers, report, schedules, snapshot, storage
 from grapheme_numba.training.admitting import admitted, left_out, write_refused
 from grapheme_numba.training.journal import METRICS, Journal
@@ -44,8 +44,6 @@ def prepare(
     jit.set_threads(config.threads)
     splits = find_splits(config.data)
     train = open_dataset(splits.train, cache=cache, progress=observer.note)
-    if train.n_rows == 0:
-        raise RecordError(f"{splits.train} holds no examples; give a file with at least one")
     val = train if splits.val is None else open_dataset(splits.val, cache=cache, progress=observer.note)
     if val is train:
         observer.note(f"{splits.train} comes without a val file: validation uses the training examples")
