@@ -81,8 +81,8 @@ PARTS = {
         kernel_table,
         f"Rates in 10^9 edges x examples per second, float32, batch {BATCH}. *of L2* is the share of what a bare load "
         "and multiply-add over random rows reaches in the level-2 cache, measured in turn with the pass; *of own* the "
-        "same for rows that take as much room as this graph's live nodes. A step is zero, forward, backward and SGD, and "
-        "is held against a third of the ceiling.",
+        "same for rows that take as much room as this graph's live nodes. A step is zero, forward, backward and SGD, "
+        "and is held against a third of the ceiling.",
     ),
     "peers": (
         peer_table,
