@@ -25,6 +25,7 @@ NEEDS = {"polars": "polars", "duckdb": "duckdb"}
 class Row(NamedTuple):
     """One task: median, lowest and highest seconds; amount / seconds is the rate.
 
+    cpu : median processor seconds of all threads, which noise on the machine hardly touches
     times : how many times faster ours is, None for ours; peak_mb : most memory of the process
     """
 
@@ -35,6 +36,7 @@ class Row(NamedTuple):
     median: float
     low: float
     high: float
+    cpu: float
     times: float | None
     peak_mb: float
 
@@ -80,16 +82,25 @@ def _row(task: str, found: dict, size_mb: float) -> Row:
     unit = "M examples/s" if task == "batches" else "MB/s"
     amount = runs[0]["amount"] / 1e6
     peak = max(one["peak_mb"] for one in runs)
-    return Row(task, size_mb, unit, amount / timing.median, *timing, times, peak)
+    return Row(
+        task,
+        size_mb,
+        unit,
+        amount / timing.median,
+        *timing,
+        timing_of([one["cpu"] for one in runs]).median,
+        times,
+        peak,
+    )
 
 
 def cells(record: dict) -> list[tuple[str, ...]]:
     """The rows as text, the header first."""
-    header = ("task", "MB", "rate", "unit", "s", "low", "high", "ours is", "peak MB")
+    header = ("task", "MB", "rate", "unit", "s", "low", "high", "cpu s", "ours is", "peak MB")
     rows = []
     for row in record["rows"]:
         times = f"{row['times']:.2f} times faster" if row["times"] else ""
-        seconds = (f"{row[key]:.2f}" for key in ("median", "low", "high"))
+        seconds = (f"{row[key]:.2f}" for key in ("median", "low", "high", "cpu"))
         rows.append(
             (
                 row["task"],

@@ -23,9 +23,10 @@ from grapheme_numba.errors import MissingInputError, RecordError
 
 VERSION_KEY, GROUPS_KEY, FOOTER_KEY = (f"grapheme_numba.{name}" for name in ("schema", "row_groups", "footer"))
 BLANK = "0" * 64
-# Plain strings and numbers: a page then cannot expand to more than its declared size. The two columns with
-# dictionaries are read as such.
-REPEATING = ("domain", "input_type")
+# Dictionaries only where what a page unpacks to is known from its number of values: numbers, and the two
+# columns that are read as dictionaries. (Dictionaries of numbers also write a quarter faster and half as large
+# as plain ones; byte-stream split was as slow and twice as large.)
+REPEATING = ("domain", "input_type", "values.list.element", "pixels.list.element", "width", "height")
 FLAT = {"PLAIN", "RLE", "BIT_PACKED"}
 DICTIONARY = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 MOST_GROUP_BYTES = 256 << 20  # one row group, unpacked
