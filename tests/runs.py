@@ -3,10 +3,16 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
+
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import checkpoint as checkpoints
 from grapheme_numba.training import resuming, session
+from grapheme_numba.training.checkpoint import Checkpoint
+from grapheme_numba.training.config import Config
 from grapheme_numba.training.observer import Observer
+from grapheme_numba.training.optimizers import OptimizerState
+from grapheme_numba.training.progress import Progress, Tally
 from grapheme_numba.training.signals import StopRequest
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
@@ -59,3 +65,20 @@ def digest(folder: Path) -> str:
     checkpoint = checkpoints.read(folder / "checkpoint_last")
     arrays = [checkpoint.parameters, *checkpoint.optimizer.moments.values()]
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+
+
+def sample(step: int = 1, n: int = 6) -> Checkpoint:
+    """A small checkpoint whose parameters are all `step`."""
+    vector = np.full(n, step, np.float32)
+    return Checkpoint(
+        task="agi",
+        config=Config(epochs=7),
+        layout={"domains": []},
+        progress=Progress(epoch=1, step=step, best_loss=0.1 + step / 3, tally={"math": Tally(3, 0.1, 0.7)}),
+        baseline={},
+        fingerprint="ab+cd",
+        topology={"senders": np.arange(3), "activation": np.zeros(4, np.uint8), "n_node": np.array(4)},
+        parameters=vector,
+        optimizer=OptimizerState(step, {"mu": vector * 2, "nu": vector * 3}),
+        gradient=None,
+    )

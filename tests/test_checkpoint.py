@@ -1,6 +1,5 @@
-"""Checkpoints: what is written comes back, what is damaged is refused, and a failed save destroys nothing."""
+"""Checkpoints: what is written comes back, what is damaged is refused."""
 
-import errno
 import hashlib
 import json
 import os
@@ -8,32 +7,13 @@ import os
 import numpy as np
 import pytest
 from mutants import mutants
+from runs import sample
 
-from grapheme_numba.errors import CheckpointError, GraphemeError, MissingInputError, OutputError
+from grapheme_numba.errors import CheckpointError, GraphemeError, MissingInputError
 from grapheme_numba.training import checkpoint as checkpoints
 from grapheme_numba.training import manifest as manifests
-from grapheme_numba.training import run_folder, storage, tensors
+from grapheme_numba.training import run_folder, tensors
 from grapheme_numba.training.checkpoint import MANIFEST, MODEL, Checkpoint
-from grapheme_numba.training.config import Config
-from grapheme_numba.training.optimizers import OptimizerState
-from grapheme_numba.training.progress import Progress, Tally
-
-
-def sample(step: int = 1, n: int = 6) -> Checkpoint:
-    """A small checkpoint whose parameters are all `step`."""
-    vector = np.full(n, step, np.float32)
-    return Checkpoint(
-        task="agi",
-        config=Config(epochs=7),
-        layout={"domains": []},
-        progress=Progress(epoch=1, step=step, best_loss=0.1 + step / 3, tally={"math": Tally(3, 0.1, 0.7)}),
-        baseline={},
-        fingerprint="ab+cd",
-        topology={"senders": np.arange(3), "activation": np.zeros(4, np.uint8), "n_node": np.array(4)},
-        parameters=vector,
-        optimizer=OptimizerState(step, {"mu": vector * 2, "nu": vector * 3}),
-        gradient=None,
-    )
 
 
 def saved(folder, **options) -> Checkpoint:
@@ -183,120 +163,3 @@ def test_no_mutant_of_a_checkpoint_loads_as_another(tmp_path):
 @pytest.mark.long
 def test_three_thousand_mutants_of_a_checkpoint(tmp_path):
     assert check_mutants(tmp_path / "c", 3000)[0] == 0
-
-
-def test_the_newest_checkpoints_stay_and_the_older_ones_go(tmp_path):
-    for step in range(1, 7):
-        run_folder.save_last(tmp_path, sample(step), keep=3)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "checkpoint_last",
-        "checkpoint_step_00000004",
-        "checkpoint_step_00000005",
-    ]
-    assert run_folder.newest(tmp_path)[0].progress.step == 6
-
-
-def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path):
-    run_folder.save_last(tmp_path, sample(1), keep=3)
-    run_folder.save_last(tmp_path, sample(2), keep=3)
-    (tmp_path / "checkpoint_last" / MODEL).write_bytes(b"nothing")
-    found, notes = run_folder.newest(tmp_path)
-    assert found.progress.step == 1
-    assert len(notes) == 1
-    assert "skipped checkpoint_last" in notes[0]
-    assert "is damaged" in notes[0]
-    run_folder.save_last(tmp_path, sample(3), keep=3)
-    assert run_folder.newest(tmp_path)[0].progress.step == 3
-
-
-def test_a_folder_with_only_damaged_checkpoints_is_an_error(tmp_path):
-    run_folder.save_last(tmp_path, sample(1), keep=3)
-    (tmp_path / "checkpoint_last" / MANIFEST).write_bytes(b"{")
-    assert run_folder.newest(tmp_path)[0] is None
-    with pytest.raises(CheckpointError, match="holds no whole checkpoint: skipped checkpoint_last"):
-        run_folder.find(tmp_path)
-
-
-def test_a_run_is_found_by_its_best_then_its_newest(tmp_path):
-    run_folder.save_last(tmp_path, sample(1), keep=3)
-    assert run_folder.find(tmp_path)[1].name == "checkpoint_last"
-    run_folder.save_best(tmp_path, sample(5))
-    run_folder.save_best(tmp_path, sample(6))
-    assert run_folder.find(tmp_path)[0].progress.step == 6
-    assert not (tmp_path / run_folder.PREVIOUS_BEST).exists()
-    (tmp_path / run_folder.BEST).rename(tmp_path / run_folder.PREVIOUS_BEST)
-    assert run_folder.find(tmp_path)[0].progress.step == 6
-
-
-class Faults:
-    """Counts the operations on the disk and lets the `at`-th fail, or write only half of its bytes and then fail."""
-
-    NAMES = ("create", "write", "fsync", "rename", "make_folder", "remove")
-
-    def __init__(self, monkeypatch, at: int | None, code: int):
-        self.seen, self.at, self.code = 0, at, code
-        for name in self.NAMES:
-            monkeypatch.setattr(storage, name, self.wrapped(name, getattr(storage, name)))
-
-    def wrapped(self, name, real):
-        def operation(*arguments):
-            self.seen += 1
-            if self.seen == self.at:
-                if name == "write":
-                    real(arguments[0], arguments[1][: len(arguments[1]) // 2])
-                raise OSError(self.code, os.strerror(self.code))
-            return real(*arguments)
-
-        return operation
-
-
-def save(kind: str, folder, checkpoint) -> None:
-    """Save in one of the ways that a run does."""
-    if kind == "last":
-        run_folder.save_last(folder, checkpoint, keep=2)
-    elif kind == "best":
-        run_folder.save_best(folder, checkpoint)
-    else:
-        storage.write_file(folder / "file", str(checkpoint.progress.step).encode())
-
-
-def held(kind: str, folder) -> int:
-    """The step of what a reader finds."""
-    if kind == "file":
-        return int((folder / "file").read_text())
-    return (run_folder.newest(folder)[0] if kind == "last" else run_folder.find(folder)[0]).progress.step
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("kind", ["last", "best", "file"])
-def test_a_save_that_fails_anywhere_leaves_what_was_there(tmp_path, kind, code):
-    """Every operation of a save fails in turn, until a save passes clean."""
-    at = 0
-    while True:
-        at += 1
-        folder = tmp_path / str(at)
-        folder.mkdir()
-        for step in (1, 2):
-            save(kind, folder, sample(step))
-        with pytest.MonkeyPatch.context() as patch:
-            faults = Faults(patch, at, code)
-            try:
-                save(kind, folder, sample(3))
-                said = None
-            except OutputError as error:
-                said = str(error)
-        assert said is None or os.strerror(code) in said
-        assert held(kind, folder) in ((3,) if said is None else (2, 3))
-        assert not list(folder.glob(f"{storage.TEMPORARY}*"))
-        save(kind, folder, sample(4))
-        assert held(kind, folder) == 4
-        if faults.seen < at:
-            break
-    assert at > {"last": 10, "best": 10, "file": 4}[kind]
-
-
-def test_half_written_leftovers_are_swept(tmp_path):
-    (tmp_path / f"{storage.TEMPORARY}1-checkpoint_last").mkdir()
-    (tmp_path / f"{storage.TEMPORARY}2-config.toml").write_text("x")
-    storage.sweep(tmp_path)
-    assert list(tmp_path.iterdir()) == []
