@@ -60,11 +60,13 @@ def challenge_table(record):
     rows = [
         (
             f"{r['neurons']} x {r['layers']}", f"{r['rows']:,}", r["inputs"], f"{r['survivors']:,}", r["threads"],
-            f"{r['seconds']:.2f}", f"{r['rate']:.3g}",
+            f"{r['seconds']:.2f}", f"{r['rate']:.3g}", f"{r['ratio']:.3g}" if r["ratio"] else "",
         )
         for r in record["rows"]
     ]  # fmt: skip
-    return markdown(("network", "rows", "inputs", "categories", "threads", "seconds", "nominal rate"), rows)
+    return markdown(
+        ("network", "rows", "inputs", "categories", "threads", "seconds", "nominal rate", "times GraphBLAS"), rows
+    )
 
 
 def data_table(record):

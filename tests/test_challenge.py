@@ -1,5 +1,7 @@
 """Sparse DNN inference against SciPy in float64, with rows that die at every depth."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,13 @@ def test_measure_yields_both_input_sets():
     assert [row.inputs for row in found] == ["digits-like", "no row dies"]
     assert found[1].survivors == 40 > found[0].survivors
     assert all(row.rate > 0 and row.difference < 1e-4 and row.checked == 20 for row in found)
+
+
+def test_graphblas_finds_the_same_categories(layers):
+    if not importlib.util.find_spec(challenge.PACKAGE):
+        return
+    x = challenge.images(60, 256, (0.3, 0.15))
+    rows = challenge.GraphBlas(layers, x).infer()
+    assert rows.tolist() == challenge.infer(layers, x)[0].tolist()
+    found = list(challenge.measure(64, 6, 40, [1], n_checked=20, graphblas=True))
+    assert all(row.peer_rate > 0 and 0 < row.low <= row.ratio <= row.high for row in found)

@@ -74,6 +74,13 @@ def test_challenge_shows_and_saves(bench, tmp_path):
     assert len(records.load(path, "challenge")["rows"]) == 4
 
 
+def test_challenge_names_what_is_not_installed(bench, monkeypatch):
+    monkeypatch.setattr("grapheme_numba.cli.benching.challenge.PACKAGE", "no_such_package")
+    done = bench("challenge", "--graphblas")
+    assert done.exit_code == 2
+    assert "pip install python-graphblas suitesparse-graphblas" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -26,7 +26,9 @@ def loaded(tmp_path):
     rows = {
         "kernels": [rate, rate._replace(step="step", rate=4.0), rate._replace(batch=1, rate=99.0)],
         "peers": [peers.Comparison("torch-csr", "g", 256, 2, "step", 6.0, 2.0, 3.0, 2.5, 3.5, 1e-6)],
-        "challenge": [challenge.Inference(1024, 120, 60000, "no row dies", 1, 60000, 12.5, 18.9, 512, 0.0)],
+        "challenge": [
+            challenge.Inference(1024, 120, 60000, "no row dies", 1, 60000, 12.5, 18.9, 512, 0.0, 0.2, 94.5, 90.0, 99.0)
+        ],
     }
     found = []
     for kind, of_kind in rows.items():
@@ -40,7 +42,7 @@ def test_tables_show_the_measured_figures(tables, loaded):
     assert "| g | 2 | 12.3 | 76% | 80% | 4 | 76% | 80% |" in text
     assert "99" not in text.split("| g |")[1].split("|\n")[0]
     assert "| torch `sparse.mm`, CSR | g | step | 2 | 6 | 2 | **3** (2.5 to 3.5) |" in text
-    assert "| 1024 x 120 | 60,000 | no row dies | 60,000 | 1 | 12.50 | 18.9 |" in text
+    assert "| 1024 x 120 | 60,000 | no row dies | 60,000 | 1 | 12.50 | 18.9 | 94.5 |" in text
 
 
 def test_only_what_stands_between_the_markers_changes(tables, loaded):

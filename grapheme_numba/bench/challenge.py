@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.bench import timing
+from grapheme_numba.bench.graphblas_rival import PACKAGE, GraphBlas  # noqa: F401
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph import radixnet
 from grapheme_numba.jit import n_threads, set_threads
@@ -24,7 +25,11 @@ SHORT, LONG = 2, 8
 
 
 class Inference(NamedTuple):
-    """One network, input set and number of threads; rates in 10^9 edge samples a second."""
+    """One network, input set and number of threads; rates in 10^9 edge samples a second.
+
+    `peer_rate` is GraphBLAS's nominal rate on the same rows and `ratio` how many times faster ours is, with
+    its lowest and highest over pairs of runs; None where it was not asked for.
+    """
 
     neurons: int
     layers: int
@@ -36,6 +41,10 @@ class Inference(NamedTuple):
     rate: float
     checked: int
     difference: float
+    peer_rate: float | None = None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def challenge_layers(n_neuron, n_layer, seed=0):
@@ -128,40 +137,59 @@ def reference(layers, x):
     return values.T
 
 
-def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_checked=512):
+def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_checked=512, graphblas=False):
     """Yield an `Inference` per input set and number of threads, after the check on the first rows.
 
-    Raises ShapeError where the categories of those rows differ from the reference's.
+    With `graphblas` SuiteSparse runs in turn with us on the same rows and must find the same categories.
+    Raises ShapeError where the categories of the checked rows differ from the reference's.
     """
     layers, before = challenge_layers(n_neuron, n_layer), n_threads()
+    work = len(layers.indices) * n_row
     for inputs, ink in (("digits-like", INK), ("no row dies", INK_ALL_LIVE)):
         x = images(n_row, n_neuron, ink)
         difference = check(layers, x[:n_checked])
+        peer = GraphBlas(layers, x) if graphblas else None
         for count in threads:
             set_threads(count)
-            fresh, rows = as_tiles(x), []
-            tiles = aligned_empty(fresh.shape, np.float32)
-            seconds = []
-            for _ in range(max(repeat, timing.MIN_REPEAT) + 1):
-                tiles[:] = fresh
-                start = timing.now()
-                rows, _ = run(layers, tiles)(n_row)
-                seconds.append(timing.now() - start)
-            taken = timing.timing_of(seconds[1:]).median
-            work = len(layers.indices) * n_row
+            seconds, peer_seconds, rows = _in_turn(layers, as_tiles(x), n_row, peer, count, repeat)
+            taken = timing.timing_of(seconds).median
+            beside = ()
+            if peer:
+                beside = (work / timing.timing_of(peer_seconds).median / 1e9, *timing.ratio_of(seconds, peer_seconds))
             yield Inference(
                 n_neuron, n_layer, n_row, inputs, count, len(rows), taken, work / taken / 1e9, min(n_checked, n_row),
-                difference,
+                difference, *beside,
             )  # fmt: skip
     set_threads(before)
+
+
+def _in_turn(layers, fresh, n_row, peer, count, repeat):
+    """Seconds of each round, the rival's, and the categories; the first round warms and is left out."""
+    tiles, rows = aligned_empty(fresh.shape, np.float32), np.empty(0, int)
+    seconds, peer_seconds = [], []
+    for _ in range(max(repeat, timing.MIN_REPEAT) + 1):
+        tiles[:] = fresh
+        start = timing.now()
+        rows, _ = run(layers, tiles)(n_row)
+        seconds.append(timing.now() - start)
+        if peer:
+            start = timing.now()
+            others = peer.infer(count)
+            peer_seconds.append(timing.now() - start)
+            same_categories(rows, others, "GraphBLAS's")
+    return seconds[1:], peer_seconds[1:], rows
+
+
+def same_categories(rows, wanted, whose):
+    """Raise ShapeError where two sets of categories differ."""
+    if not np.array_equal(rows, wanted):
+        odd = np.setxor1d(rows, wanted)
+        raise ShapeError(f"the categories differ from {whose} in rows {odd[:5].tolist()}")
 
 
 def check(layers, x):
     """The largest difference of an output to the float64 reference. Raises ShapeError where categories differ."""
     expected = reference(layers, x)
     rows, outputs = infer(layers, x)
-    wanted = np.flatnonzero((expected > 0).any(axis=1))
-    if not np.array_equal(rows, wanted):
-        odd = np.setxor1d(rows, wanted)
-        raise ShapeError(f"the categories differ from the float64 reference's in rows {odd[:5].tolist()}")
+    same_categories(rows, np.flatnonzero((expected > 0).any(axis=1)), "the float64 reference's")
     return float(np.abs(outputs - expected[rows]).max(initial=0.0))

@@ -99,11 +99,12 @@ def peers(rivals, cases, batch, threads, repeat, target, compare, quick, debug):
 @click.option("--neurons", type=Numbers(), default=[1024], show_default="1024", help="Widths: 1024, 4096, 16384, ...")
 @click.option("--layers", type=click.IntRange(min=1), default=120, show_default=True, help="Layers after the inputs.")
 @click.option("--rows", type=click.IntRange(min=1), default=60_000, show_default=True, help="Examples.")
+@click.option("--graphblas", is_flag=True, help="Run SuiteSparse GraphBLAS on the same rows, in turn with ours.")
 @threads_option
 @repeat_option
 @json_option
 @debug_option
-def challenge(neurons, layers, rows, threads, repeat, target, debug):
+def challenge(neurons, layers, rows, graphblas, threads, repeat, target, debug):
     """Inference of the Sparse DNN Graph Challenge on RadiX-Net, checked against SciPy in float64.
 
     Example:  grapheme-bench challenge --neurons 1024,4096 --rows 6000
@@ -111,7 +112,7 @@ def challenge(neurons, layers, rows, threads, repeat, target, debug):
     with exit_codes(debug):
         from grapheme_numba.cli.benching import show_challenge
 
-        show_challenge(neurons, layers, rows, threads, repeat, target)
+        show_challenge(neurons, layers, rows, graphblas, threads, repeat, target)
 
 
 @main.command()

@@ -1,5 +1,6 @@
 """What the commands of `grapheme-bench` do: choose, measure, show, save. Imported only when one runs."""
 
+import importlib.util
 import sys
 
 import click
@@ -8,7 +9,7 @@ from grapheme_numba import jit
 from grapheme_numba.bench import cases as registry
 from grapheme_numba.bench import challenge, machine, peers, records, suite
 from grapheme_numba.cli.tables import aligned
-from grapheme_numba.errors import GraphemeError
+from grapheme_numba.errors import GraphemeError, UsageError
 
 
 def show_kernels(cases, batches, threads, repeat, target, compare, quick):
@@ -43,11 +44,13 @@ def show_peers(rivals, cases, batch, threads, repeat, target, compare, quick):
     finish(record, before, target)
 
 
-def show_challenge(neurons, layers, rows, threads, repeat, target):
+def show_challenge(neurons, layers, rows, graphblas, threads, repeat, target):
     """`grapheme-bench challenge`."""
+    if graphblas and not importlib.util.find_spec(challenge.PACKAGE):
+        raise UsageError("--graphblas wants GraphBLAS; pip install python-graphblas suitesparse-graphblas")
     found = []
     for width in neurons:
-        for row in challenge.measure(width, layers, rows, counts(threads), repeat):
+        for row in challenge.measure(width, layers, rows, counts(threads), repeat, graphblas=graphblas):
             found.append(row)
             progress(row)
     record = records.as_record("challenge", found)
@@ -91,7 +94,19 @@ def finish(record, before, target):
 
 KERNEL_HEADER = ("case", "batch", "threads", "pass", "ms", "G/s", "low", "high", "of L2", "of own", "lanes")
 PEER_HEADER = ("rival", "case", "batch", "threads", "pass", "ours G/s", "theirs", "times", "low", "high", "differs")
-CHALLENGE_HEADER = ("neurons", "layers", "rows", "inputs", "threads", "categories", "s", "nominal G/s", "differs")
+CHALLENGE_HEADER = (
+    "neurons",
+    "layers",
+    "rows",
+    "inputs",
+    "threads",
+    "categories",
+    "s",
+    "nominal G/s",
+    "differs",
+    "GraphBLAS",
+    "times",
+)
 CHANGE_HEADER = ("measurement", "G/s before", "now", "times")
 
 
@@ -128,6 +143,7 @@ def challenge_cells(row):
     return (
         str(row["neurons"]), str(row["layers"]), str(row["rows"]), row["inputs"], str(row["threads"]),
         str(row["survivors"]), f"{row['seconds']:.3f}", f"{row['rate']:.3g}", f"{row['difference']:.0e}",
+        f"{row['peer_rate']:.2g}" if row["ratio"] else "-", f"{row['ratio']:.1f}" if row["ratio"] else "-",
     )  # fmt: skip
 
 
