@@ -20,6 +20,8 @@ LAYERS = {
     "workspace": 3,
     "strategy": 3,
     "construction": 3,
+    "evolution": 4,
+    "attribution": 4,
     "network": 3,
     "embedding": 3,
     "losses": 3,

@@ -1,5 +1,6 @@
 """What classifier and regressor share: parameters, the loop over epochs, and prediction in batches."""
 
+import math
 import sys
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from grapheme_numba import jit
 from grapheme_numba.errors import NonFiniteError, UsageError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.topology import build_network
+from grapheme_numba.evolution import METHODS, evolve
 from grapheme_numba.training import optimizers, schedules
 
 PREDICT_ROWS = 4096
@@ -129,6 +131,11 @@ class DagEstimator(BaseEstimator):
                 f"learning_rate is {self.learning_rate!r} and validation_fraction {self.validation_fraction!r}; "
                 "give a rate above 0 and a share between 0 and 1"
             )
+        if self.evolve is not None and (self.evolve not in METHODS or not 0.0 < self.evolve_fraction < 1.0):
+            raise UsageError(
+                f"evolve is {self.evolve!r} with evolve_fraction {self.evolve_fraction!r}; choose None or one of "
+                f"{', '.join(METHODS)} and a fraction between 0 and 1"
+            )
         size = self.batch_size
         if size != "auto" and (isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1):
             raise UsageError(f"batch_size is {size!r}; give 'auto' or a whole number of at least 1")
@@ -170,6 +177,9 @@ class DagEstimator(BaseEstimator):
             self.loss_curve_.append(loss)
             score = None if held is None else self._held_score(*held)
             self._tell(epoch, loss, score)
+            # Edges rest in the last quarter, so that the last ones to move are trained too.
+            if self.evolve and (epoch + 1) % self.evolve_every == 0 and epoch + 1 < 0.75 * self.max_iter:
+                evolve(self.network_, self.evolve, self._moving_share(epoch), (seed, epoch), self._moments())
             if self.callback is not None and self.callback(self):
                 break
             if score is None:
@@ -210,6 +220,13 @@ class DagEstimator(BaseEstimator):
             dag.parameters_changed()
             total += loss
         return total / weight.sum()
+
+    def _moving_share(self, epoch):
+        """`evolve_fraction`, falling by half a cosine over the epochs in which edges move (Evci et al. 2020)."""
+        return self.evolve_fraction * 0.5 * (1 + math.cos(math.pi * epoch / (0.75 * self.max_iter)))
+
+    def _moments(self):
+        return tuple(self._state.moments.values())
 
     def _batch_rows(self, n_row):
         return min(LARGEST_AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size), n_row)
