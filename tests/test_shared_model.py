@@ -111,10 +111,10 @@ def test_a_step_is_plain_descent_and_keeps_the_gradients(rng):
 
 def test_epochs_of_accumulated_steps_learn_every_brain(rng):
     model = shared("float32", hidden=[40, 30], fan_in=12)
-    given = {name: inputs_of(rng, name, 20) for name, *_ in REQUESTS}
-    targets = {name: rng.normal(size=(20, n)).astype(np.float32) for name, _, n in REQUESTS}
+    given = {name: inputs_of(rng, name, 8) for name, *_ in REQUESTS}
+    targets = {name: rng.normal(size=(8, n)).astype(np.float32) for name, _, n in REQUESTS}
     history = []
-    for _ in range(300):
+    for _ in range(60):
         model.zero_grad()
         losses = []
         for name in given:
@@ -122,7 +122,7 @@ def test_epochs_of_accumulated_steps_learn_every_brain(rng):
             losses.append(model.accumulate_gradients(name, 0.0, targets[name]))
         model.apply_gradients(0.5 / model.n_accumulated)
         history.append(losses)
-    assert np.all(np.array(history[-1]) < 0.7 * np.array(history[0]))
+    assert np.all(np.array(history[-1]) < 0.8 * np.array(history[0]))
 
 
 def test_the_seed_decides_and_sharing_is_told():
