@@ -5,16 +5,16 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from grapheme_numba.dataset.columns import Window
 from grapheme_numba.dataset.layout import INPUT_KINDS, Layout
 from grapheme_numba.dataset.order import Span, row_order
+from grapheme_numba.dataset.texts import Chosen, Texts
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
 
 LEFT_OUT = -2  # number of a domain whose examples are left out of the batches; -1 is a domain nobody knows
-SLAB_BYTES = 4 << 20  # encoded at once; larger slabs fall out of the cache, smaller ones cost calls
+SLAB_BYTES = 2 << 20  # encoded at once; larger slabs fall out of the cache, smaller ones cost calls
 
 
 class Batch(NamedTuple):
@@ -41,41 +41,6 @@ class Batch(NamedTuple):
     rows: np.ndarray
     ids: Sequence[str]
     answers: Sequence[str]
-
-
-class Texts(Sequence):
-    """Strings of Arrow arrays, made one at a time when looked at. A missing one is an empty string."""
-
-    def __init__(self, pieces: list[tuple[pa.StringArray, np.ndarray]]):
-        self._pieces = pieces
-
-    def __len__(self) -> int:
-        return sum(len(rows) for _, rows in self._pieces)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        for array, rows in self._pieces:
-            if index < len(rows):
-                return array[int(rows[index])].as_py() or ""
-            index -= len(rows)
-        raise IndexError(index)
-
-
-class Chosen(Sequence):
-    """Some strings of a sequence, in the order of `rows`."""
-
-    def __init__(self, texts: Sequence[str], rows: np.ndarray):
-        self._texts, self._rows = texts, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self._texts[int(row)] for row in self._rows[index]]
-        return self._texts[int(self._rows[index])]
 
 
 def empty_rows(n: int, layout: Layout) -> Rows:
@@ -120,16 +85,11 @@ def encode_pieces(pieces: list[tuple[Window, np.ndarray]], layout: Layout) -> Ro
 def cut(rows: Rows, pieces: list[tuple[Window, np.ndarray]], bounds: Sequence[int]) -> Iterator[Batch]:
     """The batches between consecutive bounds of encoded rows."""
     numbers = np.concatenate([np.zeros(0, np.int64), *(window.row[order] for window, order in pieces)])
-    for start, stop in pairwise(bounds):
-        held, at = [], 0
-        for window, order in pieces:
-            part = order[max(start - at, 0) : max(stop - at, 0)]
-            if len(part):
-                held.append((window, part))
-            at += len(order)
-        arrays = (array[start:stop] for array in rows[:6])
-        ids, answers = Texts([(w.ids, p) for w, p in held]), Texts([(w.answers, p) for w, p in held])
-        yield Batch(*arrays, numbers[start:stop], ids, answers)
+    ids, answers = [(w.ids, order) for w, order in pieces], [(w.answers, order) for w, order in pieces]
+    domain, tokens, values, targets, n_active, length, _ = rows
+    for a, b in pairwise(bounds):
+        arrays = domain[a:b], tokens[a:b], values[a:b], targets[a:b], n_active[a:b], length[a:b], numbers[a:b]
+        yield Batch(*arrays, Texts(ids, a, b), Texts(answers, a, b))
 
 
 def kept(batch: Batch) -> Batch:
@@ -144,33 +104,44 @@ def kept(batch: Batch) -> Batch:
 class Plan(NamedTuple):
     """Which rows of an epoch become which batches.
 
-    spans : the windows; n_rows, batch_size, start (batches left out), shard (i, n)
+    spans : the windows; n_rows, batch_size, start (batches left out), shard (i, n) or (i, n, k)
     """
 
     spans: list[Span]
     n_rows: int
     batch_size: int
     start: int
-    shard: tuple[int, int]
+    shard: tuple[int, ...]
     seed: int | None
     epoch: int
 
     def slabs(self, per_slab: int) -> Iterator[list[tuple[int, int]]]:
-        """Positions (first, last + 1) of the shard's part of each batch, `per_slab` batches at a time."""
-        part, parts = self.shard
+        """Positions (first, last + 1) of the shard's parts of each batch, in slabs of about `per_slab` batches."""
+        part, parts, width = (*self.shard, 1)[:3]
         slab = []
         for first in range(self.start * self.batch_size, self.n_rows, self.batch_size):
             size = min(self.batch_size, self.n_rows - first)
-            slab.append((first + size * part // parts, first + size * (part + 1) // parts))
-            if len(slab) == per_slab:
+            slab += [(first + size * i // parts, first + size * (i + 1) // parts) for i in range(part, part + width)]
+            if len(slab) >= per_slab * parts:
                 yield slab
                 slab = []
         if slab:
             yield slab
 
 
-def stream(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterator[list[Batch]]:
-    """Slabs of batches, in order; holds at most the windows that a slab touches."""
+class Slab(NamedTuple):
+    """Rows that are encoded at once: pieces of windows, and the bounds of the batches in them."""
+
+    pieces: list[tuple[Window, np.ndarray]]
+    bounds: list[int]
+
+    def batches(self, layout: Layout) -> list[Batch]:
+        """Encode the rows and cut them into batches."""
+        return list(cut(encode_pieces(self.pieces, layout), self.pieces, self.bounds))
+
+
+def slabs(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterator[Slab]:
+    """The slabs of an epoch, in order; holds at most the windows that a slab touches."""
     row_bytes = 4 * (layout.text_length + layout.value_width + layout.n_target + 6)
     per_slab = max(SLAB_BYTES // (row_bytes * plan.batch_size), 1)
     loaded: dict[int, tuple[Window, np.ndarray]] = {}
@@ -190,8 +161,7 @@ def stream(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterat
                 last = min(stop, span.start + span.rows)
                 pieces.append((window, order[first - span.start : last - span.start]))
                 first = last
-        pieces = _joined(pieces)
-        yield list(cut(encode_pieces(pieces, layout), pieces, bounds))
+        yield Slab(_joined(pieces), bounds)
 
 
 def _joined(pieces):

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from grapheme_numba.dataset.batches import LEFT_OUT, Batch, Plan, kept, stream
+from grapheme_numba.dataset.batches import LEFT_OUT, Batch, Plan, kept, slabs
 from grapheme_numba.dataset.cache import cached_parquet
 from grapheme_numba.dataset.columns import NEEDED, Window, window_of
 from grapheme_numba.dataset.layout import Layout
 from grapheme_numba.dataset.misfits import Misfits, count_misfits
 from grapheme_numba.dataset.order import Span, windows
 from grapheme_numba.dataset.parquet import ParquetSource
-from grapheme_numba.dataset.prefetch import ahead
+from grapheme_numba.dataset.prefetch import in_order
 from grapheme_numba.dataset.scan import SCANNED, summarize
 from grapheme_numba.dataset.summary import DatasetSummary
 from grapheme_numba.errors import MissingInputError, RecordError
@@ -96,21 +96,22 @@ class Dataset:
         epoch: int = 0,
         start: int = 0,
         prefetch: int = 2,
-        shard: tuple[int, int] = (0, 1),
+        shard: tuple[int, ...] = (0, 1),
     ) -> Iterator[Batch]:
         """Stream batches; the last one of an epoch may be smaller.
 
         seed : None for file order; else the order is a function of (seed, epoch) alone
         start : number of batches to leave out, without reading them
-        prefetch : slabs of batches prepared ahead in a thread; 0 prepares them in the caller's thread
-        shard : (i, n): of every batch only its i-th of n contiguous parts
+        prefetch : slabs of batches prepared ahead in threads; 0 prepares them in the caller's thread
+        shard : (i, n): of every batch only its i-th of n contiguous parts; (i, n, k): its k parts from the
+            i-th on, each a batch of its own
         """
         spans = windows(self._rows, self._sizes, seed, epoch)
         plan = Plan(spans, self.n_rows, batch_size, start, shard, seed, epoch)
         domains = {name: index for index, name in enumerate(layout.names)} | dict.fromkeys(self._left_out, LEFT_OUT)
-        slabs = stream(plan, layout, lambda span: self._load(span, domains))
-        for slab in ahead(slabs, prefetch) if prefetch else slabs:
-            yield from map(kept, slab) if self._left_out else slab
+        todo = slabs(plan, layout, lambda span: self._load(span, domains))
+        for batches in in_order(lambda slab: slab.batches(layout), todo, prefetch):
+            yield from map(kept, batches) if self._left_out else batches
 
     def misfits(self, layout: Layout) -> dict[str, Misfits]:
         """Examples that the layout has no room for, per domain (one streaming pass)."""

@@ -8,7 +8,8 @@ MOST_IDS = 3
 def sentence(run, batch) -> str:
     """Name step, example ids, brain and node of what is not finite. Looks once, when it is too late to be fast."""
     where = f"epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
-    return f"not finite in {where}: {parameter(run.model) or in_batch(run.model, batch) or gradient(run.model)}"
+    found = parameter(run.model) or run.team.first_found(in_batch(run.model, batch))
+    return f"not finite in {where}: {found or gradient(run.model)}"
 
 
 def parameter(model) -> str | None:
@@ -40,10 +41,13 @@ def first(model, flat) -> tuple[str, float] | None:
     return name, float(values[index])
 
 
-def in_batch(model, batch) -> str | None:
-    """The examples of `batch` whose input, target or activations are not finite."""
-    if batch is None:
-        return None
+def in_batch(model, parts) -> str | None:
+    """The examples of a batch, given by its parts, whose input, target or activations are not finite."""
+    return next(filter(None, (in_part(model, part) for part in parts or ())), None)
+
+
+def in_part(model, batch) -> str | None:
+    """The examples of one part whose input, target or activations are not finite."""
     for word, array in (("input", batch.values), ("target", batch.targets)):
         rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
         if len(rows):

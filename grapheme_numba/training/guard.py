@@ -25,11 +25,12 @@ def attempt(run, batch):
     The engine then refuses the array by its shape and place, which says nothing to whoever trains.
     """
     try:
-        return run.model.accumulate(batch, run.config.structural_weight)
+        results = run.team.run_own(run, batch)
     except ShapeError:
-        if diagnosis.parameter(run.model) or diagnosis.in_batch(run.model, batch):
-            return None
-        raise
+        if not (diagnosis.parameter(run.model) or diagnosis.in_batch(run.model, batch)):
+            raise
+        results = None
+    return run.team.together(run, batch, results)
 
 
 def refuse(run, batch, before) -> None:

@@ -41,9 +41,9 @@ def one_epoch(run: Run) -> None:
     with closing(run.batches()) as batches:
         for batch in batches:
             before = guard.remember(run)
-            result = guard.attempt(run, batch)
-            if result is not None and math.isfinite(result.loss.sum()):
-                run.count(batch, result)
+            seen = guard.attempt(run, batch)
+            if seen is not None and seen.finite:
+                run.count(seen)
             else:
                 guard.refuse(run, batch, before)
             progress.batch += 1
@@ -77,7 +77,7 @@ def close_epoch(run: Run) -> None:
     """Validate when due, write rows and checkpoints, and move on to the next epoch."""
     progress, config = run.progress, run.config
     due = (progress.epoch + 1) % config.val_freq == 0 or progress.epoch + 1 == config.epochs
-    scores = metrics.evaluate(run.model, run.val, run.constants, after_batch=run.pause) if due else None
+    scores = metrics.evaluate(run.model, run.val, run.constants, after_batch=run.pause, team=run.team) if due else None
     added = [rows.epoch_row(run)]
     better = False
     if scores:

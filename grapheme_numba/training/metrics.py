@@ -5,6 +5,7 @@ import numpy as np
 
 from grapheme_numba.dataset.answers import NumberAnswer
 from grapheme_numba.training.constants import Constant, to_number
+from grapheme_numba.training.team import Team
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -28,6 +29,8 @@ class Score(msgspec.Struct, frozen=True):
     n_unfit: int
 
 
+COUNTS = ("n", "n_fit", "n_right", "n_number")
+TOTALS = ("loss", "loss_constant", "structural", "error", "error_constant")
 COLUMNS = ("domain", "n", "mse", "mse_constant", "exact", "mae", "mae_constant")
 
 
@@ -61,6 +64,15 @@ class Sums:
                 self.error += abs((guessed if guessed - guessed == 0 else middle) - number)
                 self.error_constant += abs(middle - number)
 
+    def figures(self) -> np.ndarray:
+        """Everything that was added up, as (9,) float64."""
+        return np.array([getattr(self, name) for name in (*COUNTS, *TOTALS)], np.float64)
+
+    def add_figures(self, figures: np.ndarray) -> None:
+        """Add the `figures` of other examples of the domain."""
+        for name, value in zip((*COUNTS, *TOTALS), figures.tolist(), strict=True):
+            setattr(self, name, getattr(self, name) + (int(value) if name in COUNTS else value))
+
     def score(self) -> Score:
         """The means of the sums."""
         known = self.constant is not None
@@ -77,30 +89,47 @@ class Sums:
         )
 
 
-def evaluate(model, dataset, constants: dict[str, Constant], batch_size: int = 256, after_batch=None) -> list[Score]:
+def evaluate(
+    model, dataset, constants: dict[str, Constant], batch_size: int = 256, after_batch=None, team: Team | None = None
+) -> list[Score]:
     """Scores of every domain that `dataset` holds, in the layout's order, and `all` last.
 
-    `after_batch()` is called between batches; what it raises ends the evaluation.
+    `after_batch()` is called between batches; what it raises ends the evaluation. With a `team` its ranks
+    share the batches; the sums are added in the order of the batches, so every rank has the scores of one.
     """
+    team = team or Team()
     layout = model.layout
-    sums = [Sums(domain, constants.get(domain.name)) for domain in layout.domains]
-    for batch in dataset.batches(layout, batch_size):
-        result = model.evaluate(batch)
-        for index in np.unique(batch.domain):
-            rows = np.flatnonzero(batch.domain == index)
-            fit = rows[batch.n_active[rows] > 0]
-            decoded = layout.decode(int(index), result.y_packed[rows]).answers
-            sums[index].add(
-                result.loss[fit],
-                result.structural[fit],
-                batch.targets[fit, : layout.domains[index].n_output],
-                [batch.answers[row] for row in rows],
-                decoded,
-            )
+    tables = []
+    for batch in team.share(dataset, layout, batch_size):
+        if batch is not None:
+            tables.append(np.stack([one.figures() for one in judged(model, batch, constants)]))
         if after_batch is not None:
             after_batch()
+    sums = [Sums(domain, constants.get(domain.name)) for domain in layout.domains]
+    for table in team.gather(tables, (len(sums), len(COUNTS) + len(TOTALS))):
+        for one, figures in zip(sums, table, strict=True):
+            one.add_figures(figures)
     scores = [one.score() for one in sums if one.n]
     return [*scores, total(scores)]
+
+
+def judged(model, batch, constants: dict[str, Constant]) -> list[Sums]:
+    """The sums of one batch, for every domain of the layout."""
+    layout = model.layout
+    sums = [Sums(domain, constants.get(domain.name)) for domain in layout.domains]
+    result = model.evaluate(batch)
+    for index in np.unique(batch.domain):
+        rows = np.flatnonzero(batch.domain == index)
+        fit = rows[batch.n_active[rows] > 0]
+        decoded = layout.decode(int(index), result.y_packed[rows]).answers
+        sums[index].add(
+            result.loss[fit],
+            result.structural[fit],
+            batch.targets[fit, : layout.domains[index].n_output],
+            [batch.answers[row] for row in rows],
+            decoded,
+        )
+    return sums
 
 
 def total(scores: list[Score]) -> Score:

@@ -18,6 +18,7 @@ from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.optimizers import Optimizer, OptimizerState
 from grapheme_numba.training.progress import Progress, Tally
 from grapheme_numba.training.signals import StopRequest
+from grapheme_numba.training.team import Team
 
 
 @dataclass
@@ -43,25 +44,23 @@ class Run:
     journal: Journal | None
     stop: StopRequest
     observer: Observer
+    team: Team = field(default_factory=Team)
     saved_at: tuple = ()
     clock: float = field(default_factory=time.perf_counter)  # when `progress.elapsed` was last brought up to date
     epoch_clock: float = field(default_factory=time.perf_counter)
     epoch_examples: int = 0
 
     def batches(self):
-        """The batches of the current epoch that are still to do."""
+        """The batches of the current epoch that are still to do, each as its parts (`Team.batches`)."""
         progress, config = self.progress, self.config
-        return self.train.batches(
-            self.model.layout, config.batch_size, seed=config.seed, epoch=progress.epoch, start=progress.batch
-        )
+        place = {"seed": config.seed, "epoch": progress.epoch, "start": progress.batch}
+        return self.team.batches(self.train, self.model.layout, config.batch_size, **place)
 
-    def count(self, batch, result) -> None:
+    def count(self, seen) -> None:
         """Add a batch's losses to the sums of the epoch."""
         progress, names = self.progress, self.model.layout.names
-        n = np.bincount(batch.domain, weights=batch.n_active > 0, minlength=len(names))
-        loss = np.bincount(batch.domain, weights=result.loss, minlength=len(names))
-        structural = np.bincount(batch.domain, weights=result.structural, minlength=len(names))
-        right = np.bincount(batch.domain, weights=result.right, minlength=len(names))
+        sums = (seen.judged, seen.loss, seen.structural, seen.right)
+        n, loss, structural, right = (np.bincount(seen.domain, weights, minlength=len(names)) for weights in sums)
         for index in np.flatnonzero(n):
             tally = progress.tally.setdefault(names[index], Tally())
             tally.n += int(n[index])
@@ -69,8 +68,8 @@ class Run:
             tally.structural += float(structural[index])
             tally.n_right += int(right[index])
         progress.n_accumulated += int(n.sum())
-        progress.n_example += len(batch.domain)
-        self.epoch_examples += len(batch.domain)
+        progress.n_example += len(seen.domain)
+        self.epoch_examples += len(seen.domain)
 
     def step_due(self) -> bool:
         """Whether enough examples are accumulated; the rest of an epoch is stepped at its end."""
@@ -86,11 +85,12 @@ class Run:
         """Between two batches: save if due, stop if asked. Raises StoppedEarly after saving."""
         config, progress = self.config, self.progress
         self.observer.after_batch(self)
-        reason = self.stop.due()
+        wish = self.team.asked(self.stop)
+        reason = wish.reason
         if reason is None and config.max_steps is not None and progress.step >= config.max_steps:
             reason = f"--max-steps {config.max_steps} is reached"
         due = config.save_every is not None and progress.n_accumulated == 0 and progress.step % config.save_every == 0
-        if self.stop.take_save() or reason is not None or due:
+        if wish.save or reason is not None or due:
             self.save()
         if reason is not None:
             raise StoppedEarly(
@@ -99,11 +99,14 @@ class Run:
             )
 
     def save(self, best: bool = False) -> None:
-        """Write the newest checkpoint (unless this position is already written), or the best."""
+        """Write the newest checkpoint (unless this position is already written), or the best. Rank 0 writes."""
         progress = self.progress
+        self.team.check_same(self.model.parameters)
         now = time.perf_counter()
         progress.elapsed += now - self.clock
         self.clock = now
+        if not self.team.writes:
+            return
         if best:
             self.observer.saved(run_folder.save_best(self.folder, self.snapshot()))
         elif self.position() != self.saved_at:
