@@ -150,3 +150,20 @@ ODD = {
 def odd(name):
     """One of the odd networks, always the same draw."""
     return ODD[name](np.random.default_rng([11, list(ODD).index(name)]))
+
+
+def dense_blocks(rng):
+    """Dense layers around the block size of the kernels: 17 -> 33 -> 16 -> 15 -> 1, with a skip from the first."""
+    widths = [17, 33, 16, 15, 1]
+    starts = np.cumsum([0, *widths])
+    edges = [
+        (int(a), int(b))
+        for layer in range(4)
+        for b in range(starts[layer + 1], starts[layer + 2])
+        for a in range(starts[layer], starts[layer + 1])
+    ]
+    edges += [(i, int(starts[-2])) for i in range(17)]
+    return case(int(starts[-1]), edges, np.arange(17), [int(starts[-2]), 20], rng)
+
+
+ODD["dense blocks"] = dense_blocks
