@@ -57,7 +57,7 @@ PRIVATE = [
         r"\b(?:DESIGN|STYLE|ANCHORS|SPEC)(?:\.md\b| \d)",
         r"\.\./shared\b",
         r"\bclaude\b|\banthropic\b|\bopenai\b|\bchatgpt\b|\bcopilot\b",
-        r"\bTODO\b|\bFIXME\b|\bXXX\b",
+        r"(?-i:\bTODO\b|\bFIXME\b|\bXXX\b)",
     )
 ]
 
