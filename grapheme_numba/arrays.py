@@ -20,6 +20,9 @@ def _convert(name, values, dtype):
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise ShapeError(f"{name} has dtype {array.dtype}; give numbers, {dtype} is wanted")
+    flags = array.flags
+    if array.dtype == dtype and flags.c_contiguous and flags.aligned and flags.writeable:
+        return array
     # Kernels are compiled for writable arrays only: a read-only one would compile them once more.
     return np.require(array, dtype, ["C", "A", "W"])
 

@@ -5,7 +5,7 @@ import numpy as np
 from grapheme_numba import arrays
 from grapheme_numba.errors import GraphError, ShapeError
 from grapheme_numba.kernels import embedding as kernels
-from grapheme_numba.kernels import parameters
+from grapheme_numba.kernels import updates
 from grapheme_numba.randomness import generator
 
 INITS = ("xavier", "uniform", "zero")
@@ -84,7 +84,7 @@ class Embedding:
 
     def step(self, lr):
         """Plain gradient descent: `weights -= lr * grads`."""
-        parameters.descend(self._weights.reshape(-1), self.grads.reshape(-1), self.dtype.type(arrays.rate(lr)))
+        updates.sgd(self.grads.reshape(-1), updates.StepRates(lr=float(arrays.rate(lr))), self._weights.reshape(-1))
 
     def bind(self, weights_view, grads_view):
         """Move rows and gradients into 1-D views (vocab_size * dim,) of flat vectors owned by someone else."""

@@ -68,6 +68,9 @@ _lock_cache_saves()
 # multiply-adds or several partial sums say so themselves (`kernels/simd.py`, fixed-chunk sums).
 SERIAL = {"cache": True, "error_model": "numpy", "nogil": True}
 PARALLEL = {**SERIAL, "parallel": True}
+# For sums over one fixed chunk, in one serial function of their own: several partial sums side by side
+# (8 times as fast), in an order that depends on the chunk's length alone.
+SUMS = {**SERIAL, "fastmath": {"reassoc", "nsz"}}
 # For functions whose arguments are vectors: a call would pass them through memory.
 INLINE = {**SERIAL, "forceinline": True}
 

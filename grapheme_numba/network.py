@@ -6,7 +6,7 @@ from grapheme_numba import arrays, strategy
 from grapheme_numba.construction import Construction
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.name_arrays import name_arrays
-from grapheme_numba.kernels import backward, forward, parameters, tiles, topology
+from grapheme_numba.kernels import backward, forward, parameters, tiles, topology, updates
 from grapheme_numba.workspace import Workspace
 
 
@@ -159,14 +159,12 @@ class DagNN(Construction):
 
     def step(self, lr):
         """Plain gradient descent: `parameters -= lr * gradients`. The gradients stay until `zero_grad`."""
-        parameters.descend(self.parameters, self.gradients, self.dtype.type(arrays.rate(lr)))
+        updates.sgd(self.gradients, updates.StepRates(lr=float(arrays.rate(lr))), self.parameters)
         self.parameters_changed()
 
     def grad_norm(self):
         """Euclidean norm of all edge and bias gradients."""
-        sums = np.empty(max(1, -(-self.gradients.size // parameters.CHUNK)))
-        parameters.squares(self.gradients, sums)
-        return float(np.sqrt(sums.sum()))
+        return float(np.sqrt(updates.sum_of_squares(self.gradients)))
 
     def clip_grad_norm(self, max_norm):
         """Scale the gradients so that their norm is at most `max_norm`; returns the norm before."""

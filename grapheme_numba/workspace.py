@@ -1,6 +1,8 @@
 """The memory of one network at work: tiles for a batch, gradient planes, and how work is shared out."""
 
 import os
+from functools import cache
+from math import prod
 
 import numpy as np
 
@@ -10,17 +12,19 @@ from grapheme_numba.kernels.tiles import Tiles
 
 CACHE_LINE = 64
 LEVEL_THREE_SHARE = 4 << 20
+MOST_VIEWS = 64
 
 
 def aligned_empty(shape, dtype):
     """An uninitialised C-contiguous array that starts on a cache line."""
     dtype = np.dtype(dtype)
-    n_byte = int(np.prod(shape)) * dtype.itemsize
+    n_byte = prod(shape) * dtype.itemsize
     buffer = np.empty(n_byte + CACHE_LINE, np.uint8)
     start = -buffer.ctypes.data % CACHE_LINE
     return buffer[start : start + n_byte].view(dtype).reshape(shape)
 
 
+@cache
 def level_two_bytes():
     """Size of this machine's level-2 cache per core in bytes (1 MiB where it cannot be read)."""
     try:
@@ -51,32 +55,42 @@ class Workspace:
     """Grows to the largest batch seen and hands out views, so that a steady run allocates nothing."""
 
     def __init__(self, dag, dtype, n_live):
-        self._dag, self._dtype, self._n_live = dag, np.dtype(dtype), n_live
+        self._n_node, self._dtype, self._n_live = dag.n_node, np.dtype(dtype), n_live
         self._keeps_pre = bool((dag.activation >= FIRST_OF_PRE).any())
-        self._buffers = {}
+        self._buffers, self._views = {}, {}
 
     def tiles(self, batch, n_slot):
         """`Tiles` for `batch` examples and `n_slot` concurrent pieces of work."""
-        lanes = LANES[self._dtype]
         width = tile_width(self._dtype, self._n_live, batch)
-        shape = (-(-batch // width), self._dag.n_node, width)
-        pre = self._view("pre", shape) if self._keeps_pre else self._view("pre", (1, 1, 1))
-        scratch = self._view("scratch", (n_slot, 2 * lanes * lanes))
-        return Tiles(self._view("activations", shape), self._view("deltas", shape), pre, scratch)
+        key = batch, width, n_slot
+        if key not in self._views:
+            lanes = LANES[self._dtype]
+            shape = (-(-batch // width), self._n_node, width)
+            names = ("activations", "deltas", "pre", "scratch")
+            shapes = (shape, shape, shape if self._keeps_pre else (1, 1, 1), (n_slot, 2 * lanes * lanes))
+            self._reserve(names, shapes)
+            if len(self._views) > MOST_VIEWS:
+                self._views.clear()
+            self._views[key] = Tiles(*map(self._view, names, shapes))
+        return self._views[key]
 
     def planes(self, n_plane, size):
         """Gradient planes (n_plane, size)."""
+        self._reserve(("planes",), ((n_plane, size),))
         return self._view("planes", (n_plane, size))
 
+    def _reserve(self, names, shapes):
+        for name, shape in zip(names, shapes, strict=True):
+            buffer = self._buffers.get(name)
+            if buffer is None or buffer.size < prod(shape):
+                self._views.clear()
+                buffer = self._buffers[name] = aligned_empty((prod(shape),), self._dtype)
+                if name == "scratch":
+                    # Rows of a block that no edge has filled yet are summed too and thrown away: no stray NaN.
+                    buffer[:] = 0
+
     def _view(self, name, shape):
-        size = int(np.prod(shape))
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.size < size:
-            buffer = self._buffers[name] = aligned_empty((size,), self._dtype)
-            if name == "scratch":
-                # Rows of a block that no edge has filled yet are summed too and thrown away: no stray NaN.
-                buffer[:] = 0
-        return buffer[:size].reshape(shape)
+        return self._buffers[name][: prod(shape)].reshape(shape)
 
 
 def balanced_parts(indptr, level_start, n_part):

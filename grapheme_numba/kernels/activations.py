@@ -25,6 +25,7 @@ from grapheme_numba.kernels.simd import (
     vpolynomial,
     vpower2,
     vround,
+    vsingle,
     vstore,
     vsub,
 )
@@ -74,6 +75,12 @@ def _sigmoid(x):
 
 @njit(**INLINE)
 def _tanh(x):
+    if vsingle(x):
+        low, high = vconst(-9.0, x), vconst(9.0, x)
+        x = vgreater(x, high, high, vgreater(low, x, low, x))
+        u = vmul(x, x)
+        over = vpolynomial(u, series.TANH_OVER, series.TANH_OVER)
+        return vdiv(vmul(x, over), vpolynomial(u, series.TANH_UNDER, series.TANH_UNDER))
     u = _expm1(vmul(vconst(2.0, x), _negative_abs(x)))
     positive = vdiv(vsub(vconst(0.0, x), u), vadd(vconst(2.0, x), u))
     return vgreater(x, vconst(0.0, x), positive, vsub(vconst(0.0, x), positive))

@@ -141,11 +141,12 @@ def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, statu
 @njit(**SERIAL)
 def add_planes(planes, wave, start, gradients_out):
     """Add the first `wave` planes, in order, to one chunk of the gradients."""
-    for position in range(start, min(start + CHUNK, gradients_out.size)):
-        total = gradients_out[position]
-        for slot in range(wave):
-            total += planes[slot, position]
-        gradients_out[position] = total
+    stop = min(start + CHUNK, gradients_out.size)
+    sums = gradients_out[start:stop]
+    for slot in range(wave):
+        terms = planes[slot, start:stop]
+        for i in range(sums.size):
+            sums[i] += terms[i]
 
 
 @njit(**PARALLEL)

@@ -44,29 +44,3 @@ def gather(values, positions, moved_out):
     for chunk in prange((size + CHUNK - 1) // CHUNK):
         for i in range(chunk * CHUNK, min(size, (chunk + 1) * CHUNK)):
             moved_out[i] = values[positions[i]]
-
-
-@njit(**PARALLEL)
-def descend(parameters, gradients, rate):
-    """`parameters -= rate * gradients`, in place."""
-    size = parameters.size
-    for chunk in prange((size + CHUNK - 1) // CHUNK):
-        for i in range(chunk * CHUNK, min(size, (chunk + 1) * CHUNK)):
-            parameters[i] -= rate * gradients[i]
-
-
-@njit(**PARALLEL)
-def squares(values, sums_out):
-    """Sums of squares of CHUNK values each, in float64; the caller adds the few sums in order."""
-    for chunk in prange(sums_out.size):
-        a, b, c, d = 0.0, 0.0, 0.0, 0.0
-        start, stop = chunk * CHUNK, min(values.size, (chunk + 1) * CHUNK)
-        whole = start + (stop - start) // 4 * 4
-        for i in range(start, whole, 4):
-            a += float(values[i]) * float(values[i])
-            b += float(values[i + 1]) * float(values[i + 1])
-            c += float(values[i + 2]) * float(values[i + 2])
-            d += float(values[i + 3]) * float(values[i + 3])
-        for i in range(whole, stop):
-            a += float(values[i]) * float(values[i])
-        sums_out[chunk] = (a + b) + (c + d)

@@ -60,3 +60,11 @@ ERFC_64 = (
     -2.8505072554256435e-10,
     3.1078806830375284e-08,
 )
+# tanh(x) = x * TANH_OVER(x * x) / TANH_UNDER(x * x) for |x| <= 9: our own fit, weighted least squares with
+# Lawson's weights, error 6e-8 in exact arithmetic and 3e-7 in float32. It takes 12 operations where the
+# expm1 form takes 21 (1.5 times the rate, error 1.5e-7). For sigmoid and gelu a rational loses the tails.
+TANH_OVER = (
+    0.9999999417571687, 0.12919271101336657, 0.0029208064131398346, 9.267801995950385e-06, -1.2781466607016446e-08,
+    1.8257514361235647e-11,
+)  # fmt: skip
+TANH_UNDER = (1.0, 0.4625255516948927, 0.023763354498068004, 0.0002281061942216583)

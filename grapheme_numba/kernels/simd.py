@@ -71,6 +71,13 @@ def vlanes(typing, array):
     return emit(types.intp, (array,), lambda builder, _: ir.Constant(I64, register_of(array.dtype).width))
 
 
+@operation
+def vsingle(typing, x):
+    """Whether a vector holds float32, known when a kernel is compiled."""
+    single = x.dtype == types.float32
+    return emit(types.boolean, (x,), lambda builder, _: ir.Constant(ir.IntType(1), int(single)))
+
+
 # --- arithmetic ---------------------------------------------------------------------------------
 
 

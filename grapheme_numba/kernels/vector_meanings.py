@@ -31,6 +31,10 @@ def vlanes(array):
     return LANES[array.dtype]
 
 
+def vsingle(x):
+    return x.dtype == np.float32
+
+
 def vsplat(x, token):
     return np.full(width(x.dtype, token), x, x.dtype)
 
