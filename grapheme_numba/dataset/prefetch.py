@@ -1,12 +1,41 @@
-"""Work done ahead in a thread, so that the kernels of the training step never wait for the disk."""
+"""Work done ahead in threads, so that the kernels of the training step never wait for the disk."""
 
+import os
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, Full, Queue
 
+MOST_WORKERS = 4
 
-def ahead(items: Iterator, depth: int) -> Iterator:
-    """The items of an iterator, up to `depth` of them made in advance by a thread.
+
+def in_order(work: Callable, items: Iterable, depth: int) -> Iterator:
+    """work(item) for each item, in the items' order, up to `depth` and a few of them done in advance.
+
+    One thread draws the items, one for each core works on them. 0 does everything in the caller's thread.
+    """
+    if depth == 0:
+        yield from map(work, items)
+        return
+    workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    drawn, waiting = ahead(items, depth), deque()
+    with ThreadPoolExecutor(workers, "grapheme-encode") as pool:
+        try:
+            for item in drawn:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= workers + depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            drawn.close()
+            for future in waiting:
+                future.cancel()
+
+
+def ahead(items: Iterable, depth: int) -> Iterator:
+    """The items, up to `depth` of them made in advance by a thread.
 
     An exception of the iterator is raised here, in its place. The thread ends when this generator is
     closed or collected.
