@@ -81,7 +81,7 @@ def close_epoch(run: Run) -> None:
     added = [rows.epoch_row(run)]
     better = False
     if scores:
-        loss = scores[-1].mse
+        loss = metrics.selection(scores)
         better = loss is not None and (progress.best_loss is None or loss < progress.best_loss)
         progress.n_bad = 0 if better else progress.n_bad + 1
         if better:

@@ -146,6 +146,20 @@ def total(scores: list[Score]) -> Score:
     return Score("all", n, over("mse"), over("mse_constant"), over("exact"), None, None, over("structural"), n - n_fit)
 
 
+def selection(scores: list[Score]) -> float | None:
+    """The figure by which the best checkpoint is chosen: lower is better, None where nothing was judged.
+
+    The mean over domains of the root of mse / mse_constant. The plain mse over all examples is mostly that of
+    the numbers, whose fine codes are never fully learned: by it the best of a run of `unified` was epoch 100
+    of 400, with 92 % of the texts right instead of 100 %, for the sake of 2 % of the numbers' error.
+    """
+    judged = [one for one in scores[:-1] if one.mse is not None]
+    if not judged:
+        return None
+    # a domain whose answers are all the same has a perfect constant, and then only its own error counts
+    return float(np.mean([np.sqrt(one.mse / (one.mse_constant or 1.0)) for one in judged]))
+
+
 def mean(total_sum: float, n: int) -> float | None:
     """The mean, or None of nothing."""
     return total_sum / n if n else None

@@ -1,0 +1,27 @@
+"""The figure by which the best checkpoint is chosen."""
+
+import pytest
+
+from grapheme_numba.training.metrics import Score, selection
+
+
+def scores(*pairs):
+    each = [Score(str(i), 1, mse, constant, 0.0, None, None, 0.0, 0) for i, (mse, constant) in enumerate(pairs)]
+    return [*each, Score("all", 1, 9.0, 9.0, 0.0, None, None, 0.0, 0)]
+
+
+def test_every_domain_counts_in_shares_of_its_constant():
+    assert selection(scores((0.04, 0.16), (0.09, 0.36))) == pytest.approx(0.5)
+    numbers_better = selection(scores((0.20, 0.33), (0.0049, 0.064)))
+    texts_better = selection(scores((0.21, 0.33), (0.0003, 0.064)))
+    assert texts_better < numbers_better
+
+
+def test_a_perfect_or_unknown_constant_leaves_the_error_itself():
+    assert selection(scores((0.25, 0.0))) == 0.5
+    assert selection(scores((0.25, None))) == 0.5
+
+
+def test_nothing_judged():
+    assert selection(scores((None, 0.3))) is None
+    assert selection(scores()) is None
