@@ -10,6 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from grapheme_numba.errors import UsageError
+
 
 def _cache_folder() -> Path:
     """A folder named after the kernels' sources: Numba's own key is one file, not the files it inlines."""
@@ -20,6 +22,20 @@ def _cache_folder() -> Path:
     # Numba's cache is pickle, so it must live where only this user can write.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def refuse_open_folder(folder: Path) -> None:
+    """Raise UsageError where others could put compiled code into the cache: loading it would run theirs."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return  # Numba makes it, private to the umask
+    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise UsageError(
+            f"the kernel cache {folder} belongs to another user or can be written by others "
+            f"(mode {status.st_mode & 0o777:04o}), so its code cannot be trusted; "
+            f"chmod 700 {folder}, or set NUMBA_CACHE_DIR to a folder of your own"
+        )
 
 
 def _preload_tbb() -> None:
@@ -37,6 +53,7 @@ def _preload_tbb() -> None:
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())
+refuse_open_folder(Path(os.environ["NUMBA_CACHE_DIR"]))
 _preload_tbb()
 
 import numba  # noqa: E402

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numba import njit
 from numba.core.caching import IndexDataCacheFile
 
@@ -47,6 +48,18 @@ def test_the_cache_folder_is_private_and_named_after_the_sources(tmp_path):
     assert folder.stat().st_mode & 0o777 == 0o700
     again = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
     assert Path(again.stdout.strip()) == folder
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_cache_that_others_can_write_to_is_refused(tmp_path, mode):
+    tmp_path.chmod(mode)
+    variables = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    program = [sys.executable, "-m", "grapheme_numba.cli.train", "agi", "--output", str(tmp_path / "run")]
+    done = subprocess.run(program, env=variables, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: the kernel cache {tmp_path} belongs to another user or can be written")
+    assert f"(mode {mode:04o})" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_nan_survives_the_flags():
