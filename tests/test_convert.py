@@ -2,26 +2,19 @@
 
 import gzip
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from odd_lines import ODD_LINES, TEXT
 
 from grapheme_numba.dataset import convert as convert_module
-from grapheme_numba.dataset import parsing, writing
+from grapheme_numba.dataset import parsing
 from grapheme_numba.dataset.convert import convert
 from grapheme_numba.dataset.export import export
 from grapheme_numba.dataset.generate import generate
 from grapheme_numba.dataset.records import Limits
 from grapheme_numba.dataset.source import open_parquet
 from grapheme_numba.dataset.validate import validate
-from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
+from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 
 def write(path, records):
@@ -57,55 +50,6 @@ def test_100_000_generated_records_come_back(tmp_path, scanned):
     records = list(generate(25_000, "train"))
     write(tmp_path / "a.jsonl", records)
     assert round_trip(tmp_path) == records
-
-
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-numbers = st.integers(-(2**53), 2**53) | st.floats(-3e38, 3e38)
-objects = st.dictionaries(st.text(), json_values, max_size=3)
-
-
-@st.composite
-def records(draw):
-    """Any usable record: unknown fields, any metadata, any text."""
-    kind = draw(st.sampled_from(["text", "sequence", "image"]))
-    given_ = {"text": draw(st.text())}
-    if kind == "sequence":
-        given_ = {"values": draw(st.lists(numbers, min_size=1, max_size=5))}
-    if kind == "image":
-        width, height = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-        pixels = draw(st.lists(numbers, min_size=width * height, max_size=width * height))
-        given_ = {"width": width, "height": height, "pixels": pixels}
-    known = {"id", "domain", "input_type", "input", "expected_output", "metadata"}
-    more = {key: value for key, value in draw(objects).items() if key not in known}
-    inside = {
-        key: value for key, value in draw(objects).items() if key not in ("text", "values", "width", "height", "pixels")
-    }
-    record = {
-        "id": draw(st.text()),
-        "domain": draw(st.text(min_size=1)),
-        "input_type": kind,
-        "input": {**given_, **inside},
-    }
-    record["expected_output"] = draw(st.text())
-    if draw(st.booleans()):
-        record["metadata"] = draw(objects | st.none())
-    return {**record, **more}
-
-
-@settings(max_examples=int(os.environ.get("GRAPHEME_RECORD_LISTS", "60")))
-@given(st.lists(records(), min_size=1, max_size=20))
-def test_any_records_come_back(tmp_path_factory, drawn):
-    folder = tmp_path_factory.mktemp("records")
-    write(folder / "a.jsonl", drawn)
-    assert round_trip(folder) == drawn
 
 
 def test_every_line_is_in_one_of_two_outputs(tmp_path, scanned):
@@ -198,82 +142,6 @@ def test_progress_reaches_the_total(tmp_path):
     convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet", progress=lambda done, total: seen.append((done, total)))
     size = (tmp_path / "a.jsonl").stat().st_size
     assert seen[-1] == (size, size)
-
-
-@pytest.mark.parametrize("room", [0, 4, 1000, 8000])
-def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, room):
-    write(tmp_path / "a.jsonl", generate(50, "train"))
-    (tmp_path / "a.parquet").write_bytes(b"old")
-    real = os.fdopen
-
-    class Full:
-        """A file on a disk with little room."""
-
-        def __init__(self, *opened):
-            self._file, self._room = real(*opened), room
-
-        def write(self, data):
-            self._room -= len(data)
-            if self._room < 0:
-                raise OSError(28, "No space left on device")
-            return self._file.write(data)
-
-        def __getattr__(self, name):
-            return getattr(self._file, name)
-
-    monkeypatch.setattr(writing.os, "fdopen", Full)
-    with pytest.raises(OutputError, match="cannot write .*a.parquet: No space left on device; what was there"):
-        convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
-    assert (tmp_path / "a.parquet").read_bytes() == b"old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.parquet"]
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failing_fsync_or_rename_leaves_the_old_file(tmp_path, monkeypatch, step):
-    write(tmp_path / "a.jsonl", generate(5, "train"))
-    (tmp_path / "a.parquet").write_bytes(b"old")
-
-    def fail(*_):
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(writing.os, step, fail)
-    with pytest.raises(OutputError, match="Input/output error"):
-        convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
-    assert (tmp_path / "a.parquet").read_bytes() == b"old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.parquet"]
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "a.jsonl").write_bytes(TEXT)
-    with pytest.raises(OutputError, match="cannot write in .*nowhere: No such file or directory"):
-        convert([tmp_path / "a.jsonl"], tmp_path / "nowhere" / "a.parquet")
-
-
-KILLED = """
-import sys
-from grapheme_numba.dataset.convert import convert
-while True:
-    convert(sys.argv[1:2], sys.argv[2], threads=1)
-"""
-
-
-def test_kill_9_leaves_the_old_or_the_new_file(tmp_path):
-    records_ = list(generate(100, "train"))
-    write(tmp_path / "a.jsonl", records_)
-    convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
-    for i in range(int(os.environ.get("GRAPHEME_KILLS", "3"))):
-        process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "a.jsonl", tmp_path / "a.parquet"])
-        before = (tmp_path / "a.parquet").stat().st_ino
-        while (tmp_path / "a.parquet").stat().st_ino == before and process.poll() is None:
-            time.sleep(0.01)  # until the first of its conversions is done
-        time.sleep(0.003 * i)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert open_parquet(tmp_path / "a.parquet").n_rows == len(records_)
-    convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")  # clears what the dead ones left
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.parquet"]
-    export(tmp_path / "a.parquet", tmp_path / "b.jsonl")
-    assert read(tmp_path / "b.jsonl") == records_
 
 
 def test_validate_judges_both_forms(tmp_path):
