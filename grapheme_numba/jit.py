@@ -3,11 +3,15 @@
 Import this before anything that imports Numba: the cache folder has to be known when Numba starts.
 """
 
+import atexit
 import ctypes
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
+import tempfile
+import warnings
 from pathlib import Path
 
 from grapheme_numba.errors import UsageError
@@ -15,12 +19,21 @@ from grapheme_numba.errors import UsageError
 
 def _cache_folder() -> Path:
     """A folder named after the kernels' sources: Numba's own key is one file, not the files it inlines."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grapheme_numba"
     sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").glob("*.py"))]
     stamps = [(source.name, source.stat().st_mtime_ns, source.stat().st_size) for source in sources]
-    folder = base / hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()
-    # Numba's cache is pickle, so it must live where only this user can write.
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grapheme_numba"
+        folder = base / hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()
+        # Numba's cache is pickle, so it must live where only this user can write.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # a container without a home, a read-only disk
+        folder = Path(tempfile.mkdtemp(prefix="grapheme_numba-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        warnings.warn(
+            f"there is no place for compiled kernels ({error}), so every run compiles them anew; "
+            "set NUMBA_CACHE_DIR to a folder of your own",
+            stacklevel=2,
+        )
     return folder
 
 

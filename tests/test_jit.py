@@ -62,6 +62,19 @@ def test_a_cache_that_others_can_write_to_is_refused(tmp_path, mode):
     assert done.stderr.count("\n") == 1
 
 
+def test_without_a_home_kernels_compile_into_a_folder_that_goes_with_the_process():
+    """As in a container whose user has no writable home."""
+    code = "import os, grapheme_numba.jit; print(os.environ['NUMBA_CACHE_DIR'], os.path.isdir(os.environ['NUMBA_CACHE_DIR']))"
+    variables = {**os.environ, "XDG_CACHE_HOME": os.devnull, "PYTHONPATH": str(ROOT)}
+    del variables["NUMBA_CACHE_DIR"]
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    assert "there is no place for compiled kernels" in done.stderr
+    assert "set NUMBA_CACHE_DIR to a folder of your own" in done.stderr
+    folder, there = done.stdout.split()
+    assert there == "True"
+    assert not Path(folder).exists()
+
+
 def test_nan_survives_the_flags():
     """Fast-math with nnan would compile isnan away; ours must not."""
 
