@@ -64,7 +64,7 @@ def test_a_cache_that_others_can_write_to_is_refused(tmp_path, mode):
 
 def test_without_a_home_kernels_compile_into_a_folder_that_goes_with_the_process():
     """As in a container whose user has no writable home."""
-    code = "import os, grapheme_numba.jit; print(os.environ['NUMBA_CACHE_DIR'], os.path.isdir(os.environ['NUMBA_CACHE_DIR']))"
+    code = "import os, grapheme_numba.jit; d = os.environ['NUMBA_CACHE_DIR']; print(d, os.path.isdir(d))"
     variables = {**os.environ, "XDG_CACHE_HOME": os.devnull, "PYTHONPATH": str(ROOT)}
     del variables["NUMBA_CACHE_DIR"]
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
