@@ -75,6 +75,13 @@ def test_timings_are_medians_with_their_spread():
     assert timing.ratio_of([1.0, 2.0, 4.0], [2.0, 8.0, 4.0]) == timing.Ratio(2.0, 1.0, 4.0)
 
 
+def test_the_cpu_clock_is_shared_out_among_the_threads(monkeypatch):
+    ticks = iter(range(0, 1000, 6))
+    monkeypatch.setattr(timing, "CLOCKS", {"cpu": lambda: next(ticks)})
+    rows = list(kernels.rates_of(SMALL["layers"], [5], [1, 3], clock="cpu"))
+    assert {(row.threads, row.seconds) for row in rows} == {(1, 6.0), (3, 2.0)}
+
+
 def test_calls_take_turns(monkeypatch):
     seen = []
     monkeypatch.setattr(timing, "MIN_SECONDS", 0.0)
@@ -83,8 +90,9 @@ def test_calls_take_turns(monkeypatch):
     assert len(result["a"][1]) == 5
 
 
-def test_rates_of_a_case(at_once):
-    rows = list(kernels.rates_of(SMALL["layers"], [1, 20], [1, 2]))
+@pytest.mark.parametrize("clock", timing.CLOCKS)
+def test_rates_of_a_case(at_once, clock):
+    rows = list(kernels.rates_of(SMALL["layers"], [1, 20], [1, 2], clock=clock))
     assert [(row.batch, row.threads, row.step) for row in rows] == [
         (batch, count, step) for batch in (1, 20) for count in (1, 2) for step in ("forward", "backward", "step")
     ]

@@ -34,6 +34,7 @@ def test_kernels_shows_and_saves(bench, tmp_path):
     assert "of L2" in done.stdout
     assert "ceiling, G/s" in done.stdout
     assert "a call on a network of one edge: forward" in done.stdout
+    assert "sigmoid" in done.stdout
     record = json.loads(path.read_text())
     assert [(row["batch"], row["step"]) for row in record["rows"]] == [
         (batch, step) for batch in (1, 3) for step in ("forward", "backward", "step")

@@ -58,7 +58,7 @@ def needed_bytes(network, batch):
     return 2 * 4 * network.n_node * batch
 
 
-def rates_of(case, batches, threads, repeat=timing.MIN_REPEAT, network=None):
+def rates_of(case, batches, threads, repeat=timing.MIN_REPEAT, network=None, clock="wall"):
     """Yield the `Rate` of each pass for one case, all batches and numbers of threads.
 
     Passes, thread counts and ceilings are measured in turn, round after round, so that a busy moment
@@ -80,11 +80,11 @@ def rates_of(case, batches, threads, repeat=timing.MIN_REPEAT, network=None):
                 sweep = roofline.Sweep(n_byte, width, count)
                 calls[count, name] = _with_threads(count, sweep)
                 calls[count, name].work = sweep.work
-        measured = timing.interleave(calls, repeat)
+        measured = timing.interleave(calls, repeat, clock)
         set_threads(before)
         for count in threads:
             for name in PASSES:
-                yield _rate(case, network, batch, count, name, measured, calls, width, own_bytes)
+                yield _rate(case, network, batch, count, name, measured, calls, width, own_bytes, clock)
 
 
 def _with_threads(count, call):
@@ -95,9 +95,10 @@ def _with_threads(count, call):
     return run
 
 
-def _rate(case, network, batch, count, name, measured, calls, width, own_bytes):
+def _rate(case, network, batch, count, name, measured, calls, width, own_bytes, clock):
     work = network.n_edge * batch
-    taken, seconds = measured[count, name]
+    seconds = measured[count, name][1]
+    taken = timing.timing_of([value / (count if clock == "cpu" else 1) for value in seconds])
     shares = {}
     for ceiling in ("l2", "own"):
         per_sample = [value / calls[count, ceiling].work for value in measured[count, ceiling][1]]

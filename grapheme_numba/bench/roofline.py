@@ -24,11 +24,11 @@ class Ceiling(NamedTuple):
     rate: float
 
 
-def ceilings(repeat=5, levels=None):
+def ceilings(repeat=5, levels=None, clock="wall"):
     """The `Ceiling` of every level (or of `levels`) at every tile width, for the threads now set."""
     lanes = LANES[np.dtype(np.float32)]
     return [
-        Ceiling(level, count * lanes, n_threads(), ceiling_at(LEVELS[level], count * lanes, n_threads(), repeat))
+        Ceiling(level, count * lanes, n_threads(), ceiling_at(LEVELS[level], count * lanes, n_threads(), repeat, clock))
         for level in levels or LEVELS
         for count in REGISTERS
     ]
@@ -60,7 +60,8 @@ class Sweep:
         gather_rows(self._rows, self._order, self._n_sweep, self._sums)
 
 
-def ceiling_at(n_byte, width, threads, repeat=5):
+def ceiling_at(n_byte, width, threads, repeat=5, clock="wall"):
     """The ceiling for rows of `width` float32 taking `n_byte` bytes per thread, in 10^9 edge samples a second."""
     sweep = Sweep(n_byte, width, threads)
-    return sweep.work / measure(sweep, repeat).median / 1e9
+    share = threads if clock == "cpu" else 1
+    return sweep.work * share / measure(sweep, repeat, clock).median / 1e9

@@ -12,22 +12,27 @@ QUICK_CASES = ("layered-10x1000x32", "irregular-20k-400k", "classifier-64-128-10
 KERNEL_CASES = tuple(name for name in CASES if not name.startswith(("layered-8x", "layered-24x")))
 
 
-def run_kernels(names, batches, threads, repeat, note=lambda row: None):
-    """Ceilings, then every case; `note` hears each `Rate`. Returns the record."""
+def run_kernels(names, batches, threads, repeat, note=lambda row: None, clock="wall"):
+    """Ceilings, then every case; `note` hears each `Rate`. Returns the record.
+
+    `clock` is a key of `timing.CLOCKS`; with `cpu` a rate is the work over the processor time per thread.
+    """
     cases = [find_case(name) for name in names]
     found, before = [], n_threads()
     for count in threads:
         set_threads(count)
-        found += roofline.ceilings(repeat)
+        found += roofline.ceilings(repeat, clock=clock)
     rows = []
     for case in cases:
         network = network_of(case)
-        for row in kernels.rates_of(case, batches, threads, repeat, network):
+        for row in kernels.rates_of(case, batches, threads, repeat, network, clock):
             rows.append(row)
             note(row)
     set_threads(before)
     boundary = kernels.boundary_seconds(repeat)
-    return records.as_record("kernels", rows, ceilings=[one._asdict() for one in found], boundary_seconds=boundary)
+    more = {"ceilings": [one._asdict() for one in found], "boundary_seconds": boundary, "clock": clock}
+    more["functions"] = [one._asdict() for one in function_rates(repeat, clock)]
+    return records.as_record("kernels", rows, **more)
 
 
 def run_peers(names, cases, batch, threads, repeat, note=lambda row: None):

@@ -1,10 +1,15 @@
-"""Medians of repeated calls, alone or interleaved with a rival's so that noise hits both."""
+"""Medians of repeated calls, alone or interleaved with a rival's so that noise hits both.
+
+Two clocks: `wall` is what a user waits for; `cpu` is the processor time of all threads of this process,
+which other programs on the machine hardly disturb, and which the callers divide by the threads at work.
+"""
 
 import statistics
 import time
 from typing import NamedTuple
 
 now = time.perf_counter
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 MIN_SECONDS = 0.02
 MIN_REPEAT = 5
 
@@ -36,12 +41,12 @@ def ratio_of(ours, theirs):
     return Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
 
-def measure(call, repeat=MIN_REPEAT):
+def measure(call, repeat=MIN_REPEAT, clock="wall"):
     """The `Timing` of `call`, warmed once; short calls are repeated until a measurement is long enough."""
-    return interleave({"only": call}, repeat)["only"][0]
+    return interleave({"only": call}, repeat, clock)["only"][0]
 
 
-def interleave(calls, repeat=MIN_REPEAT):
+def interleave(calls, repeat=MIN_REPEAT, clock="wall"):
     """Measure several calls in turn, round after round.
 
     Parameters
@@ -49,23 +54,25 @@ def interleave(calls, repeat=MIN_REPEAT):
     calls : dict of str to callable without arguments
     repeat : int
         Rounds; at least 5, so that a median means something.
+    clock : str
+        A key of `CLOCKS`.
 
     Returns
     -------
     dict of str to (Timing, list of seconds per round)
     """
-    counts, seconds = {}, {name: [] for name in calls}
+    counts, seconds, tick = {}, {name: [] for name in calls}, CLOCKS[clock]
     for name, call in calls.items():
         call()
-        counts[name] = max(1, round(MIN_SECONDS / max(_seconds(call, 1), 1e-7)))
+        counts[name] = max(1, round(MIN_SECONDS / max(_seconds(call, 1, tick), 1e-7)))
     for _ in range(max(repeat, MIN_REPEAT)):
         for name, call in calls.items():
-            seconds[name].append(_seconds(call, counts[name]))
+            seconds[name].append(_seconds(call, counts[name], tick))
     return {name: (timing_of(values), values) for name, values in seconds.items()}
 
 
-def _seconds(call, count):
-    start = now()
+def _seconds(call, count, tick):
+    start = tick()
     for _ in range(count):
         call()
-    return (now() - start) / count
+    return (tick() - start) / count

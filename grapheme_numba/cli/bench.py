@@ -61,9 +61,16 @@ def main():
 @repeat_option
 @json_option
 @compare_option
+@click.option(
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="wall: what a user waits for; cpu: processor time per thread, when other programs are running.",
+)
 @quick_option
 @debug_option
-def kernels(cases, batches, threads, repeat, target, compare, quick, debug):
+def kernels(cases, batches, threads, repeat, target, compare, clock, quick, debug):
     """Rates of forward, backward and the whole training step, and their share of the machine's ceilings.
 
     Example:  grapheme-bench kernels --cases layered-10x1000x32 --batch 64,256 --threads 1,2 --json now.json
@@ -71,7 +78,7 @@ def kernels(cases, batches, threads, repeat, target, compare, quick, debug):
     with exit_codes(debug):
         from grapheme_numba.cli.benching import show_kernels
 
-        show_kernels(cases, batches, threads, repeat, target, compare, quick)
+        show_kernels(cases, batches, threads, repeat, target, compare, clock, quick)
 
 
 @main.command()

@@ -12,7 +12,7 @@ from grapheme_numba.cli.tables import aligned
 from grapheme_numba.errors import GraphemeError, UsageError
 
 
-def show_kernels(cases, batches, threads, repeat, target, compare, quick):
+def show_kernels(cases, batches, threads, repeat, target, compare, clock, quick):
     """`grapheme-bench kernels`."""
     if cases == ["list"]:
         click.echo("\n".join(f"{case.name}: {case.about}" for case in registry.CASES.values()))
@@ -20,10 +20,11 @@ def show_kernels(cases, batches, threads, repeat, target, compare, quick):
     before = records.load(compare, "kernels") if compare else None
     names = cases or (suite.QUICK_CASES if quick else suite.KERNEL_CASES)
     batches = batches or ([1, 256] if quick else list(registry.BATCHES))
-    record = suite.run_kernels(names, batches, counts(threads), repeat, progress)
+    record = suite.run_kernels(names, batches, counts(threads), repeat, progress, clock)
     click.echo(machine.headline(record["machine"]))
     click.echo("\n" + aligned(ceiling_cells(record["ceilings"])))
     click.echo("\n" + aligned([KERNEL_HEADER, *map(kernel_cells, record["rows"])]))
+    click.echo("\n" + aligned([FUNCTION_HEADER, *map(function_cells, record["functions"])]))
     once = ", ".join(f"{name} {seconds * 1e6:.0f} us" for name, seconds in record["boundary_seconds"].items())
     click.echo(f"\na call on a network of one edge: {once}")
     finish(record, before, target)
@@ -93,6 +94,7 @@ def finish(record, before, target):
 
 
 KERNEL_HEADER = ("case", "batch", "threads", "pass", "ms", "G/s", "low", "high", "of L2", "of own", "lanes")
+FUNCTION_HEADER = ("function", "G values/s", "scalar loop", "times", "low", "high", "differs")
 PEER_HEADER = ("rival", "case", "batch", "threads", "pass", "ours G/s", "theirs", "times", "low", "high", "differs")
 CHALLENGE_HEADER = (
     "neurons",
@@ -126,6 +128,14 @@ def kernel_cells(row):
         row["case"], str(row["batch"]), str(row["threads"]), row["step"], f"{row['seconds'] * 1e3:.3f}",
         f"{row['rate']:.3g}", f"{row['low']:.3g}", f"{row['high']:.3g}", f"{row['of_l2']:.0%}", f"{row['of_own']:.0%}",
         str(row["width"]),
+    )  # fmt: skip
+
+
+def function_cells(row):
+    """One activation function beside the scalar loop."""
+    return (
+        row["name"], f"{row['rate']:.3g}", f"{row['scalar_rate']:.2g}", f"{row['ratio']:.1f}", f"{row['low']:.1f}",
+        f"{row['high']:.1f}", f"{row['error']:.0e}",
     )  # fmt: skip
 
 
