@@ -91,6 +91,30 @@ def find_cycle(receivers, t_indptr, t_edges, in_degree):
 
 
 @njit(**SERIAL)
+def barycentre_order(receivers, t_indptr, t_edges, level_start, is_input, order_out):
+    """Sort the nodes within each level by the mean position of their senders, inputs first.
+
+    `order_out` (n_node,) int32 comes level by level and is sorted in place; equal means keep their order.
+    Nodes that share senders become neighbours, so gathers stay within a window (the barycentre heuristic
+    of Sugiyama et al. 1981, one sweep).
+    """
+    sums, counts = np.zeros(order_out.size), np.zeros(order_out.size, np.int64)
+    for level in range(level_start.size - 1):
+        nodes = order_out[level_start[level] : level_start[level + 1]]
+        if level > 0:
+            keys = np.empty(nodes.size)
+            for k in range(nodes.size):
+                keys[k] = -1.0 if is_input[nodes[k]] else sums[nodes[k]] / counts[nodes[k]]
+            nodes[:] = nodes[np.argsort(keys, kind="mergesort")]
+        for k in range(nodes.size):
+            position = level_start[level] + k
+            for entry in range(t_indptr[nodes[k]], t_indptr[nodes[k] + 1]):
+                receiver = receivers[t_edges[entry]]
+                sums[receiver] += position
+                counts[receiver] += 1
+
+
+@njit(**SERIAL)
 def transpose(t_indptr, t_indices, indptr_out, indices_out):
     """CSR of incoming edges from the CSR of outgoing ones; senders come out ascending in each row."""
     indptr_out[:] = 0
