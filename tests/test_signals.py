@@ -1,0 +1,215 @@
+"""SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and goes on, a second signal ends at once; kill -9 loses nothing.
+
+The moments are drawn at random but from a seed. The long versions print the figures that README states.
+"""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from runs import digest, small_data, train
+
+from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.training import checkpoint as checkpoints
+from grapheme_numba.training.signals import StopRequest
+
+ARGUMENTS = ["--hidden", "16", "--fan-in", "8", "--batch-size", "4", "--val-freq", "1", "--save-every", "5"]
+EPOCHS = ["--epochs", "8"]
+
+
+def start(*arguments, **variables) -> subprocess.Popen:
+    """A training process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1", **variables}
+    return subprocess.Popen(
+        [sys.executable, "-m", "grapheme_numba.cli.train", "agi", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return small_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The digest of the uninterrupted run, and how long it took."""
+    for name in ("first", "second"):  # the first may have to compile
+        folder = tmp_path_factory.mktemp("whole") / name
+        began = time.perf_counter()
+        run = start("--data", data, "--output", folder, *ARGUMENTS, *EPOCHS, "--resume", "auto")
+        _, said = run.communicate()
+        assert run.returncode == 0, said
+        seconds = time.perf_counter() - began
+    return digest(folder), seconds
+
+
+def wait_for(run: subprocess.Popen, words: str) -> None:
+    """Read what the process prints until a line holds `words`."""
+    for line in run.stdout:
+        if words in line:
+            return
+    raise AssertionError(f"{words!r} was never printed: {run.stderr.read()}")
+
+
+def kill_and_resume(folder, data, seconds: float, draw: random.Random) -> str:
+    """Kill a run with SIGKILL at a random moment, resume it to its end, return the digest."""
+    arguments = ["--data", data, "--output", folder, *ARGUMENTS, *EPOCHS, "--resume", "auto"]
+    run = start(*arguments)
+    time.sleep(draw.uniform(0, seconds))
+    run.kill()
+    run.communicate()
+    again = start(*arguments)
+    _, said = again.communicate()
+    assert again.returncode == 0, said
+    return digest(folder)
+
+
+def terminate(folder, data, seconds: float, draw: random.Random) -> tuple[int, float, str]:
+    """SIGTERM or SIGINT at a random moment after the start: exit code, seconds until the end, what was said."""
+    run = start("--data", data, "--output", folder, *ARGUMENTS, "--epochs", "100000", "--resume", "auto")
+    # Python itself and the command line load first; a signal meets our handlers once this line is out
+    wait_for(run, "starts fresh")
+    time.sleep(draw.uniform(0, seconds))
+    began = time.perf_counter()
+    run.send_signal(draw.choice([signal.SIGTERM, signal.SIGINT]))
+    _, said = run.communicate(timeout=60)
+    return run.returncode, time.perf_counter() - began, said
+
+
+def stopped_well(folder, result) -> bool:
+    """Exit 75 within 5 s, a sentence, no traceback, and a whole checkpoint if training had begun."""
+    code, seconds, said = result
+    newest = folder / "checkpoint_last"
+    saved = not newest.exists() or checkpoints.read(newest).progress.step >= 0
+    return code == 75 and seconds < 5 and said.startswith("error: stopped") and "Traceback" not in said and saved
+
+
+def test_killed_runs_resume_to_the_same_bits(tmp_path, data, whole):
+    expected, seconds = whole
+    draw = random.Random(3)
+    for number in range(4):
+        assert kill_and_resume(tmp_path / str(number), data, seconds, draw) == expected
+
+
+@pytest.mark.long
+def test_two_hundred_killed_runs(tmp_path, data, whole):
+    expected, seconds = whole
+    draw = random.Random(4)
+    equal = sum(kill_and_resume(tmp_path / str(n), data, seconds, draw) == expected for n in range(200))
+    print(f"kill -9: {equal} of 200 runs end with the bits of the uninterrupted one")  # noqa: T201 - the figure
+    assert equal == 200
+
+
+def test_terminated_runs_save_and_exit_75(tmp_path, data, whole):
+    draw = random.Random(5)
+    for number in range(4):
+        result = terminate(tmp_path / str(number), data, whole[1], draw)
+        assert stopped_well(tmp_path / str(number), result), result
+
+
+@pytest.mark.long
+def test_a_hundred_terminated_runs(tmp_path, data, whole):
+    draw = random.Random(6)
+    results = [terminate(tmp_path / str(n), data, whole[1], draw) for n in range(100)]
+    good = sum(stopped_well(tmp_path / str(n), result) for n, result in enumerate(results))
+    slowest = max(seconds for _, seconds, _ in results)
+    print(f"SIGTERM: {good} of 100 saved, exit 75, slowest {slowest:.2f} s")  # noqa: T201 - the figure
+    assert good == 100
+
+
+def test_a_signal_while_compiling_ends_within_five_seconds(tmp_path, data):
+    """With an empty cache every kernel has to be compiled first, which takes far longer."""
+    run = start("--data", data, "--output", tmp_path / "run", *ARGUMENTS, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    wait_for(run, "compiling kernels")
+    began = time.perf_counter()
+    run.send_signal(signal.SIGTERM)
+    _, said = run.communicate()
+    assert (run.returncode, "Traceback" in said) == (75, False), said
+    assert time.perf_counter() - began < 5
+    assert not (tmp_path / "run").exists()
+
+
+def test_sigusr1_saves_and_goes_on(tmp_path, data):
+    arguments = [*ARGUMENTS[:-1], "1000000", "--epochs", "100000"]
+    run = start("--data", data, "--output", tmp_path / "run", *arguments, "--log-format", "json")
+    wait_for(run, '"kind": "validation"')
+    run.send_signal(signal.SIGUSR1)
+    wait_for(run, "checkpoint_last")
+    wait_for(run, '"kind": "epoch"')
+    run.send_signal(signal.SIGTERM)
+    run.communicate()
+    assert run.returncode == 75
+
+
+def test_a_second_signal_ends_at_once_and_leaves_the_last_checkpoint(tmp_path, data):
+    run = start("--data", data, "--output", tmp_path / "run", *ARGUMENTS, "--epochs", "100000")
+    wait_for(run, "validation  loss")
+    for _ in range(20):
+        run.send_signal(signal.SIGINT)
+    run.communicate()
+    assert run.returncode == 75
+    assert checkpoints.read(tmp_path / "run" / "checkpoint_last").progress.step > 0
+
+
+def test_a_stop_during_validation_comes_back_to_the_validation(tmp_path, data):
+    """The rows of an epoch are written once, whether its validation was interrupted or not."""
+    train(data, tmp_path / "whole", batch_size=4)
+    stop = StopRequest()
+
+    def before(run):
+        real = run.val
+
+        class Stopping:
+            n_rows = real.n_rows
+
+            def batches(self, *arguments, **options):
+                for number, batch in enumerate(real.batches(*arguments, **options)):
+                    if number == 1 and run.progress.epoch == 1:
+                        stop.reason = "SIGTERM was received"
+                    yield batch
+
+        run.val = Stopping()
+
+    # one batch of validation is 256 examples: make the data larger than that
+    many = small_data(tmp_path / "many", 300)
+    train(many, tmp_path / "whole2", batch_size=32)
+    with pytest.raises(StoppedEarly, match="stopped at epoch 2, step 20 because SIGTERM was received"):
+        train(many, tmp_path / "run", batch_size=32, stop=stop, before=before)
+    train(many, tmp_path / "run", resume="auto")
+    assert digest(tmp_path / "run") == digest(tmp_path / "whole2")
+    lines = [(f / "metrics.jsonl").read_text().count("\n") for f in (tmp_path / "run", tmp_path / "whole2")]
+    assert lines == [6, 6]
+
+
+def test_outside_the_loop_a_signal_raises_and_inside_it_waits():
+    stop = StopRequest()
+    with stop.listening():
+        with stop.deferred():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.due() == "SIGTERM was received"
+        stop.reason = None
+        with pytest.raises(StoppedEarly, match="stopped because SIGINT was received; run the same command again"):
+            signal.raise_signal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert stop.take_save()
+        assert not stop.take_save()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer) and not t.finished.is_set()]
+
+
+def test_a_time_limit_is_due_when_it_is_over():
+    stop = StopRequest()
+    stop.limit(1000.0)
+    assert stop.due() is None
+    stop.limit(0.0)
+    assert re.search("--max-time is over", stop.due())
