@@ -1,7 +1,7 @@
 """Edges that move, edges that go, nodes that go: what stays the same and what follows."""
 
-import named_graphs
 import naive
+import named_graphs
 import numpy as np
 import pytest
 

@@ -58,7 +58,7 @@ class DagClassifier(ClassifierMixin, DagEstimator):
 
     def __init__(
         self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="leaky_relu",
-        init="dynamic_xavier", optimizer="adam", learning_rate=0.01, lr_schedule="cosine", max_iter=100,
+        init="dynamic_xavier", optimizer="adam", learning_rate=0.01, lr_schedule="cosine", max_iter=200,
         batch_size="auto", weight_decay=0.0, clip_grad_norm=0.0, standardize=True, early_stopping=False,
         validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, evolve=None,
         evolve_fraction=0.3, evolve_every=1, class_weight=None, callback=None, n_jobs=None, verbose=0,

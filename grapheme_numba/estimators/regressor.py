@@ -37,7 +37,7 @@ class DagRegressor(RegressorMixin, DagEstimator):
     def __init__(
         self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="leaky_relu",
         init="dynamic_xavier", loss="squared_error", delta=1.0, optimizer="adam", learning_rate=0.01,
-        lr_schedule="cosine", max_iter=100, batch_size="auto", weight_decay=0.0, clip_grad_norm=0.0,
+        lr_schedule="cosine", max_iter=200, batch_size="auto", weight_decay=0.0, clip_grad_norm=0.0,
         standardize=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
         warm_start=False, evolve=None, evolve_fraction=0.3, evolve_every=1, callback=None, n_jobs=None,
         verbose=0, random_state=None,
