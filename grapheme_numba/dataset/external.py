@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from grapheme_numba.dataset.cache import content_digest
 from grapheme_numba.dataset.convert import Converted, default_rejects_path, row_groups
 from grapheme_numba.dataset.published import DOMAINS, ENDINGS, READERS, layout_of
 from grapheme_numba.dataset.records import parse_example
@@ -164,7 +165,7 @@ def with_external(
             continue
         digest = hashlib.blake2b(f"{layout} {most} {VERSION}".encode(), digest_size=12)
         for path in paths:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+            digest.update(f"{path.name} {content_digest(path)} ".encode())
         target = user_cache() / f"{layout}-{digest.hexdigest()}.parquet"
         if not target.exists():
             done = import_files(layout, paths, target, most=most)

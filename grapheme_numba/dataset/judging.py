@@ -13,9 +13,10 @@ def judge_block(block: Block, limits: Limits) -> Parsed:
     if block.too_long:
         return too_long(block, limits)
     examples, rejects = [], []
-    for number, offset, content in split_lines(block):
+    lines = list(split_lines(block))
+    for number, offset, content in lines:
         try:
             examples.append(parse_example(content, limits))
         except RecordError as error:
             rejects.append(reject(block, number, offset, content, str(error)))
-    return Parsed(to_arrow(examples), rejects, len(examples) + len(rejects))
+    return Parsed(to_arrow(examples), rejects, len(lines))

@@ -11,7 +11,7 @@ from grapheme_numba.dataset.rejects import reject
 from grapheme_numba.dataset.schema import SCHEMA, to_arrow
 from grapheme_numba.dataset.verdict import Parsed, too_long
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.json_lines import ACCEPTED, UNSURE, Out, scan_lines
+from grapheme_numba.kernels.json_lines import ACCEPTED, BLANK, UNSURE, Out, scan_lines
 from grapheme_numba.kernels.json_skip import MOST_DEPTH, MOST_KEYS
 
 MOST_DOMAINS = 256  # of one block; lines of further domains go to the judge
@@ -70,7 +70,7 @@ class Scanner:
             lines = np.concatenate([np.flatnonzero(status == ACCEPTED), order])
             both = pa.Table.from_batches([rows, to_arrow(examples)]).unify_dictionaries().combine_chunks()
             rows = both.take(pa.array(np.argsort(lines, kind="stable"))).combine_chunks().to_batches()[0]
-        return Parsed(rows, rejects, rows.num_rows + len(rejects))
+        return Parsed(rows, rejects, int(np.count_nonzero(status != BLANK)))
 
 
 def _bits(mask: np.ndarray) -> pa.Buffer:

@@ -87,6 +87,8 @@ def read_number(text, start, stop):
     digits = np.int64(0)
     fraction = -1
     count = 0
+    if stop - start > 18:  # more than 15 digits, a sign and a point
+        return False, np.int64(0), 0, True
     while at < stop:
         byte = text[at]
         if byte == 46 and fraction < 0 and at > first:

@@ -15,12 +15,12 @@ def decode_number(code, limit, periods):
     are clear (amplitude) and agree with what the coarser ones said. The first that does not ends it,
     so an unsure network keeps its smooth estimate.
     """
-    estimate = min(max(code[0], -1.0), 1.0) * limit
+    estimate = min(max(np.float64(code[0]), -1.0), 1.0) * limit
     doubt = 0.25 * limit  # how far an exact code within 0.25 per output can be off so far
     sure = 0.0
     n_stage = periods.shape[0]
     for stage in range(n_stage):
-        sine, cosine = code[1 + 2 * stage], code[2 + 2 * stage]
+        sine, cosine = np.float64(code[1 + 2 * stage]), np.float64(code[2 + 2 * stage])
         amplitude = np.sqrt(sine * sine + cosine * cosine)
         period = periods[stage]
         refined = period * np.arctan2(sine, cosine) / (2.0 * np.pi)

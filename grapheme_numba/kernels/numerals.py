@@ -98,7 +98,7 @@ def read_numeral(data, at):
         at += 1
     first = at
     digits = np.uint64(0)
-    while 48 <= data[at] <= 57:
+    while 48 <= data[at] <= 57 and at - first < 20:
         digits = digits * np.uint64(10) + np.uint64(data[at] - 48)
         at += 1
     count = at - first
@@ -110,7 +110,7 @@ def read_numeral(data, at):
         whole = False
         at += 1
         start = at
-        while 48 <= data[at] <= 57 and at - start < 20:
+        while 48 <= data[at] <= 57 and count + at - start < 20:
             digits = digits * np.uint64(10) + np.uint64(data[at] - 48)
             at += 1
         power = start - at
