@@ -4,6 +4,7 @@ import numpy as np
 
 from grapheme_numba.bench import kernels, peers, records, roofline
 from grapheme_numba.bench.cases import CASES, find_case, network_of
+from grapheme_numba.bench.functions import function_rates
 from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads, set_threads
 
