@@ -105,6 +105,11 @@ SUMS = {**SERIAL, "fastmath": {"reassoc", "nsz"}}
 INLINE = {**SERIAL, "forceinline": True}
 
 
+def cache_in_use() -> bool:
+    """Whether the cache folder holds any compiled kernel."""
+    return any(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
+
+
 def set_threads(n_thread: int | None) -> int:
     """Set the number of kernel threads (None: all cores this process may use); return it."""
     most = numba.config.NUMBA_NUM_THREADS

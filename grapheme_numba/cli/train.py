@@ -117,5 +117,20 @@ def inspect(checkpoint, log_format, quiet, debug):
         show_checkpoint(checkpoint, log_format, quiet)
 
 
+@main.command()
+@options.log_format_option
+@options.debug_option
+def doctor(log_format, debug):
+    """What decides results on this machine, and a two-second test that the engine is right here.
+
+    Versions, threads, threading layer, vector width, kernel cache; then a gradient check and the digest
+    of a few steps for every number of threads.
+    """
+    with exit_codes(debug):
+        from grapheme_numba.cli.doctor import examine
+
+        examine(log_format)
+
+
 if __name__ == "__main__":
     main()
