@@ -17,7 +17,10 @@ def float_dtype(dtype):
 
 
 def _convert(name, values, dtype):
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ShapeError(f"{name} is a sequence of rows of different lengths; give a rectangular array") from None
     if array.dtype.kind not in "fiub":
         raise ShapeError(f"{name} has dtype {array.dtype}; give numbers, {dtype} is wanted")
     flags = array.flags

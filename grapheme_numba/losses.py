@@ -16,7 +16,7 @@ def mse(y, target, mask=None):
     ----------
     y : (batch, n_output) float32 or float64
     target : (batch, n_output) float
-    mask : bool, optional
+    mask : bool, or numbers 0 and 1, optional
         True where an output is active; any shape that broadcasts to that of `y`. All are active without it.
 
     Returns
@@ -43,7 +43,10 @@ def _checked_mask(mask, shape) -> np.ndarray:
         return np.ones(shape, dtype=np.bool_)
     mask = np.asarray(mask)
     if mask.dtype != np.bool_:
-        raise ShapeError(f"mask has dtype {mask.dtype}; give booleans, True where an output is active")
+        active = mask == 1
+        if mask.dtype.kind not in "iuf" or not (active | (mask == 0)).all():
+            raise ShapeError(f"mask has dtype {mask.dtype}; give booleans or 0 and 1, true where an output is active")
+        mask = active
     try:
         return np.ascontiguousarray(np.broadcast_to(mask, shape))
     except ValueError:

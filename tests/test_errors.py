@@ -130,6 +130,7 @@ def test_an_output_that_no_input_reaches_is_warned_about():
         (np.zeros((2, 3)), r"x has shape \(2, 3\); wanted \(batch, 1\)"),
         (np.zeros(1), r"x has shape \(1,\); wanted \(batch, 1\); a single example needs x\[None, :\]"),
         (np.zeros((0, 1)), "x has batch 0; give at least one example"),
+        ([[1.0], [1.0, 2.0]], "x is a sequence of rows of different lengths; give a rectangular array"),
         (np.zeros((1, 1), complex), "x has dtype complex128; give numbers, float32 is wanted"),
         (np.array([["a"]]), "x has dtype <U1; give numbers, float32 is wanted"),
         (np.array([[0.0], [np.nan]]), r"x\[1, 0\] is nan; every value must be a finite number"),

@@ -44,7 +44,7 @@ def test_embeddings_that_cannot_be_meant(make, message):
             r"target has dtype float64 and shape \(3, 2\), y has shape \(2, 3\)",
         ),
         (np.zeros((2, 3)), np.full((2, 3), np.nan), None, "target holds NaN or infinity; mask those outputs"),
-        (np.zeros((2, 3)), np.zeros((2, 3)), np.ones((2, 3)), "mask has dtype float64; give booleans"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), np.full((2, 3), 0.5), "mask has dtype float64; give booleans"),
         (np.zeros((2, 3)), np.zeros((2, 3)), np.ones(2, bool), r"mask has shape \(2,\), which does not broadcast"),
     ],
 )

@@ -43,7 +43,7 @@ def test_views_are_read_in_their_own_order(rng):
         (np.ones((0, 3)), np.ones((0, 3)), None, "at least one example"),
         (np.ones((2, 3)), np.ones((2, 4)), None, r"target has dtype float64 and shape \(2, 4\), y has shape \(2, 3\)"),
         (np.ones((2, 3)), np.full((2, 3), np.inf), None, "target holds NaN or infinity"),
-        (np.ones((2, 3)), np.ones((2, 3)), np.ones((2, 3)), "mask has dtype float64; give booleans"),
+        (np.ones((2, 3)), np.ones((2, 3)), np.full((2, 3), 0.5), "mask has dtype float64; give booleans"),
         (np.ones((2, 3)), np.ones((2, 3)), np.ones((3, 3), bool), r"mask has shape \(3, 3\), which does not broadcast"),
     ],
 )
@@ -83,3 +83,13 @@ def test_sums_have_a_fixed_order_and_lose_little(rng):
     expected = sum(float(sum(values[i : i + CHUNK].astype(np.float64))) for i in range(0, len(values), CHUNK))
     assert chunked_sum(values) == pytest.approx(expected, rel=1e-15)
     assert chunked_sum(values[:0]) == 0.0
+
+
+def test_a_mask_of_zeros_and_ones_is_a_mask(rng):
+    y, target = rng.standard_normal((2, 4, 3))
+    mask = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 1], [0, 0, 0]])
+    loss, grad = gn.mse(y, target, mask.astype(bool))
+    for numbers in (mask, mask.astype(np.float32), mask.astype(np.uint8)):
+        other_loss, other_grad = gn.mse(y, target, numbers)
+        assert other_loss == loss
+        np.testing.assert_array_equal(other_grad, grad)
