@@ -40,6 +40,10 @@ class Serial:
 
     rank, size, host_rank, host_size, broken = 0, 1, 0, 1, False
 
+    def threads(self) -> int | None:
+        """Kernel threads of this rank where none are asked for; None: all cores."""
+        return None
+
     def meet(self, payload: bytes = b"") -> list[bytes]:
         """Every rank's payload, in rank order. Raises Agreed on all when one of them has failed."""
         return [payload]
@@ -64,6 +68,10 @@ class Ranks:
         self.holding = contextlib.nullcontext
         self.broken = False
 
+    def threads(self) -> int:
+        """This rank's share of the host's cores: those it is bound to, or as many as every rank here gets."""
+        return max(1, len(os.sched_getaffinity(0)) // self.host_size)
+
     def meet(self, payload: bytes = b"") -> list[bytes]:
         """Every rank's payload, in rank order. Raises Agreed on all when one of them has failed."""
         return self._meet(payload, 0)
@@ -83,7 +91,8 @@ class Ranks:
         failed = np.flatnonzero(heads[:, 0])
         if len(failed):
             first = int(failed[0])
-            raise Agreed(found[first].decode(), int(heads[first, 0]), first)
+            place = f"on rank {first}: " if first else ""
+            raise Agreed(place + found[first].decode(), int(heads[first, 0]), first)
         return found
 
     def broadcast(self, data: bytes | None) -> bytes:

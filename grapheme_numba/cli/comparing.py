@@ -16,6 +16,8 @@ def show_comparison(name: str, run, start, log_format: str) -> None:
     from grapheme_numba.training.comparing import compare
 
     rows = list(compare(find_task(name), run, start))
+    if not run.team.writes:
+        return
     if log_format == "json":
         for row in rows:
             plain = msgspec.to_builtins(row)

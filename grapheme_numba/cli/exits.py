@@ -24,24 +24,29 @@ def exit_codes(debug: bool = False):
     try:
         with plain_warnings():
             yield
-    except GraphemeError as error:
-        fail(error, error.exit_code, debug)
-    except KeyboardInterrupt:
-        fail("stopped by Ctrl-C; nothing is half-written", StoppedEarly.exit_code, debug)
     except BrokenPipeError:
         # whoever read our output has gone (`| head`): that is their end, not our failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:
-        name = f" {error.filename}" if error.filename else ""
-        fail(f"input or output failed:{name} {error.strerror or error}", IO, debug)
-    except MemoryError:
-        fail("there is not enough memory; use a smaller --batch-size or network", INTERNAL, debug)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    except Exception as error:
-        hint = "" if debug else "; --debug shows where"
-        fail(f"internal error, please report it: {type(error).__name__}: {error}{hint}", INTERNAL, debug)
+    except (Exception, KeyboardInterrupt) as error:
+        fail(*verdict(error, debug), debug)
+
+
+def verdict(error: BaseException, debug: bool = False) -> tuple[str, int]:
+    """The sentence and the exit code of an error."""
+    if isinstance(error, GraphemeError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by Ctrl-C; nothing is half-written", StoppedEarly.exit_code
+    if isinstance(error, OSError):
+        name = f" {error.filename}" if error.filename else ""
+        return f"input or output failed:{name} {error.strerror or error}", IO
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; use a smaller --batch-size or network", INTERNAL
+    hint = "" if debug else "; --debug shows where"
+    return f"internal error, please report it: {type(error).__name__}: {error}{hint}", INTERNAL
 
 
 @contextmanager

@@ -28,10 +28,11 @@ def task_command(name: str, defaults: dict, text: str, *own_options):
     @options.run_options
     @options.output_options
     def command(**values):
+        from grapheme_numba.cli.ranks import one_voice
         from grapheme_numba.cli.training import train
 
-        with exit_codes(values["debug"]):
-            train(name, values)
+        with one_voice(values["debug"]) as comm:
+            train(name, values, comm)
 
     return command
 

@@ -8,32 +8,59 @@ from grapheme_numba.cli import options
 from grapheme_numba.cli.display import choose_display, describe
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import config_file
+from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.signals import StopRequest
 
 
-def train(name: str, values: dict[str, Any]) -> None:
+def train(name: str, values: dict[str, Any], comm) -> None:
     """Train as the options say. Signals are handled from here on, before the heavy imports."""
-    display = choose_display(values["log_format"], values["quiet"])
     stop = StopRequest()
     with stop.listening():
+        if comm.rank:
+            comm.holding = stop.deferred
+            return follow(values, stop, comm)
+        display = choose_display(values["log_format"], values["quiet"])
+        if comm.size > 1:
+            comm.holding = stop.deferred
         try:
-            run_it(name, values, stop, display)
+            run_it(name, values, stop, display, comm)
         finally:
             display.close()
 
 
-def run_it(name: str, values: dict[str, Any], stop: StopRequest, display) -> None:
+def follow(values: dict[str, Any], stop: StopRequest, comm) -> None:
+    """Do what rank 0 does, unseen: it has looked at the options, found the folder, and hands over the run."""
+    from grapheme_numba.training import handover, session
+
+    found = handover.take(comm)
+    if found is None:
+        return
+    name, start = found
+    run = session.prepare(find_task(name), start, stop, Observer(), cache=not values["no_cache"], comm=comm)
+    session.execute(run, start)
+    if values.get("compare_single"):
+        from grapheme_numba.cli.comparing import show_comparison
+
+        show_comparison(name, run, start, values["log_format"])
+
+
+def run_it(name: str, values: dict[str, Any], stop: StopRequest, display, comm) -> None:
     """Choose where to start, prepare, and execute (or, for a dry run, only describe)."""
-    from grapheme_numba.training import resuming, session
+    from grapheme_numba.training import handover, resuming, session
 
     task = find_task(name)
     start = resuming.choose_start(task, config_layers(values), values["resume"], values["override"])
     stop.limit(start.config.max_time)
-    run = session.prepare(task, start, stop, display, override=values["override"], cache=not values["no_cache"])
+    choice = {"override": values["override"], "cache": not values["no_cache"]}
+    run = session.prepare(task, start, stop, display, **choice, comm=comm)
     if values["dry_run"]:
         for line in describe(run):
             click.echo(line)
+        if comm.size > 1:
+            handover.dismiss(comm)
         return
+    if comm.size > 1:
+        handover.give(run)
     session.execute(run, start)
     display.finished(run)
     if values.get("compare_single"):

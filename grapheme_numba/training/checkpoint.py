@@ -50,14 +50,26 @@ class Checkpoint(NamedTuple):
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write and fsync all files of `checkpoint` into the new folder `folder`, the manifest last."""
     storage.make_folder(folder)
+    passed = tensors.Digest()
+    storage.write_new(folder / MODEL, passed.passing(tensors.file_parts(named_arrays(checkpoint))))
+    manifest = manifest_of(checkpoint, {MODEL: manifests.FileEntry(passed.n_byte, passed.sha256)})
+    storage.write_new(folder / MANIFEST, [manifests.to_bytes(manifest)])
+    storage.fsync_folder(folder)
+
+
+def named_arrays(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """The tensors of a checkpoint by their names in the file."""
     named = {"parameters": checkpoint.parameters}
     named |= {f"optimizer.{name}": array for name, array in checkpoint.optimizer.moments.items()}
     named |= {f"topology.{name}": np.asarray(array) for name, array in checkpoint.topology.items()}
     if checkpoint.gradient is not None:
         named["gradient"] = checkpoint.gradient
-    passed = tensors.Digest()
-    storage.write_new(folder / MODEL, passed.passing(tensors.file_parts(named)))
-    manifest = manifests.Manifest(
+    return named
+
+
+def manifest_of(checkpoint: Checkpoint, files: dict[str, manifests.FileEntry]) -> manifests.Manifest:
+    """All of a checkpoint but its tensors, and the `files` that hold those."""
+    return manifests.Manifest(
         format=manifests.FORMAT,
         version=manifests.VERSION,
         package=__version__,
@@ -68,10 +80,8 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
         optimizer_count=checkpoint.optimizer.count,
         baseline=checkpoint.baseline,
         fingerprint=checkpoint.fingerprint,
-        files={MODEL: manifests.FileEntry(passed.n_byte, passed.sha256)},
+        files=files,
     )
-    storage.write_new(folder / MANIFEST, [manifests.to_bytes(manifest)])
-    storage.fsync_folder(folder)
 
 
 def read(folder: str | Path) -> Checkpoint:

@@ -72,7 +72,8 @@ def compare(task: Task, run: Run, start: Start) -> Iterator[Compared]:
         done.append(row(name, run, lonely))
         yield done[-1]
     plain = [msgspec.to_builtins(one) | {"train_ratio": one.train_ratio, "ratio": one.ratio} for one in done]
-    storage.write_file(run.folder / COMPARED, msgspec.json.encode(plain))
+    if run.team.writes:
+        storage.write_file(run.folder / COMPARED, msgspec.json.encode(plain))
 
 
 def alone(task: Task, run: Run, name: str) -> Run:

@@ -32,6 +32,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # What is read and written
     data: about(str | None, "Folder with train, val and test files, or one file to train on.") = None
     output: about(str | None, "Folder of this run; a new one under runs/ when not given.") = None
+    external: about(str | None, "Folder with GSM8K, SQuAD or MATH files that join the training data.") = None
+    max_external: about(Positive | None, "Most examples of each of them.") = None
     # How long
     epochs: about(Positive, "Passes over the training data.") = 100
     max_steps: about(Positive | None, "Stop, with a checkpoint, after so many optimiser steps.") = None
@@ -68,6 +70,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     threshold: about(Annotated[float, Meta(ge=0.0, le=1.0)], "Least confidence of that choice.") = 0.6
     # Reproducing and surviving
     seed: about(Natural, "Everything random follows from it.") = 0
+    shards: about(
+        Positive | None, "Parts of a batch that ranks share; one a rank when not given. Results depend on it."
+    ) = None
     threads: about(Positive | None, "Kernel threads; all cores when not given. Results do not depend on it.") = None
     nan_policy: about(Literal["stop", "skip", "rollback"], "What a non-finite loss or gradient does.") = "stop"
     save_every: about(Positive | None, "Steps between two checkpoints; once an epoch when not given.") = None

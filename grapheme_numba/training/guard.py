@@ -3,8 +3,7 @@
 import numpy as np
 
 from grapheme_numba.errors import NonFiniteError, ShapeError
-from grapheme_numba.training import diagnosis, run_folder, snapshot
-from grapheme_numba.training.journal import Journal
+from grapheme_numba.training import diagnosis, handover, snapshot
 from grapheme_numba.training.optimizers import gradient_norm
 
 LEAST_FACTOR = 1 / 64  # six rollbacks, each halving the learning rate; what still fails then is not the rate
@@ -69,13 +68,13 @@ def fail(run, text: str) -> None:
 def roll_back(run, fault: RollBack) -> None:
     """Take up the newest checkpoint again with half the learning rate. Raises NonFiniteError at the limit."""
     factor = run.progress.rate_factor / 2
-    checkpoint, notes = run_folder.newest(run.folder)
+    checkpoint, notes = handover.newest(run)
     if checkpoint is None or factor < LEAST_FACTOR:
         reason = "no checkpoint to go back to" if checkpoint is None else "halving the rate six times did not help"
         raise NonFiniteError(f"{fault}; {reason}: lower --lr or look at the named example") from None
     run.state = snapshot.fill(run.model, checkpoint)
     run.progress = checkpoint.progress
     run.progress.rate_factor = factor
-    run.journal = Journal(run.journal.path, run.progress.n_row)
+    run.journal.cut(run.progress.n_row)
     for note in [*notes, f"{fault}; went back to step {run.progress.step} with {factor:g} times the learning rate"]:
         run.observer.note(note)

@@ -35,12 +35,33 @@ class Journal:
         self.rows = read_rows(source or path, n_row) if n_row else []
         storage.write_file(path, b"".join(to_line(row) + b"\n" for row in self.rows))
 
+    def cut(self, n_row: int) -> None:
+        """Drop all but the first `n_row` rows. Raises as opening does."""
+        self.__init__(self.path, n_row)
+
     def add(self, row: dict) -> dict:
         """Number `row`, append it to the file, return it. Raises OutputError."""
         row = {"row": len(self.rows), **row}
         storage.append_line(self.path, to_line(row))
         self.rows.append(row)
         return row
+
+
+class Unwritten:
+    """The rows of a rank that does not write: counted, and gone with it. `rows` starts with `n_row` empty ones."""
+
+    def __init__(self, n_row: int = 0):
+        self.rows: list[dict] = [{}] * n_row
+
+    def add(self, row: dict) -> dict:
+        """Number `row`, keep it, return it."""
+        row = {"row": len(self.rows), **row}
+        self.rows.append(row)
+        return row
+
+    def cut(self, n_row: int) -> None:
+        """Forget all but the first `n_row` rows."""
+        del self.rows[n_row:]
 
 
 def to_line(row: dict) -> bytes:

@@ -5,14 +5,17 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from grapheme_numba import jit
+from grapheme_numba.dataset.external import with_external
 from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import OutputError, UsageError
 from grapheme_numba.training import config_file, constants, loop, optimizers, report, schedules, snapshot, storage
 from grapheme_numba.training.admitting import admitted, left_out, write_refused
-from grapheme_numba.training.journal import METRICS, Journal
+from grapheme_numba.training.journal import METRICS, Journal, Unwritten
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.progress import Progress
 from grapheme_numba.training.resuming import Start
@@ -20,6 +23,7 @@ from grapheme_numba.training.run import Run, steps_per_epoch
 from grapheme_numba.training.signals import StopRequest
 from grapheme_numba.training.splits import find_splits
 from grapheme_numba.training.task import Task
+from grapheme_numba.training.team import Team
 
 CONFIG = "config.toml"
 REPORT = "report.html"
@@ -27,23 +31,38 @@ COMPILE_NOTE_AFTER = 1.5  # seconds; loading compiled kernels takes less
 
 
 def prepare(
-    task: Task, start: Start, stop: StopRequest, observer: Observer, *, override: bool = False, cache: bool = True
+    task: Task,
+    start: Start,
+    stop: StopRequest,
+    observer: Observer,
+    *,
+    override: bool = False,
+    cache: bool = True,
+    comm=None,
 ) -> Run:
     """Open the data and make or restore the model. Writes nothing (but the data's cache).
+
+    `comm` (`Serial` when not given) are the ranks that train together.
 
     Raises
     ------
     MissingInputError, RecordError
         The data is not there or not what it should be.
     UsageError
-        A resumed run would go on with other data, and `override` is not given.
+        A resumed run would go on with other data, and `override` is not given; or more ranks than shards.
     """
-    config, checkpoint = start.config, start.checkpoint
+    comm, checkpoint = comm or Serial(), start.checkpoint
+    # A checkpoint without a number of shards is of a run that had none to share.
+    n_shard = start.config.shards or (comm.size if checkpoint is None else 1)
+    config = msgspec.structs.replace(start.config, shards=n_shard)
+    team = Team(comm, n_shard)
     for note in start.notes:
         observer.note(note)
-    jit.set_threads(config.threads)
+    jit.set_threads(config.threads or comm.threads())
     splits = find_splits(config.data)
     train = open_dataset(splits.train, cache=cache, progress=observer.note)
+    if config.external is not None:
+        train = with_external(train, config.external, config.max_external, observer.note)
     val = train if splits.val is None else open_dataset(splits.val, cache=cache, progress=observer.note)
     if val is train:
         observer.note(f"{splits.train} comes without a val file: validation uses the training examples")
@@ -87,6 +106,7 @@ def prepare(
         journal=None,
         stop=stop,
         observer=observer,
+        team=team,
     )
 
 
@@ -95,12 +115,16 @@ def execute(run: Run, start: Start) -> None:
 
     Raises what `loop.train` raises, and OutputError.
     """
-    warm_up(run)
-    open_folder(run, start)
+    with run.team.leader_first():
+        warm_up(run)
+    if run.team.writes:
+        open_folder(run, start)
+    else:
+        run.journal = Unwritten(run.progress.n_row)
     try:
         loop.train(run)
     finally:
-        if run.journal.rows:
+        if run.team.writes and run.journal.rows:
             storage.write_file(run.folder / REPORT, report.render(run).encode())
 
 

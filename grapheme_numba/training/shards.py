@@ -11,6 +11,7 @@ by themselves, and the rest piece by piece together, so that the bits do not dep
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -116,7 +117,7 @@ class ShardedSum:
             send = chunk
         else:
             held = [self._buffer(node)[first : first + len(chunk)] for node in mine]
-            spans = zip(bounds[:-1], bounds[1:], strict=True)
+            spans = list(pairwise(bounds))
             send = np.concatenate([part[start:stop] for start, stop in spans for part in held])
         width = int(counts[comm.rank])
         received = np.empty(width * sum(n_node), chunk.dtype)

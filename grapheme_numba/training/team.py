@@ -7,7 +7,7 @@ stop and whether anybody failed, add up the gradients, and take the same step. A
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -97,7 +97,7 @@ class Team:
         model, how = run.model, run.config.structural_weight
         if self.n_shard == 1:
             return [model.accumulate(parts[0], how)]
-        if self._sum is None:
+        if self._sum is None or self._sum.gradients is not model.gradients:
             self._sum = ShardedSum(self.comm, self.n_shard, model.gradients)
         self._before = model.gradients.copy() if run.progress.n_accumulated else None
         results = []
@@ -135,6 +135,15 @@ class Team:
     def gather(self, tables: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
         """The float64 tables of all ranks, in rank order."""
         return np.frombuffer(b"".join(self.comm.meet(b"".join(one.tobytes() for one in tables)))).reshape(-1, *shape)
+
+    @contextmanager
+    def leader_first(self):
+        """Rank 0 does the body, then all others: it compiles, they load what it compiled."""
+        if not self.writes:
+            self.comm.meet()
+        yield
+        if self.writes:
+            self.comm.meet()
 
     def asked(self, stop) -> Wish:
         """What any rank was asked for since the last call, by signals or by limits."""

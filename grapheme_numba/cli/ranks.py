@@ -1,0 +1,39 @@
+"""Many ranks, one voice: what goes wrong on any of them is said once, by rank 0, and ends all with one code."""
+
+import sys
+from contextlib import contextmanager
+
+import click
+
+from grapheme_numba.cli.exits import exit_codes, verdict
+from grapheme_numba.distributed import Agreed, join
+
+
+@contextmanager
+def one_voice(debug: bool):
+    """The communicator of this process, with errors turned into a sentence and an exit code on all ranks."""
+    with exit_codes(debug):
+        comm = join()
+        if comm.size == 1:
+            yield comm
+            return
+        try:
+            yield comm
+        except Agreed as error:
+            leave(comm, error)
+        except Exception as error:
+            text, exit_code = verdict(error, debug)
+            if comm.broken:
+                click.echo(f"error: on rank {comm.rank}: {text}", err=True)
+                comm.abort(exit_code)
+            try:
+                comm.fail(text, exit_code)
+            except Agreed as agreed:
+                leave(comm, agreed)
+
+
+def leave(comm, error: Agreed) -> None:
+    """Rank 0 raises the error, the others end with its code."""
+    if comm.rank == 0:
+        raise error from None
+    sys.exit(error.exit_code)
