@@ -137,7 +137,7 @@ def reference(layers, x):
     return values.T
 
 
-def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_checked=512, graphblas=False):
+def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_checked=512, graphblas=False, clock="wall"):
     """Yield an `Inference` per input set and number of threads, after the check on the first rows.
 
     With `graphblas` SuiteSparse runs in turn with us on the same rows and must find the same categories.
@@ -151,7 +151,7 @@ def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_check
         peer = GraphBlas(layers, x) if graphblas else None
         for count in threads:
             set_threads(count)
-            seconds, peer_seconds, rows = _in_turn(layers, as_tiles(x), n_row, peer, count, repeat)
+            seconds, peer_seconds, rows = _in_turn(layers, as_tiles(x), peer, (n_row, count, repeat, clock))
             taken = timing.timing_of(seconds).median
             beside = ()
             if peer:
@@ -163,19 +163,21 @@ def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_check
     set_threads(before)
 
 
-def _in_turn(layers, fresh, n_row, peer, count, repeat):
+def _in_turn(layers, fresh, peer, plan):
     """Seconds of each round, the rival's, and the categories; the first round warms and is left out."""
-    tiles, rows = aligned_empty(fresh.shape, np.float32), np.empty(0, int)
+    n_row, count, repeat, clock = plan
+    tiles, rows, tick = aligned_empty(fresh.shape, np.float32), np.empty(0, int), timing.CLOCKS[clock]
+    share = count if clock == "cpu" else 1
     seconds, peer_seconds = [], []
     for _ in range(max(repeat, timing.MIN_REPEAT) + 1):
         tiles[:] = fresh
-        start = timing.now()
+        start = tick()
         rows, _ = run(layers, tiles)(n_row)
-        seconds.append(timing.now() - start)
+        seconds.append((tick() - start) / share)
         if peer:
-            start = timing.now()
+            start = tick()
             others = peer.infer(count)
-            peer_seconds.append(timing.now() - start)
+            peer_seconds.append((tick() - start) / share)
             same_categories(rows, others, "GraphBLAS's")
     return seconds[1:], peer_seconds[1:], rows
 

@@ -63,8 +63,11 @@ def missing(name):
     return None if importlib.util.find_spec(package) else package
 
 
-def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=None):
-    """Yield the `Comparison` of each pass and thread count. Raises PeerDisagrees."""
+def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=None, clock="wall"):
+    """Yield the `Comparison` of each pass and thread count. Raises PeerDisagrees.
+
+    `clock` "cpu" is fair with one thread only: a rival's idle threads spin for a while, also in our turn.
+    """
     network = network or network_of(find_case(case_name))
     generator = np.random.default_rng(0)
     x = generator.standard_normal((batch, network.n_input)).astype(np.float32)
@@ -86,7 +89,7 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
             for step in rival.passes:
                 calls[count, step, "ours"] = _with_threads(count, ours[step])
                 calls[count, step, "theirs"] = _with_threads(count, getattr(rival, step))
-        measured = timing.interleave(calls, repeat)
+        measured = timing.interleave(calls, repeat, clock)
     set_threads(before)
     for count in threads:
         for step in rival.passes:

@@ -36,11 +36,12 @@ def run_kernels(names, batches, threads, repeat, note=lambda row: None, clock="w
     return records.as_record("kernels", rows, **more)
 
 
-def run_peers(names, cases, batch, threads, repeat, note=lambda row: None):
+def run_peers(names, cases, batch, threads, repeat, note=lambda row: None, clock="wall"):
     """Every rival of `names` on its cases (`cases` none: those where it is at home). Returns the record.
 
     `note` hears each `Comparison`, and a sentence for each rival that cannot run here.
     """
+    one_thread(threads, clock)
     unknown = sorted(set(names) - set(peers.RIVALS))
     if unknown:
         raise UsageError(f"there is no rival {unknown[0]!r}; choose from {', '.join(peers.RIVALS)}")
@@ -53,10 +54,19 @@ def run_peers(names, cases, batch, threads, repeat, note=lambda row: None):
             note(left_out[-1])
             continue
         counts = [count for count in counts if count in threads]
-        for row in peers.compare(name, case, batch or at_home, counts, repeat) if counts else ():
+        for row in peers.compare(name, case, batch or at_home, counts, repeat, clock=clock) if counts else ():
             rows.append(row)
             note(row)
-    return records.as_record("peers", rows, left_out=left_out)
+    return records.as_record("peers", rows, left_out=left_out, clock=clock)
+
+
+def one_thread(threads, clock):
+    """Refuse to judge rivals on several threads by processor time. Raises UsageError."""
+    if clock == "cpu" and set(threads) != {1}:
+        raise UsageError(
+            f"--clock cpu compares with rivals on one thread only, got --threads {','.join(map(str, threads))}: their "
+            "idle threads spin and would be charged to us; add --threads 1 or use the wall clock"
+        )
 
 
 def summary(values):

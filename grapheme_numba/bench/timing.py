@@ -8,7 +8,6 @@ import statistics
 import time
 from typing import NamedTuple
 
-now = time.perf_counter
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 MIN_SECONDS = 0.02
 MIN_REPEAT = 5

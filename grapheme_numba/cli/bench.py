@@ -39,6 +39,13 @@ repeat_option = click.option(
 )
 compare_option = click.option("--compare", metavar="FILE", help="An earlier --json FILE to set beside this run.")
 quick_option = click.option("--quick", is_flag=True, help="A few cases, in about a minute.")
+clock_option = click.option(
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="wall: what a user waits for; cpu: processor time per thread, when other programs are running.",
+)
 debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 
 
@@ -61,13 +68,7 @@ def main():
 @repeat_option
 @json_option
 @compare_option
-@click.option(
-    "--clock",
-    type=click.Choice(["wall", "cpu"]),
-    default="wall",
-    show_default=True,
-    help="wall: what a user waits for; cpu: processor time per thread, when other programs are running.",
-)
+@clock_option
 @quick_option
 @debug_option
 def kernels(cases, batches, threads, repeat, target, compare, clock, quick, debug):
@@ -89,9 +90,10 @@ def kernels(cases, batches, threads, repeat, target, compare, clock, quick, debu
 @repeat_option
 @json_option
 @compare_option
+@clock_option
 @quick_option
 @debug_option
-def peers(rivals, cases, batch, threads, repeat, target, compare, quick, debug):
+def peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick, debug):
     """Our passes beside other programs' on the same network: outputs compared first, then timed in turn.
 
     Example:  grapheme-bench peers --rivals torch-csr,scipy-csr --json peers.json
@@ -99,7 +101,7 @@ def peers(rivals, cases, batch, threads, repeat, target, compare, quick, debug):
     with exit_codes(debug):
         from grapheme_numba.cli.benching import show_peers
 
-        show_peers(rivals, cases, batch, threads, repeat, target, compare, quick)
+        show_peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick)
 
 
 @main.command()
@@ -110,8 +112,9 @@ def peers(rivals, cases, batch, threads, repeat, target, compare, quick, debug):
 @threads_option
 @repeat_option
 @json_option
+@clock_option
 @debug_option
-def challenge(neurons, layers, rows, graphblas, threads, repeat, target, debug):
+def challenge(neurons, layers, rows, graphblas, threads, repeat, target, clock, debug):
     """Inference of the Sparse DNN Graph Challenge on RadiX-Net, checked against SciPy in float64.
 
     Example:  grapheme-bench challenge --neurons 1024,4096 --rows 6000
@@ -119,7 +122,7 @@ def challenge(neurons, layers, rows, graphblas, threads, repeat, target, debug):
     with exit_codes(debug):
         from grapheme_numba.cli.benching import show_challenge
 
-        show_challenge(neurons, layers, rows, graphblas, threads, repeat, target)
+        show_challenge(neurons, layers, rows, graphblas, threads, repeat, target, clock)
 
 
 @main.command()

@@ -30,14 +30,14 @@ def show_kernels(cases, batches, threads, repeat, target, compare, clock, quick)
     finish(record, before, target)
 
 
-def show_peers(rivals, cases, batch, threads, repeat, target, compare, quick):
+def show_peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick):
     """`grapheme-bench peers`."""
     if rivals == ["list"]:
         click.echo("\n".join(f"{name}: {peers.RIVALS[name].__doc__.splitlines()[0]}" for name in peers.RIVALS))
         return
     before = records.load(compare, "peers") if compare else None
     names = rivals or (["scipy-csr", "torch-csr"] if quick else list(peers.RIVALS))
-    record = suite.run_peers(names, cases, batch, counts(threads), repeat, progress)
+    record = suite.run_peers(names, cases, batch, counts(threads, clock), repeat, progress, clock)
     click.echo(machine.headline(record["machine"]))
     click.echo("\n" + aligned([PEER_HEADER, *map(peer_cells, record["rows"])]))
     for sentence in record["left_out"]:
@@ -45,16 +45,18 @@ def show_peers(rivals, cases, batch, threads, repeat, target, compare, quick):
     finish(record, before, target)
 
 
-def show_challenge(neurons, layers, rows, graphblas, threads, repeat, target):
+def show_challenge(neurons, layers, rows, graphblas, threads, repeat, target, clock):
     """`grapheme-bench challenge`."""
     if graphblas and not importlib.util.find_spec(challenge.PACKAGE):
         raise UsageError("--graphblas wants GraphBLAS; pip install python-graphblas suitesparse-graphblas")
-    found = []
+    found, threads = [], counts(threads, clock if graphblas else "wall")
+    if graphblas:
+        suite.one_thread(threads, clock)
     for width in neurons:
-        for row in challenge.measure(width, layers, rows, counts(threads), repeat, graphblas=graphblas):
+        for row in challenge.measure(width, layers, rows, threads, repeat, graphblas=graphblas, clock=clock):
             found.append(row)
             progress(row)
-    record = records.as_record("challenge", found)
+    record = records.as_record("challenge", found, clock=clock)
     click.echo(machine.headline(record["machine"]))
     click.echo("\n" + aligned([CHALLENGE_HEADER, *map(challenge_cells, record["rows"])]))
     finish(record, None, target)
@@ -72,9 +74,9 @@ def show_data(repeat, target, quick):
     finish(record, None, target)
 
 
-def counts(threads):
-    """The numbers of threads asked for, or 1 and all."""
-    return threads or sorted({1, jit.set_threads(None)})
+def counts(threads, clock="wall"):
+    """The numbers of threads asked for, or 1 and all; one for rivals by processor time."""
+    return threads or ([1] if clock == "cpu" else sorted({1, jit.set_threads(None)}))
 
 
 def progress(row):
