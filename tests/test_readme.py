@@ -10,6 +10,8 @@ import cli_reference
 import click
 import pytest
 
+import grapheme_numba as gn
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 GROUPS = dict(cli_reference.programs())
@@ -21,15 +23,31 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_python_example_is_short_and_learns(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (example,) = blocks("python")
-    assert len(example.splitlines()) <= 16
+def run(example):
+    """What a Python block prints."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(compile(example, "README.md", "exec"), {"__name__": "readme"})
-    error, constant = map(float, re.findall(r"0\.\d+", said.getvalue()))
+    return said.getvalue()
+
+
+def test_the_first_python_example_is_short_and_learns():
+    example = blocks("python")[0]
+    assert len(example.splitlines()) <= 16
+    error, constant = map(float, re.findall(r"0\.\d+", run(example)))
     assert error < constant / 20
+
+
+def test_a_graph_of_ones_own_keeps_its_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(blocks("python")[1])
+    graph = gn.load_graph(tmp_path / "trained.graphml")
+    assert set(graph.names) == {"TP53", "RB1", "apoptosis", "cycle", "cell"}
+    assert graph.weights.all()
+
+
+def test_the_estimator_is_good():
+    assert float(run(blocks("python")[2])) > 0.95
 
 
 @pytest.mark.parametrize(("program", "name"), COMMANDS)
