@@ -14,10 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from grapheme_numba.errors import GraphemeError, UsageError
+from grapheme_numba.launcher import n_announced
 
-# How the launchers of MPICH (and Intel MPI), Open MPI, PMIx (Slurm) and MVAPICH tell a process its place.
-SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
-PLACES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
 PIECE_BYTES = 1 << 28  # broadcast at once: MPI counts elements in 32 bits
 PATIENCE = 0.005  # seconds of yielding before a waiting rank begins to sleep
 NAP = 2e-4
@@ -63,14 +61,20 @@ class Ranks:
     def __init__(self, mpi):
         self._mpi, self._world = mpi, mpi.COMM_WORLD
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
-        host = self._world.Split_type(mpi.COMM_TYPE_SHARED)
-        self.host_rank, self.host_size = host.Get_rank(), host.Get_size()
+        self._host = self._world.Split_type(mpi.COMM_TYPE_SHARED)
+        self.host_rank, self.host_size = self._host.Get_rank(), self._host.Get_size()
         self.holding = contextlib.nullcontext
         self.broken = False
 
     def threads(self) -> int:
         """This rank's share of the host's cores: those it is bound to, or as many as every rank here gets."""
         return max(1, len(os.sched_getaffinity(0)) // self.host_size)
+
+    def host_processes(self) -> list[tuple[int, int]]:
+        """(rank, process id) of the ranks of this host."""
+        found = np.empty((self.host_size, 2), np.int64)
+        self._wait(self._host.Iallgather(np.array([self.rank, os.getpid()], np.int64), found))
+        return [(int(rank), int(process)) for rank, process in found]
 
     def meet(self, payload: bytes = b"") -> list[bytes]:
         """Every rank's payload, in rank order. Raises Agreed on all when one of them has failed."""
@@ -141,20 +145,12 @@ def parts(counts) -> tuple[Sequence[int], Sequence[int]]:
     return [int(count) for count in counts], [int(end - count) for end, count in zip(ends, counts, strict=True)]
 
 
-def announced() -> int | None:
-    """How many ranks the launcher says there are; None where no launcher started us (0: it does not say)."""
-    for name in SIZES:
-        if os.environ.get(name, "").isdecimal():
-            return int(os.environ[name])
-    return 0 if any(name in os.environ for name in PLACES) else None
-
-
 def join():
     """The communicator of this process. Without a launcher, or with one rank, nothing is imported.
 
     Raises UsageError where several ranks were started but cannot find each other.
     """
-    expected = announced()
+    expected = n_announced()
     if expected is None or expected == 1:
         return Serial()
     if importlib.util.find_spec("mpi4py") is None:

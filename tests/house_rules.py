@@ -11,6 +11,7 @@ import re
 LAYERS = {
     "errors": 0,
     "jit": 0,
+    "launcher": 0,
     "randomness": 0,
     "arrays": 1,
     "initializers": 1,

@@ -11,14 +11,21 @@ from grapheme_numba.distributed import Agreed, join
 
 @contextmanager
 def one_voice(debug: bool):
-    """The communicator of this process, with errors turned into a sentence and an exit code on all ranks."""
+    """The communicator of this process, with errors turned into a sentence and an exit code on all ranks.
+
+    Its `tell` sends a line to the process that speaks when a rank is lost.
+    """
     with exit_codes(debug):
         comm = join()
         if comm.size == 1:
             yield comm
             return
+        from grapheme_numba.cli.lost_rank import LastWords
+
         try:
-            yield comm
+            with LastWords(comm) as words:
+                comm.tell = words.tell
+                yield comm
         except Agreed as error:
             leave(comm, error)
         except Exception as error:

@@ -5,9 +5,11 @@ import click
 from grapheme_numba import __version__
 from grapheme_numba.cli import options
 from grapheme_numba.cli.exits import exit_codes
+from grapheme_numba.cli.silence import OneVoice
+from grapheme_numba.tasks import NAMES
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(cls=OneVoice, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="grapheme-train")
 def main():
     """Train neural networks on any directed acyclic graph, and use what they learned.
@@ -17,6 +19,9 @@ def main():
     grapheme-train evaluate runs/RUN           how good it is, beside the best constant answer
     grapheme-train predict runs/RUN --input -  answers for JSONL questions
     """
+
+
+main.for_all = NAMES
 
 
 def task_command(name: str, defaults: dict, text: str, *own_options):

@@ -37,6 +37,7 @@ def follow(values: dict[str, Any], stop: StopRequest, comm) -> None:
         return
     name, start = found
     run = session.prepare(find_task(name), start, stop, Observer(), cache=not values["no_cache"], comm=comm)
+    tell_where(run, comm)
     session.execute(run, start)
     if values.get("compare_single"):
         from grapheme_numba.cli.comparing import show_comparison
@@ -60,13 +61,32 @@ def run_it(name: str, values: dict[str, Any], stop: StopRequest, display, comm) 
             handover.dismiss(comm)
         return
     if comm.size > 1:
-        handover.give(run)
+        share_out(run, comm)
     session.execute(run, start)
     display.finished(run)
     if values.get("compare_single"):
         from grapheme_numba.cli.comparing import show_comparison
 
         show_comparison(name, run, start, values["log_format"])
+
+
+def share_out(run, comm) -> None:
+    """Hand the run to the other ranks and say how the work is shared."""
+    from grapheme_numba import jit
+    from grapheme_numba.training import handover
+
+    handover.give(run)
+    tell_where(run, comm)
+    run.observer.note(
+        f"{comm.size} ranks, {comm.host_size} of them on this host with {jit.n_threads()} threads each; "
+        f"{run.team.n_shard} shards, so up to {run.team.n_shard} ranks give the same bits"
+    )
+
+
+def tell_where(run, comm) -> None:
+    """Leave word of what to do should a rank be lost."""
+    comm.tell(f"folder {run.folder.resolve()}")
+    comm.tell(f"command grapheme-train {run.task} --resume auto --output {run.folder}")
 
 
 def config_layers(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

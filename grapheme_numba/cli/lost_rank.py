@@ -1,0 +1,110 @@
+"""A small process beside the ranks of a host that says which of them was lost, when the launcher ends all the rest.
+
+Launchers kill the others at once and without a word that helps. This one is not among those they kill. It
+reads lines from its standard input: `folder PATH`, `command TEXT`, and `done` when all is well.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+GRACE = 5.0  # seconds that the launcher has to end the others before we do
+WHOLE = ("checkpoint_last/manifest.json", "checkpoint_best/manifest.json")
+
+
+class LastWords:
+    """Starts that process on the lowest rank of every host, and tells it what it needs to know.
+
+    Used as a context manager around all that a rank does.
+    """
+
+    def __init__(self, comm):
+        self._process = None
+        processes = comm.host_processes()
+        if comm.host_rank == 0 and hasattr(os, "pidfd_open"):
+            places = [f"{rank}:{process}" for rank, process in processes]
+            program = [sys.executable, "-I", "-S", __file__, str(comm.size), *places]
+            given = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "start_new_session": True}
+            self._process = subprocess.Popen(program, **given)
+
+    def tell(self, line: str) -> None:
+        """Send one line."""
+        if self._process is not None:
+            try:
+                self._process.stdin.write(line.encode() + b"\n")
+                self._process.stdin.flush()
+            except OSError:
+                self._process = None  # it is gone; the run does not depend on it
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.tell("done")
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.wait()
+
+
+def watch(n_rank: int, places: dict[int, int]) -> None:
+    """Wait until a process of `places` (process -> rank) ends or standard input says `done`."""
+    facts = {"folder": "", "command": ""}
+    ranks = {os.pidfd_open(process): (rank, process) for process, rank in places.items()}
+    poll = select.poll()
+    for descriptor in (0, *ranks):
+        poll.register(descriptor, select.POLLIN)
+    held = b""
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        if 0 in ready:
+            data = os.read(0, 1 << 16)
+            *lines, held = (held + data).split(b"\n")
+            for word, _, text in (line.decode().partition(" ") for line in lines):
+                if word == "done":
+                    return
+                facts[word] = text
+            if not data:
+                poll.unregister(0)
+            if lines:
+                continue
+        lost = [ranks[descriptor] for descriptor in ready if descriptor in ranks]
+        if lost:
+            os.write(2, sentence(lost, n_rank, **facts).encode() + b"\n")
+            return end(poll, ranks)
+
+
+def sentence(lost: list[tuple[int, int]], n_rank: int, folder: str, command: str) -> str:
+    """What is said of the lost (rank, process) pairs."""
+    names = " and ".join(f"rank {rank} (process {process} on {os.uname().nodename})" for rank, process in lost)
+    text = f"error: {names} was lost, so all {n_rank} ranks end; "
+    if any(os.path.exists(os.path.join(folder, name)) for name in WHOLE):
+        return text + f"go on from {folder}/checkpoint_last with: mpiexec -n {n_rank} {command}"
+    return text + "there is no checkpoint yet, so start the same command again"
+
+
+def end(poll, ranks) -> None:
+    """Kill what the launcher has left alive after GRACE seconds."""
+    alive = set(ranks)
+    wait = GRACE
+    while alive and wait > 0:
+        for descriptor, _ in poll.poll(0):
+            if descriptor in alive:
+                alive.remove(descriptor)
+                poll.unregister(descriptor)
+        if alive:
+            select.select([], [], [], 0.1)
+            wait -= 0.1
+    for descriptor in alive:
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        except OSError:
+            continue  # it has just ended
+
+
+if __name__ == "__main__":
+    try:
+        watch(int(sys.argv[1]), {int(place.split(":")[1]): int(place.split(":")[0]) for place in sys.argv[2:]})
+    except ProcessLookupError:
+        sys.exit("error: a rank was lost before training began; start the same command again")
