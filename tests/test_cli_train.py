@@ -144,7 +144,7 @@ def test_without_output_a_run_gets_a_folder_of_its_own(data, tmp_path, monkeypat
         (["--data", "/nowhere"], 66, r"the data /nowhere does not exist; check --data"),
         (["--config", "/nowhere.toml"], 66, r"cannot read the config /nowhere.toml"),
         (["--resume", "/nowhere"], 66, r"/nowhere does not exist"),
-        (["--brain", "math"], 2, r"--brain wants NAME=INPUTS,OUTPUTS"),
+        (["--brain", "math"], 2, r"write NAME=INPUTS,OUTPUTS"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_its_code(data, tmp_path, arguments, code, message):

@@ -1,11 +1,16 @@
 """The router: kinds of input, confidence, threshold, rejection, many rows at once."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import grapheme_numba as gn
 from grapheme_numba.brains.router import CognitiveRouter
 from grapheme_numba.dataset.generate import generate
+
+SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +74,17 @@ def test_generated_examples_go_where_their_domain_says():
     assert agree >= 0.99
     one_by_one = [router.route(record["input"]).brain for record in records[:40]]
     assert one_by_one == best[:40]
+
+
+def test_the_shipped_examples_go_where_their_domain_says():
+    lines = [line for path in sorted(SHIPPED.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    records = [json.loads(line) for line in lines]
+    router = CognitiveRouter(0.6)
+    scores = router.scores([record["input"] for record in records])
+    sure = scores.max(axis=1) >= 0.6
+    right = [router.names[i] == record["domain"] for i, record in zip(scores.argmax(axis=1), records, strict=True)]
+    assert len(records) >= 4000
+    assert np.mean(sure & right) >= 0.99
 
 
 def test_texts_in_one_buffer_score_as_one_by_one():

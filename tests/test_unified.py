@@ -1,6 +1,7 @@
 """`grapheme-train unified` as a person uses it: brains, rejects, comparison, resume, both kinds of checkpoint."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -93,7 +94,9 @@ def test_evaluate_predict_and_inspect(trained, data):
     ]
     assert answers[0] == answers[1]
     assert [one["domain"] for one in answers[0]] == [json.loads(line)["domain"] for line in asked]
-    assert "unified" in cli("inspect", folder).output
+    seen = cli("inspect", folder).output
+    assert "unified" in seen
+    assert re.search(r"hidden nodes shared by all domains +16\n", seen)
 
 
 def test_a_brain_changes_its_size(data, tmp_path):
@@ -101,6 +104,9 @@ def test_a_brain_changes_its_size(data, tmp_path):
     assert result.exit_code == 0, result.output
     whole = cli("unified", "--data", data, "--dry-run", *SMALL)
     assert result.output.splitlines()[-2] != whole.output.splitlines()[-2]
+    (tmp_path / "brains.toml").write_text("[brain]\ntext = [40, 64]\n")
+    file = cli("unified", "--data", data, "--dry-run", "--config", tmp_path / "brains.toml", *SMALL)
+    assert file.output.splitlines()[-2] == result.output.splitlines()[-2]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +115,7 @@ def test_a_brain_changes_its_size(data, tmp_path):
         (["--brain", "music=3,3"], 2, "brain 'music' is asked for, but the data holds only the domains"),
         (["--brain", "text=41,64"], 2, "ask for a multiple of 2"),
         (["--brain", "text"], 2, "NAME=INPUTS,OUTPUTS"),
+        (["--brain", "text=40,64", "--brain", "text=42,64"], 2, "--brain text is given twice"),
         (["--threshold", "2"], 2, "threshold"),
     ],
 )

@@ -36,6 +36,7 @@ def describe(checkpoint, model) -> dict:
         "nodes": dag.n_node,
         "edges": dag.n_edge,
         "levels": dag.n_level,
+        "hidden nodes shared by all domains": model.sharing().n_shared,
         "inputs": dag.n_input,
         "outputs": dag.n_output,
         "embedding": f"{model.layout.vocab_size} x {model.layout.embedding_dim}",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from grapheme_numba.brains.slices import parse_brain_request
 from grapheme_numba.errors import UsageError
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training.config import KEYS, Config, choices
@@ -78,17 +79,18 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
     """The config keys among a command's values that were given on the command line."""
     found = {key: values[key] for key in KEYS if values.get(key) not in (None, ())}
     if "brain" in found:
-        found["brain"] = dict(parse_brain(text) for text in found["brain"])
+        found["brain"] = brains_of(found["brain"])
     return found
 
 
-def parse_brain(text: str) -> tuple[str, list[int]]:
-    """`NAME=INPUTS,OUTPUTS` of `--brain`. Raises UsageError."""
-    name, equals, sizes = text.partition("=")
-    parts = sizes.split(",")
-    if not name or not equals or len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise UsageError(f"--brain wants NAME=INPUTS,OUTPUTS, as math=128,31, got {text!r}")
-    return name, [int(part) for part in parts]
+def brains_of(requests) -> dict[str, list[int]]:
+    """Sizes by name from every `NAME=INPUTS,OUTPUTS` of `--brain`. Raises UsageError, also for a name given twice."""
+    found: dict[str, list[int]] = {}
+    for name, *sizes in map(parse_brain_request, requests):
+        if name in found:
+            raise UsageError(f"--brain {name} is given twice; give each brain one size")
+        found[name] = sizes
+    return found
 
 
 def together(*options):
