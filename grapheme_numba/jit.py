@@ -103,6 +103,10 @@ PARALLEL = {**SERIAL, "parallel": True}
 SUMS = {**SERIAL, "fastmath": {"reassoc", "nsz"}}
 # For functions whose arguments are vectors: a call would pass them through memory.
 INLINE = {**SERIAL, "forceinline": True}
+# For kernels that take many arrays through many small functions and allocate none: no reference counts, whose
+# atomic adds cost half of the time (encoding a row: 300 ns instead of 600; scanning JSON: 660 MB/s instead of 420).
+BORROWED = {**SERIAL, "_nrt": False}
+BORROWED_INLINE = {**INLINE, "_nrt": False}
 
 
 def cache_in_use() -> bool:

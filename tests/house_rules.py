@@ -45,7 +45,7 @@ ONLY_IN = {
 }
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "core", "shared", "tools", "stuff", "base"}
 MOST_LINES, MOST_ARGUMENTS, MOST_PRIVATE_ARGUMENTS = 250, 8, 10
-FLAGS = {"njit(**SERIAL)", "njit(**PARALLEL)", "njit(**INLINE)", "njit(**SUMS)"}
+FLAGS = {f"njit(**{name})" for name in ("SERIAL", "PARALLEL", "INLINE", "SUMS", "BORROWED", "BORROWED_INLINE")}
 # Where the code came from and which machine it was written on are no business of its reader.
 PRIVATE = [
     re.compile(pattern, re.IGNORECASE)

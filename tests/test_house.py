@@ -118,7 +118,7 @@ def test_kernel_flags_are_those_of_jit():
 
     from grapheme_numba import jit
 
-    allowed = [jit.SERIAL, jit.PARALLEL, jit.INLINE, jit.SUMS]
+    allowed = [jit.SERIAL, jit.PARALLEL, jit.INLINE, jit.SUMS, jit.BORROWED, jit.BORROWED_INLINE]
     seen = 0
     for path in KERNELS:
         module = importlib.import_module(path.removesuffix(".py").replace("/", "."))

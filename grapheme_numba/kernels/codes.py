@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from grapheme_numba.jit import SERIAL
+from grapheme_numba.jit import BORROWED
 
 TEXT, NUMBER, LABEL = 0, 1, 2  # kinds of answer
 CLEAR = 0.64  # a sine and cosine each within 0.25 keep an amplitude of at least 1 - 0.25 * sqrt(2) = 0.646
@@ -72,7 +72,7 @@ class Columns(NamedTuple):
     answer: np.ndarray
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def read_number(text, start, stop):
     """Read a canonical decimal: optional minus, no leading zeros, optional fraction, no minus zero.
 
@@ -109,7 +109,7 @@ def read_number(text, start, stop):
     return True, -digits if negative else digits, fraction, text[stop - 1] != 48
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def scaled_number(text, start, stop, decimals, fixed):
     """A canonical decimal as int64 value * 10**decimals: (ok, scaled). Not ok in another format."""
     ok, digits, fraction, trimmed = read_number(text, start, stop)
@@ -122,7 +122,7 @@ def scaled_number(text, start, stop, decimals, fixed):
     return True, digits
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def code_points(text, start, stop):
     """Code points of UTF-8 bytes: all bytes but continuations."""
     count = 0

@@ -3,11 +3,11 @@
 import numpy as np
 from numba import njit
 
-from grapheme_numba.jit import SERIAL
+from grapheme_numba.jit import BORROWED
 from grapheme_numba.kernels.codes import CLEAR, LABEL, TEXT, TURN
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def decode_number(code, limit, periods):
     """The number (int64, value * 10**decimals) under a noisy code, and a confidence in [0, 1].
 
@@ -34,14 +34,14 @@ def decode_number(code, limit, periods):
     return np.int64(scaled), sure / n_stage
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def decode_numbers(outputs, limit, periods, scaled_out, confidence_out):
     """Decode n numbers: outputs (n, n_output) float32 -> scaled_out (n,) int64, confidence_out (n,) float32."""
     for row in range(outputs.shape[0]):
         scaled_out[row], confidence_out[row] = decode_number(outputs[row], limit, periods)
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def decode_byte(code, position):
     """Byte number `position` of a text code and the least clear of its bits, in [0, 1]."""
     byte = 0
@@ -56,7 +56,7 @@ def decode_byte(code, position):
     return byte, clear
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def decode_texts(outputs, bytes_out, size_out, confidence_out):
     """Decode n texts: outputs (n, 8 * n_char) -> bytes_out (n, n_char) uint8, size_out (n,) int32."""
     n_char = outputs.shape[1] // 8
@@ -73,7 +73,7 @@ def decode_texts(outputs, bytes_out, size_out, confidence_out):
         confidence_out[row] = clear
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def number_length(scaled, decimals, fixed):
     """Characters of a decimal number, as `NumberAnswer.decode` writes it."""
     length = 1 if scaled < 0 else 0
@@ -92,7 +92,7 @@ def number_length(scaled, decimals, fixed):
     return length + max(digits, fraction + 1) + 1
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def decoded_length(code, domain, answers):
     """Code points of the answer under one row of outputs."""
     kind = answers.kind[domain]
@@ -116,7 +116,7 @@ def decoded_length(code, domain, answers):
     return number_length(scaled, answers.decimals[domain], answers.fixed[domain] != 0)
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def decoded_lengths(domain, outputs, answers, length_out):
     """Code points of the decoded answers of a mixed batch.
 

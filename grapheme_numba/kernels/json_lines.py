@@ -4,7 +4,7 @@ A line is accepted only when it is sure to be a MixedExample; everything unusual
 number, anything wrong) is left to the judge in `dataset/records.py`. `test_json_lines.py` compares the two.
 
 The three functions that take the many arrays of `Out` are inlined: handing them over by calls cost a quarter
-of the time (320 MB/s instead of 416 on one core).
+of the time.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from grapheme_numba.jit import INLINE, SERIAL
+from grapheme_numba.jit import BORROWED, BORROWED_INLINE
 from grapheme_numba.kernels.json_skip import known_key, skip_object, skip_string
 from grapheme_numba.kernels.json_text import read_string, skip_space
 from grapheme_numba.kernels.numerals import EXACT, TENS, numeral_bits, read_numeral
@@ -59,7 +59,7 @@ class Out(NamedTuple):
     line_status: np.ndarray
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def word_at(data, at, words, ends):
     """(end, which): the string at `data[at]`, if it is one of the words, and the position after it."""
     if data[at] != 34:
@@ -74,7 +74,7 @@ def word_at(data, at, words, ends):
     return -1, -1
 
 
-@njit(**INLINE)
+@njit(**BORROWED_INLINE)
 def read_values(data, at, most, out, size):
     """Append a list of numbers to `out.values` at `size`: (end, new size). At least 1 and at most `most`."""
     if data[at] != 91:
@@ -100,7 +100,7 @@ def read_values(data, at, most, out, size):
             return -1, size
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def read_side(data, at):
     """(end, number): an integer from 1 to MOST_SIDE."""
     end, negative, digits, _, whole = read_numeral(data, at)
@@ -109,7 +109,7 @@ def read_side(data, at):
     return end, np.int64(digits)
 
 
-@njit(**INLINE)
+@njit(**BORROWED_INLINE)
 def read_input(data, at, most, row, out):
     """Read the input object of a row: (end, parts seen, its text's end, its values' end)."""
     text_end, value_end, seen = out.text_offset[row], out.value_offset[row], 0
@@ -141,7 +141,7 @@ def read_input(data, at, most, row, out):
             return -1, 0, text_end, value_end
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def find_domain(data, start, stop, domains, n_domain):
     """(index, new number of domains): the domain's place in the table; -1 when the table is full."""
     for i in range(n_domain):
@@ -153,7 +153,7 @@ def find_domain(data, start, stop, domains, n_domain):
     return n_domain, n_domain + 1
 
 
-@njit(**INLINE)
+@njit(**BORROWED_INLINE)
 def read_record(data, at, most, row, n_domain, scratch, out):
     """Read one record into row `row`: (end, new number of domains). The end is that of its last brace."""
     keys, levels = scratch
@@ -214,7 +214,7 @@ def read_record(data, at, most, row, n_domain, scratch, out):
     return at + 1, n_domain
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def scan_lines(data, most_bytes, most_numbers, scratch, out):
     """Read a block of lines: (lines, rows, domains).
 

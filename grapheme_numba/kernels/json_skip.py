@@ -6,7 +6,7 @@ As in `json_text`, a function returns the position after its piece, or -1 when i
 import numpy as np
 from numba import njit
 
-from grapheme_numba.jit import SERIAL
+from grapheme_numba.jit import BORROWED
 from grapheme_numba.kernels.json_text import skip_space, utf8_size
 from grapheme_numba.kernels.numerals import read_numeral
 
@@ -14,7 +14,7 @@ MOST_DEPTH, MOST_KEYS = 16, 64  # of metadata that is checked here
 TRUE, FALSE, NULL = (np.frombuffer(word, np.uint8).copy() for word in (b"true", b"false", b"null"))
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def skip_string(data, at):
     """The end of a plain string: -1 also for any escape of code points, whose surrogates would need care."""
     at += 1
@@ -38,7 +38,7 @@ def skip_string(data, at):
             at += width
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def _matches(data, at, word):
     """Whether the bytes at `data[at]` are those of a word."""
     same = True
@@ -47,7 +47,7 @@ def _matches(data, at, word):
     return same
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def skip_scalar(data, at):
     """The end of a string, number or literal inside metadata."""
     byte = data[at]
@@ -63,7 +63,7 @@ def skip_scalar(data, at):
     return end if -300 < power < 280 else -1
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def known_key(data, start, stop, keys, first, count):
     """Whether the key between start and stop is one of keys[first:count], rows of (start, stop)."""
     for i in range(first, count):
@@ -78,7 +78,7 @@ def known_key(data, start, stop, keys, first, count):
     return False
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def skip_object(data, at, keys, levels):
     """The end of the metadata object that starts at `data[at]`, its grammar and keys checked.
 

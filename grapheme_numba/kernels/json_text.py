@@ -7,10 +7,10 @@ they are unsure; then Python judges the whole line. The data must end in a line 
 import numpy as np
 from numba import njit
 
-from grapheme_numba.jit import SERIAL
+from grapheme_numba.jit import BORROWED
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def skip_space(data, at):
     """The position of the first byte that is not a space, tab or carriage return."""
     while data[at] == 32 or data[at] == 9 or data[at] == 13:
@@ -18,7 +18,7 @@ def skip_space(data, at):
     return at
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def utf8_size(data, at):
     """Bytes (2 to 4) of the UTF-8 character that starts with `data[at]` >= 128; 0 if it is malformed."""
     lead, low, high = data[at], 128, 191
@@ -46,7 +46,7 @@ def utf8_size(data, at):
     return size
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def hex4(data, at):
     """The number of four hexadecimal digits, -1 if they are not."""
     number = 0
@@ -64,7 +64,7 @@ def hex4(data, at):
     return number
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def put_code_point(code, out, size):
     """Append a code point as UTF-8 to `out` at `size`; the new size."""
     if code < 0x80:
@@ -86,7 +86,7 @@ def put_code_point(code, out, size):
     return size + 4
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def read_escape(data, at, out, size):
     """Append the escape after the backslash at `data[at]` to `out`: (end, new size)."""
     kind = data[at + 1]
@@ -116,7 +116,7 @@ def read_escape(data, at, out, size):
     return at, put_code_point(code, out, size)
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def read_string(data, at, out, size):
     """Append the string whose opening quote is `data[at]` to `out` at `size`: (end, new size)."""
     if data[at] != 34:

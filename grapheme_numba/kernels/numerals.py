@@ -7,7 +7,7 @@ Short numerals take Clinger's path: both the digits and the power of ten are exa
 import numpy as np
 from numba import njit
 
-from grapheme_numba.jit import SERIAL
+from grapheme_numba.jit import BORROWED
 
 LEAST_POWER, MOST_POWER = -80, 60  # of ten; beyond lies nothing that float32 could hold
 EXACT = np.uint64(1 << 53)
@@ -27,7 +27,7 @@ _TOP = [value >> (value.bit_length() - 128) for value in _WIDE]
 FIVES = np.array([(value >> 64, value & 0xFFFFFFFFFFFFFFFF) for value in _TOP], np.uint64)  # (power, high and low)
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def multiply(a, b):
     """The 128-bit product of two uint64, as (high, low)."""
     a_high, a_low, b_high, b_low = a >> SHIFT32, a & LOW32, b >> SHIFT32, b & LOW32
@@ -38,7 +38,7 @@ def multiply(a, b):
     return high, (cross << SHIFT32) | (low & LOW32)
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def leading_zeros(x):
     """Leading zero bits of a uint64 that is not 0."""
     count = 0
@@ -49,7 +49,7 @@ def leading_zeros(x):
     return count
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def float_bits(digits, power):
     """Bits (uint64) of digits * 10**power: (ok, bits). digits : uint64 of at most 19 decimal digits.
 
@@ -86,7 +86,7 @@ def float_bits(digits, power):
     return True, (mantissa & ((EXACT >> ONE) - ONE)) | (np.uint64(exponent) << np.uint64(52))
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def read_numeral(data, at):
     """Read one JSON number at `data[at]`: (end, negative, digits, power, whole).
 
@@ -133,7 +133,7 @@ def read_numeral(data, at):
     return at, negative, digits, power, whole
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def numeral_bits(negative, digits, power):
     """Bits of a numeral as float64: (ok, bits)."""
     ok, bits = float_bits(digits, power)

@@ -3,11 +3,11 @@
 import numpy as np
 from numba import njit
 
-from grapheme_numba.jit import SERIAL
+from grapheme_numba.jit import BORROWED
 from grapheme_numba.kernels.codes import read_number
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def scan_numbers(rows, offset, text, facts_out):
     """What the answers of the given rows have in common as numbers; stops at the first that is none.
 
@@ -26,7 +26,7 @@ def scan_numbers(rows, offset, text, facts_out):
             facts_out[3] = 0
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def largest_number(rows, offset, text, decimals):
     """Largest |value| * 10**decimals of the given rows, whose answers are all numbers; -1 beyond int64."""
     largest = np.int64(0)
@@ -41,7 +41,7 @@ def largest_number(rows, offset, text, decimals):
     return largest
 
 
-@njit(**SERIAL)
+@njit(**BORROWED)
 def scan_values(rows, offset, numbers, facts_out):
     """The numbers of the given rows: numbers[offset[row]:offset[row + 1]] each.
 
