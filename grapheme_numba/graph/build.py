@@ -6,7 +6,7 @@ import numpy as np
 
 from grapheme_numba.errors import CycleError, GraphError, ShapeError
 from grapheme_numba.graph.dag import Dag
-from grapheme_numba.kernels import activations, topology
+from grapheme_numba.kernels import activations, rare_activations, topology
 
 ACTIVATIONS = {
     "linear": activations.LINEAR,
@@ -20,6 +20,17 @@ ACTIVATIONS = {
     "silu": activations.SILU,
     "sin": activations.SIN,
     "gaussian": activations.GAUSSIAN,
+    "abs": rare_activations.ABS,
+    "square": rare_activations.SQUARE,
+    "cube": rare_activations.CUBE,
+    "exp": rare_activations.EXP,
+    "log": rare_activations.LOG,
+    "inverse": rare_activations.INVERSE,
+    "clamped": rare_activations.CLAMPED,
+    "hat": rare_activations.HAT,
+    "selu": rare_activations.SELU,
+    "lelu": rare_activations.LELU,
+    "softplus_5": rare_activations.SOFTPLUS_5,
 }
 _MOST = np.iinfo(np.int32).max
 

@@ -61,8 +61,9 @@ def load_graph(source, *, inputs=None, outputs=None, names=None, relations=None,
 def save_graph(graph, path):
     """Write a graph in the format of the suffix of `path`, so that `load_graph` gives it back.
 
-    `graph` is a `NamedGraph`, a `DagNN`, or another object that `load_graph` takes. An edge list gets its node table beside it, a GMT file its relations. Raises GraphError where the
-    format cannot hold the graph, OutputError where the file cannot be written.
+    `graph` is a `NamedGraph`, a `DagNN`, or another object that `load_graph` takes. An edge list gets its
+    node table beside it, a GMT file its relations. Raises GraphError where the format cannot hold the
+    graph, OutputError where the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()

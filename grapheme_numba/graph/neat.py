@@ -22,6 +22,17 @@ FUNCTIONS = {
     "relu": ("relu", 1.0),
     "elu": ("elu", 1.0),
     "identity": ("linear", 1.0),
+    "lelu": ("lelu", 1.0),
+    "selu": ("selu", 1.0),
+    "softplus": ("softplus_5", 1.0),
+    "clamped": ("clamped", 1.0),
+    "inv": ("inverse", 1.0),
+    "log": ("log", 1.0),
+    "exp": ("exp", 1.0),
+    "abs": ("abs", 1.0),
+    "hat": ("hat", 1.0),
+    "square": ("square", 1.0),
+    "cube": ("cube", 1.0),
 }
 _OURS = {ours: (name, factor) for name, (ours, factor) in FUNCTIONS.items()}
 

@@ -11,7 +11,7 @@ import math
 from numba import njit
 
 from grapheme_numba.jit import INLINE, SERIAL
-from grapheme_numba.kernels import series
+from grapheme_numba.kernels import rare_activations, series
 from grapheme_numba.kernels.simd import (
     vabs,
     vadd,
@@ -201,6 +201,9 @@ def derivative(kind, output, x):
 @njit(**SERIAL)
 def apply(kind, row, width, values_out):
     """Replace the pre-activations in `values_out[row : row + width]` by the outputs of `kind`."""
+    if kind >= rare_activations.FIRST:
+        rare_activations.apply(kind, row, width, values_out)
+        return
     for start in range(row, row + width, vlanes(values_out)):
         vstore(values_out, start, function(kind, vload(values_out, start, ONE)))
 
@@ -208,6 +211,9 @@ def apply(kind, row, width, values_out):
 @njit(**SERIAL)
 def apply_derivative(kind, row, width, outputs, pre, pre_row, deltas_out):
     """Multiply `deltas_out[row : row + width]` by the derivative of `kind` there."""
+    if kind >= rare_activations.FIRST:
+        rare_activations.apply_derivative(kind, row, width, pre, pre_row, deltas_out)
+        return
     for start in range(0, width, vlanes(outputs)):
         output = vload(outputs, row + start, ONE)
         x = vload(pre, pre_row + start, ONE) if kind >= FIRST_OF_PRE else output
