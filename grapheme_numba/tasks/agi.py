@@ -16,13 +16,14 @@ def build(summary, config):
 
 
 # Found on the validation split. What lost, as mean squared error there in shares of the constant's: adam without
-# decay 0.55, hidden 256,128 with fan-in 32 0.54, gelu 0.59, tanh 0.67; against 0.43 for these.
+# decay 0.55, hidden 256,128 with fan-in 32 0.54, gelu 0.59, tanh 0.67, two layers of 512 0.43 and of 1024 0.39,
+# a rate of 0.003 0.37; against 0.33 for these. Batches of 32 gain nothing and take twice as long.
 DEFAULTS = {
-    "epochs": 80,
+    "epochs": 100,
     "optimizer": "adamw",
     "lr": 0.005,
     "weight_decay": 0.5,
-    "hidden": (512, 512),
+    "hidden": (512, 512, 512),
     "fan_in": 64,
 }
 
