@@ -58,6 +58,8 @@ def prepare(
     team = Team(comm, n_shard)
     for note in start.notes:
         observer.note(note)
+    if not jit.cache_in_use():
+        observer.note("first start with these kernels on this machine: compiling kernels, a minute or two, once")
     jit.set_threads(config.threads or comm.threads())
     splits = find_splits(config.data)
     train = open_dataset(splits.train, cache=cache, progress=observer.note)
