@@ -11,8 +11,9 @@ SMALL = ("--hidden", "16", "--fan-in", "8", "--embedding-dim", "2", "--threads",
 
 
 def command(n_rank: int, *arguments) -> list[str]:
-    """The command line of a job: grapheme-train with `arguments` on `n_rank` ranks, or without mpiexec on 1."""
-    program = [sys.executable, "-m", "grapheme_numba.cli.train", *map(str, arguments)]
+    """The command line of a job: grapheme-train, or grapheme-data convert, on ranks; without mpiexec on 1."""
+    module = "data" if arguments[0] == "convert" else "train"
+    program = [sys.executable, "-m", f"grapheme_numba.cli.{module}", *map(str, arguments)]
     return program if n_rank == 1 else [str(MPIEXEC), "-n", str(n_rank), *program]
 
 

@@ -6,15 +6,20 @@ from pathlib import Path
 import click
 
 from grapheme_numba.cli.data_options import finish_with_rejects, format_option, frame, limit_options, line_limits, task
+from grapheme_numba.cli.silence import OneVoice
 from grapheme_numba.errors import UsageError
+from grapheme_numba.launcher import n_announced
 
 SPLIT_NAMES = ("math", "text", "timeseries", "vision")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OneVoice, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="grapheme-numba", prog_name="grapheme-data")
 def main():
     """Make, convert, check and look at the examples that networks learn from."""
+
+
+main.for_all = ("convert",)
 
 
 @main.command()
@@ -56,10 +61,18 @@ def generate(output, folder, samples, seed, domains, show):
 def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict, threads, limits, show):
     """Convert JSONL to Parquet: files, globs, folders, .gz, .zst, or - for standard input.
 
+    Started by mpiexec, the ranks share the files out, and the output is a folder with a file for each.
+
     Example: grapheme-data convert logs/*.jsonl.gz -o all.parquet
     """
     from grapheme_numba.dataset.convert import convert as run
 
+    if n_announced() not in (None, 1):
+        from grapheme_numba.cli.converting import convert_on_ranks
+
+        folder = None if shards > 1 or rows_per_file else output
+        given = {"rejects": rejects, "strict": strict, "limits": line_limits(limits), "threads": threads}
+        return convert_on_ranks(show, inputs, folder, max_rejects, given)
     inputs, output = output_of(inputs, output)
     with task(show, "converting") as progress:
         done = run(
