@@ -1,0 +1,77 @@
+"""A graph as a list of levels: what frameworks that compute whole arrays at a time need."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from grapheme_numba.errors import GraphError
+from grapheme_numba.graph.rewiring import levels_of
+
+
+class Level(NamedTuple):
+    """The nodes of one level, and the edges that enter them. Nodes are numbered level by level.
+
+    Attributes
+    ----------
+    n_node : int
+    edges : (n,) int64
+        Positions in the graph's edge order.
+    senders : (n,) int64
+        Numbers of earlier nodes.
+    receivers : (n,) int64
+        Positions within the level.
+    columns, fed : (n_fed,) int64
+        Input columns, and the positions within the level that they feed.
+    groups : list of (activation, start, stop)
+        Positions of the nodes with one activation.
+    nodes : (n_node,) int64
+        The graph's node ids.
+    """
+
+    n_node: int
+    edges: np.ndarray
+    senders: np.ndarray
+    receivers: np.ndarray
+    columns: np.ndarray
+    fed: np.ndarray
+    groups: list
+    nodes: np.ndarray
+
+
+def level_plan(graph):
+    """(list of Level, number (n_output,) of each output). Raises GraphError for a graph without weights."""
+    if graph.weights is None or graph.activations is None:
+        raise GraphError("the graph states no weights or no activations; build a network from it and export that")
+    level = levels_of(graph.senders, graph.receivers, graph.n_node)
+    kinds = np.array(graph.activations)
+    order = np.lexsort((kinds, level))
+    number = np.empty(graph.n_node, np.int64)
+    number[order] = np.arange(graph.n_node)
+    column = np.full(graph.n_node, -1)
+    column[graph.inputs] = np.arange(len(graph.inputs))
+    starts = np.searchsorted(level[order], np.arange(level.max() + 2))
+    plan = []
+    edge_level = level[graph.receivers]
+    by_level = np.argsort(edge_level, kind="stable")
+    edge_starts = np.searchsorted(edge_level[by_level], np.arange(level.max() + 2))
+    for one, (start, stop) in enumerate(itertools.pairwise(starts)):
+        nodes = order[start:stop]
+        edges = by_level[edge_starts[one] : edge_starts[one + 1]]
+        fed = np.flatnonzero(column[nodes] >= 0)
+        names, first = np.unique(kinds[nodes], return_index=True)
+        bounds = [*first.tolist(), len(nodes)]
+        groups = [(str(name), bounds[k], bounds[k + 1]) for k, name in enumerate(names)]
+        plan.append(
+            Level(
+                len(nodes),
+                edges,
+                number[graph.senders[edges]],
+                number[graph.receivers[edges]] - start,
+                column[nodes[fed]],
+                fed,
+                groups,
+                nodes,
+            )
+        )
+    return plan, number[graph.outputs]

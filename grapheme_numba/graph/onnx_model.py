@@ -1,0 +1,137 @@
+"""A graph as an ONNX model of plain operators, level by level. `onnx` is imported only here.
+
+A level is Gather, Mul and ScatterND with addition: exact up to the order of float32 sums. The runtime
+holds batch * edges of a level in memory; nothing is padded and no dense matrix is made.
+"""
+
+import math
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from grapheme_numba.errors import GraphError
+from grapheme_numba.graph.files import write_whole
+from grapheme_numba.graph.level_plan import level_plan
+
+OPSET = 18
+
+
+def to_onnx(graph, path=None):
+    """An `onnx.ModelProto` with input `x` (batch, n_input) and output `y` (batch, n_output), float32.
+
+    Parameters
+    ----------
+    graph : NamedGraph
+        With weights and activations.
+    path : path, optional
+        File to write.
+
+    Raises
+    ------
+    GraphError
+        The graph has no weights or activations.
+    """
+    plan, outputs = level_plan(graph)
+    make = _Maker()
+    biases = np.zeros(graph.n_node) if graph.biases is None else graph.biases
+    rows = make.node("Transpose", "x", perm=[1, 0])
+    batch = make.node("Slice", make.node("Shape", rows), make.ints([1]), make.ints([2]))
+    done = None
+    for level in plan:
+        shape = make.node("Concat", make.ints([level.n_node]), batch, axis=0)
+        pre = make.node("Expand", make.floats(biases[level.nodes][:, None]), shape)
+        if level.fed.size:
+            external = make.node("Gather", rows, make.ints(level.columns), axis=0)
+            pre = make.node("ScatterND", pre, make.ints(level.fed[:, None]), external, reduction="add")
+        if level.edges.size:
+            sent = make.node("Gather", done, make.ints(level.senders), axis=0)
+            sent = make.node("Mul", sent, make.floats(graph.weights[level.edges][:, None]))
+            pre = make.node("ScatterND", pre, make.ints(level.receivers[:, None]), sent, reduction="add")
+        parts = [] if done is None else [done]
+        for name, start, stop in level.groups:
+            whole = (start, stop) == (0, level.n_node)
+            part = pre if whole else make.node("Slice", pre, make.ints([start]), make.ints([stop]), make.ints([0]))
+            parts.append(activation(make, name, part))
+        done = parts[0] if len(parts) == 1 else make.node("Concat", *parts, axis=0)
+    make.nodes.append(
+        helper.make_node("Transpose", [make.node("Gather", done, make.ints(outputs), axis=0)], ["y"], perm=[1, 0])
+    )
+    model = helper.make_model(
+        helper.make_graph(
+            make.nodes,
+            "grapheme_numba",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", len(graph.inputs)])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", len(graph.outputs)])],
+            make.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="grapheme_numba",
+    )
+    model.ir_version = 8  # the one that came with opset 18: older runtimes refuse newer ones
+    onnx.checker.check_model(model)
+    if path is not None:
+        write_whole(path, model.SerializeToString())
+    return model
+
+
+class _Maker:
+    """Collects nodes and constants under running names."""
+
+    def __init__(self):
+        self.nodes, self.constants = [], []
+
+    def node(self, operator, *inputs, **attributes):
+        name = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
+        return name
+
+    def constant(self, array):
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def ints(self, values):
+        return self.constant(np.asarray(values, np.int64))
+
+    def floats(self, values):
+        return self.constant(np.asarray(values, np.float32))
+
+
+def activation(make, name, x):
+    """The name of the value `name(x)`, with the nodes that compute it added to `make`."""
+    number, node = make.floats, make.node
+    plain = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "elu": "Elu", "sin": "Sin"}
+    plain |= {"abs": "Abs", "selu": "Selu"}
+    if name == "linear":
+        return x
+    if name in plain:
+        return node(plain[name], x)
+    if name in ("leaky_relu", "lelu"):
+        return node("LeakyRelu", x, alpha=0.01 if name == "leaky_relu" else 0.005)
+    if name == "gelu":
+        erf = node("Erf", node("Mul", x, number(math.sqrt(0.5))))
+        return node("Mul", node("Mul", x, number(0.5)), node("Add", erf, number(1.0)))
+    if name == "silu":
+        return node("Mul", x, node("Sigmoid", x))
+    if name == "square":
+        return node("Mul", x, x)
+    if name == "cube":
+        return node("Mul", node("Mul", x, x), x)
+    if name == "gaussian":
+        return node("Exp", node("Neg", node("Mul", x, x)))
+    if name == "exp":
+        return node("Exp", node("Clip", x, number(-60.0), number(60.0)))
+    if name == "log":
+        return node("Log", node("Max", x, number(1e-7)))
+    if name == "inverse":
+        zero = node("Equal", x, number(0.0))
+        return node("Where", zero, number(0.0), node("Div", number(1.0), node("Where", zero, number(1.0), x)))
+    if name == "clamped":
+        return node("Clip", x, number(-1.0), number(1.0))
+    if name == "hat":
+        return node("Relu", node("Sub", number(1.0), node("Abs", x)))
+    if name == "softplus_5":
+        steep = node("Mul", node("Clip", x, number(-12.0), number(12.0)), number(5.0))
+        return node("Mul", node("Softplus", steep), number(0.2))
+    raise GraphError(f"the activation {name!r} has no form in plain ONNX operators")

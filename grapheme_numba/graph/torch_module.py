@@ -1,0 +1,74 @@
+"""A graph as a `torch.nn.Module`, level by level. PyTorch is imported only here."""
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from grapheme_numba.graph.level_plan import level_plan
+
+ACTIVATIONS = {
+    "linear": lambda x: x,
+    "relu": torch.relu,
+    "leaky_relu": lambda x: functional.leaky_relu(x, 0.01),
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+    "elu": functional.elu,
+    "gelu": lambda x: 0.5 * x * torch.erfc(-x * math.sqrt(0.5)),
+    "silu": functional.silu,
+    "sin": torch.sin,
+    "gaussian": lambda x: torch.exp(-x * x),
+    "abs": torch.abs,
+    "square": torch.square,
+    "cube": lambda x: x * x * x,
+    "exp": lambda x: torch.exp(torch.clamp(x, -60.0, 60.0)),
+    "log": lambda x: torch.log(torch.clamp(x, min=1e-7)),
+    "inverse": lambda x: torch.where(x == 0, torch.zeros_like(x), 1.0 / torch.where(x == 0, torch.ones_like(x), x)),
+    "clamped": lambda x: torch.clamp(x, -1.0, 1.0),
+    "hat": lambda x: torch.relu(1.0 - torch.abs(x)),
+    "selu": functional.selu,
+    "lelu": lambda x: functional.leaky_relu(x, 0.005),
+    "softplus_5": lambda x: 0.2 * functional.softplus(5.0 * torch.clamp(x, -12.0, 12.0), threshold=1e9),
+}
+
+
+class GraphModule(torch.nn.Module):
+    """The outputs of a graph for a batch; weights and biases are parameters, in the graph's order.
+
+    A level is one gather, one product and one `index_add`: correct and trainable, at a small part of the
+    engine's speed, and with batch * n_edge numbers in memory for the backward pass.
+    """
+
+    def __init__(self, graph):
+        super().__init__()
+        self.plan, outputs = level_plan(graph)
+        biases = np.zeros(graph.n_node) if graph.biases is None else graph.biases
+        self.weights = torch.nn.Parameter(torch.tensor(graph.weights, dtype=torch.float32))
+        self.biases = torch.nn.Parameter(torch.tensor(biases, dtype=torch.float32))
+        self.names = graph.names
+        self.register_buffer("outputs", torch.from_numpy(outputs))
+        for number, level in enumerate(self.plan):
+            for name in ("edges", "senders", "receivers", "columns", "fed", "nodes"):
+                self.register_buffer(f"{name}_{number}", torch.from_numpy(np.ascontiguousarray(getattr(level, name))))
+
+    def forward(self, x):
+        """Outputs (batch, n_output) of `x` (batch, n_input)."""
+        done = x.new_zeros((len(x), 0))
+        for number, level in enumerate(self.plan):
+            edges, senders, receivers, columns, fed, nodes = (
+                self.get_buffer(f"{name}_{number}")
+                for name in ("edges", "senders", "receivers", "columns", "fed", "nodes")
+            )
+            pre = self.biases[nodes].expand(len(x), -1)
+            pre = pre.index_add(1, fed, x[:, columns])
+            pre = pre.index_add(1, receivers, done[:, senders] * self.weights[edges])
+            parts = [ACTIVATIONS[name](pre[:, start:stop]) for name, start, stop in level.groups]
+            done = torch.cat([done, *parts], dim=1)
+        return done[:, self.outputs]
+
+
+def to_torch(graph):
+    """A `GraphModule` of a graph with weights and activations, in float32."""
+    return GraphModule(graph)
