@@ -77,8 +77,8 @@ def close_epoch(run: Run) -> None:
     """Validate when due, write rows and checkpoints, and move on to the next epoch."""
     progress, config = run.progress, run.config
     due = (progress.epoch + 1) % config.val_freq == 0 or progress.epoch + 1 == config.epochs
+    added = [rows.epoch_row(run)]  # before the validation, which is not part of the epoch's rate
     scores = metrics.evaluate(run.model, run.val, run.constants, after_batch=run.pause, team=run.team) if due else None
-    added = [rows.epoch_row(run)]
     better = False
     if scores:
         loss = metrics.selection(scores)
@@ -95,3 +95,4 @@ def close_epoch(run: Run) -> None:
         run.save(best=True)
     if config.save_every is None or run.finished():
         run.save()
+    run.epoch_clock = time.perf_counter()
