@@ -21,7 +21,8 @@ class Progress(msgspec.Struct):
     step : optimiser steps taken; n_accumulated : examples in the gradient that is not yet applied
     n_example : examples seen in all; n_skipped : batches left out by the NaN policy
     tally : sums of the current epoch per domain name
-    best_loss, best_epoch : of the best validation, by `metrics.selection`; n_bad : validations since without a better one
+    best_loss, best_epoch : of the best validation, by `metrics.selection`
+    n_bad : validations since without a better one
     n_row : rows of metrics.jsonl that belong to this position; elapsed : seconds of training so far
     lr, grad_norm : of the latest step, for the epoch's row
     rate_factor : factor of the learning rate, below 1 after a rollback

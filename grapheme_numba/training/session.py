@@ -149,7 +149,7 @@ def open_folder(run: Run, start: Start) -> None:
 
 
 def warm_up(run: Run) -> None:
-    """Compile or load every kernel of a step on one batch, leaving no trace in the run.
+    """Compile or load every kernel of a step and a validation on one batch, leaving no trace in the run.
 
     Here a signal may still stop the process at once; inside the loop it would wait for the compiler.
     """
@@ -161,8 +161,11 @@ def warm_up(run: Run) -> None:
     try:
         model, gradients = run.model, run.model.gradients.copy()
         with closing(run.train.batches(model.layout, run.config.batch_size)) as batches:
-            model.accumulate(next(batches), run.config.structural_weight)
+            batch = next(batches)
+        model.accumulate(batch, run.config.structural_weight)
         model.gradients[:] = gradients
+        for index in range(len(model.layout.domains)):
+            model.layout.decode(index, model.evaluate(batch).y_packed)
         vector = np.zeros(1, model.parameters.dtype)
         run.optimizer.update(vector, vector.copy(), run.optimizer.init(vector), 0.0)
         optimizers.gradient_norm(vector)

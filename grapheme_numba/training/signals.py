@@ -3,9 +3,14 @@
 While a batch runs, a signal only leaves a word that the loop reads after the batch (`deferred`). Before
 and after, there is nothing to lose: StoppedEarly is raised where the program stands, be it compiling,
 converting or validating. A second signal ends the process at once.
+
+Python runs a handler only between two bytecodes, and one call of the compiler can take a minute. So the
+interpreter also writes each signal's number into a pipe (`set_wakeup_fd`), and a thread that waits there
+ends the process when the main thread does not come to it in time.
 """
 
 import os
+import select
 import signal
 import threading
 import time
@@ -14,7 +19,8 @@ from contextlib import contextmanager
 from grapheme_numba.errors import StoppedEarly
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-GRACE = 4.5  # seconds that an exception may take to end the process before it is ended
+GRACE = 3.0  # seconds that the main thread may take to end by itself
+END = 0  # no signal has this number: it ends the thread
 
 
 class StopRequest:
@@ -26,7 +32,6 @@ class StopRequest:
         self._deferred = 0
         self._began = time.monotonic()
         self._deadline: float | None = None
-        self._watchdog: threading.Timer | None = None
 
     def limit(self, max_time: float | None) -> None:
         """Let `due` ask for a stop so many seconds after this object was made."""
@@ -55,35 +60,55 @@ class StopRequest:
     @contextmanager
     def listening(self):
         """Handle signals within; the earlier handlers come back at the end. Main thread only."""
-        handled = [*STOP_SIGNALS, signal.SIGUSR1]
-        before = {number: signal.getsignal(number) for number in handled}
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGUSR1, self._save)
+        handlers = dict.fromkeys(STOP_SIGNALS, self._stop) | {signal.SIGUSR1: self._save}
+        before = {number: signal.getsignal(number) for number in handlers}
+        out, into = os.pipe()
+        os.set_blocking(into, False)
+        watcher = threading.Thread(target=self._watch, args=(out,), name="signals", daemon=True)
+        watcher.start()
+        wakeup = signal.set_wakeup_fd(into, warn_on_full_buffer=False)
         try:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
             yield self
         finally:
-            if self._watchdog is not None:
-                self._watchdog.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+            os.write(into, bytes([END]))
+            watcher.join()
+            os.close(into)
+            os.close(out)
+
+    def _watch(self, out: int) -> None:
+        """Count stop signals as they arrive; end the process at the second, or when the first is not heard."""
+        n_stop, until = 0, None
+        while True:
+            ready, _, _ = select.select([out], [], [], None if until is None else max(0.0, until - time.monotonic()))
+            if not ready:
+                leave()
+            for number in os.read(out, 64):
+                if number == END:
+                    return
+                if number in STOP_SIGNALS:
+                    n_stop += 1
+                    if n_stop > 1:
+                        leave()
+                    if not self._deferred:
+                        until = time.monotonic() + GRACE
 
     def _save(self, number, frame):
         self.save = True
 
     def _stop(self, number, frame):
-        name = signal.Signals(number).name
         if self.reason is not None:
             leave()
-        self.reason = f"{name} was received"
+        self.reason = f"{signal.Signals(number).name} was received"
         if not self._deferred:
-            # A compiler that holds the thread, or a finalizer that swallows the exception, must not keep us here.
-            self._watchdog = threading.Timer(GRACE, leave)
-            self._watchdog.daemon = True
-            self._watchdog.start()
-            raise StoppedEarly(f"stopped because {name} was received; run the same command again to go on")
+            raise StoppedEarly(f"stopped because {self.reason}; run the same command again to go on")
 
 
 def leave() -> None:
     """End the process at once, with the code of an early stop; files on the disk are whole at any moment."""
+    os.write(2, b"error: stopped at once by a signal; what is saved is whole, run the same command again to go on\n")
     os._exit(StoppedEarly.exit_code)
