@@ -1,0 +1,127 @@
+"""Which inputs, nodes and edges an answer comes from: gradient times value, by name, to Parquet."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from grapheme_numba.arrays import matrix
+from grapheme_numba.errors import ShapeError
+from grapheme_numba.graph.interop import write_columns
+from grapheme_numba.graph.named import NamedGraph
+from grapheme_numba.kernels.attribute import edge_contributions, node_contributions
+
+BATCH = 1024
+
+
+class Attribution(NamedTuple):
+    """What `attribute` found.
+
+    Attributes
+    ----------
+    inputs : (n_example, n_input) float64
+        Gradient times input. For a network without biases and with activations that are linear on either
+        side of 0 (linear, relu, leaky_relu), a row sums to the output that was asked for.
+    nodes : (n_node,) float64
+        Mean over examples of |activation * gradient of the pre-activation|, by node id.
+    edges : (n_edge,) float64
+        Mean over examples of |weight * activation of the sender * gradient of the receiver's
+        pre-activation|, in the caller's edge order.
+    graph : NamedGraph
+    """
+
+    inputs: np.ndarray
+    nodes: np.ndarray
+    edges: np.ndarray
+    graph: NamedGraph
+
+    def save(self, folder):
+        """Write `inputs.parquet`, `nodes.parquet` and `edges.parquet` into `folder`, all by name.
+
+        Inputs: the column `example`, then one column per input. Raises OutputError.
+        """
+        folder, names = Path(folder), self.graph.names
+        folder.mkdir(parents=True, exist_ok=True)
+        columns = {names[node]: self.inputs[:, column] for column, node in enumerate(self.graph.inputs.tolist())}
+        number = "example" if "example" not in columns else "example number"
+        write_columns(folder / "inputs.parquet", {number: np.arange(len(self.inputs)), **columns})
+        write_columns(folder / "nodes.parquet", {"name": list(names), "saliency": self.nodes})
+        write_columns(
+            folder / "edges.parquet",
+            {
+                "sender": [names[node] for node in self.graph.senders.tolist()],
+                "receiver": [names[node] for node in self.graph.receivers.tolist()],
+                "weight": self.graph.weights,
+                "saliency": self.edges,
+            },
+        )
+
+
+def attribute(dag, x, output=None, *, names=None):
+    """Gradient times input per input, and the saliency of every node and edge, in batches of `BATCH`.
+
+    Parameters
+    ----------
+    dag : DagNN
+        Its gradients are left as they are.
+    x : (n_example, n_input)
+    output : int, name, (n_example,) int or (n_example, n_output) float, optional
+        What is explained: one output, an output for each example, or weights of all outputs. By default
+        the largest output of each example.
+    names : sequence of str (n_node,), optional
+        Instead of those of the network.
+
+    Returns
+    -------
+    Attribution
+
+    Raises
+    ------
+    ShapeError
+        `x` or `output` does not fit the network.
+    """
+    x = matrix("x", x, dag.n_input, dag.dtype)
+    graph = NamedGraph.of(dag, names)
+    inputs = np.empty(x.shape)
+    nodes, edges = np.zeros(dag.n_node), np.zeros(dag.n_edge)
+    learns, dag.requires_grad = dag.requires_grad, False
+    try:
+        for start in range(0, len(x), BATCH):
+            part = x[start : start + BATCH]
+            y = dag.forward(part)
+            gradient = dag.backward_accumulate(_asked(output, y, graph, slice(start, start + len(part)), len(x)))
+            inputs[start : start + len(part)] = gradient.astype(np.float64) * part
+            tiles = dag._tiles
+            node_contributions(tiles.activations, tiles.deltas, dag.dag, len(part), nodes)
+            weights = dag.parameters[: dag.n_edge]
+            edge_contributions(tiles.activations, tiles.deltas, dag.dag, weights, len(part), edges)
+    finally:
+        dag.requires_grad = learns
+    node_means, edge_means = np.empty_like(nodes), np.empty_like(edges)
+    node_means[dag.dag.node_order], edge_means[dag.dag.edge_order] = nodes / len(x), edges / len(x)
+    return Attribution(inputs, node_means, edge_means, graph)
+
+
+def _asked(output, y, graph, rows, n_example):
+    """dL/dy of the outputs that are explained in `rows`."""
+    n_output = y.shape[1]
+    if isinstance(output, str):
+        named = [graph.names[node] for node in graph.outputs.tolist()]
+        if output not in named:
+            raise ShapeError(f"output is {output!r}; the network's outputs are {', '.join(named[:10])}")
+        output = named.index(output)
+    if output is None:
+        chosen = y.argmax(axis=1)
+    else:
+        output = np.asarray(output)
+        if output.shape == (n_example, n_output) and output.dtype.kind in "fiu":
+            return output[rows].astype(y.dtype)
+        if output.shape not in ((), (n_example,)) or output.dtype.kind not in "iu":
+            raise ShapeError(
+                f"output has dtype {output.dtype} and shape {output.shape}; give a number or name, or an array of "
+                f"shape ({n_example},) or ({n_example}, {n_output})"
+            )
+        if output.size and (output.min() < 0 or output.max() >= n_output):
+            raise ShapeError(f"output runs from {output.min()} to {output.max()}; there are 0 to {n_output - 1}")
+        chosen = np.broadcast_to(output, (n_example,))[rows]
+    return (np.arange(n_output) == chosen[:, None]).astype(y.dtype)
