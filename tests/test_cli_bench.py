@@ -90,7 +90,8 @@ def test_challenge_names_what_is_not_installed(bench, monkeypatch):
         (["kernels", "--batch", "0"], 2, "wants whole numbers of at least 1 with commas between, as 1,2, got '0'"),
         (["kernels", "--threads", "one"], 2, "wants whole numbers of at least 1"),
         (["kernels", "--compare", "missing.json"], 66, "error: there is no file missing.json"),
-        (["peers", "--clock", "cpu", "--threads", "1,2"], 2, "one thread only, got --threads 1,2: their idle threads"),
+        (["peers", "--clock", "cpu", "--threads", "1,2"], 2, "--clock cpu measures one thread only, got --threads 1,2"),
+        (["kernels", "--clock", "cpu", "--threads", "2"], 2, "--clock cpu measures one thread only, got --threads 2"),
         (["challenge", "--neurons", "100"], 65, "error: n_neuron is 100; give 16 times a power of two"),
     ],
 )

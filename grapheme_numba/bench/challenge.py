@@ -167,17 +167,16 @@ def _in_turn(layers, fresh, peer, plan):
     """Seconds of each round, the rival's, and the categories; the first round warms and is left out."""
     n_row, count, repeat, clock = plan
     tiles, rows, tick = aligned_empty(fresh.shape, np.float32), np.empty(0, int), timing.CLOCKS[clock]
-    share = count if clock == "cpu" else 1
     seconds, peer_seconds = [], []
     for _ in range(max(repeat, timing.MIN_REPEAT) + 1):
         tiles[:] = fresh
         start = tick()
         rows, _ = run(layers, tiles)(n_row)
-        seconds.append((tick() - start) / share)
+        seconds.append(tick() - start)
         if peer:
             start = tick()
             others = peer.infer(count)
-            peer_seconds.append((tick() - start) / share)
+            peer_seconds.append(tick() - start)
             same_categories(rows, others, "GraphBLAS's")
     return seconds[1:], peer_seconds[1:], rows
 

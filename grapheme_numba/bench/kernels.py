@@ -84,7 +84,7 @@ def rates_of(case, batches, threads, repeat=timing.MIN_REPEAT, network=None, clo
         set_threads(before)
         for count in threads:
             for name in PASSES:
-                yield _rate(case, network, batch, count, name, measured, calls, width, own_bytes, clock)
+                yield _rate(case, network, batch, count, name, measured, calls, width, own_bytes)
 
 
 def _with_threads(count, call):
@@ -95,10 +95,9 @@ def _with_threads(count, call):
     return run
 
 
-def _rate(case, network, batch, count, name, measured, calls, width, own_bytes, clock):
+def _rate(case, network, batch, count, name, measured, calls, width, own_bytes):
     work = network.n_edge * batch
-    seconds = measured[count, name][1]
-    taken = timing.timing_of([value / (count if clock == "cpu" else 1) for value in seconds])
+    taken, seconds = measured[count, name]
     shares = {}
     for ceiling in ("l2", "own"):
         per_sample = [value / calls[count, ceiling].work for value in measured[count, ceiling][1]]

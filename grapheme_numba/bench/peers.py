@@ -66,7 +66,7 @@ def missing(name):
 def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=None, clock="wall"):
     """Yield the `Comparison` of each pass and thread count. Raises PeerDisagrees.
 
-    `clock` "cpu" is fair with one thread only: a rival's idle threads spin for a while, also in our turn.
+    `clock` "cpu" is for one thread only: a rival's idle threads spin for a while, also in our turn.
     """
     network = network or network_of(find_case(case_name))
     generator = np.random.default_rng(0)

@@ -63,5 +63,4 @@ class Sweep:
 def ceiling_at(n_byte, width, threads, repeat=5, clock="wall"):
     """The ceiling for rows of `width` float32 taking `n_byte` bytes per thread, in 10^9 edge samples a second."""
     sweep = Sweep(n_byte, width, threads)
-    share = threads if clock == "cpu" else 1
-    return sweep.work * share / measure(sweep, repeat, clock).median / 1e9
+    return sweep.work / measure(sweep, repeat, clock).median / 1e9

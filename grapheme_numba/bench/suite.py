@@ -16,8 +16,9 @@ KERNEL_CASES = tuple(name for name in CASES if not name.startswith(("layered-8x"
 def run_kernels(names, batches, threads, repeat, note=lambda row: None, clock="wall"):
     """Ceilings, then every case; `note` hears each `Rate`. Returns the record.
 
-    `clock` is a key of `timing.CLOCKS`; with `cpu` a rate is the work over the processor time per thread.
+    `clock` is a key of `timing.CLOCKS`. Raises UsageError for `cpu` with several threads.
     """
+    one_thread(threads, clock)
     cases = [find_case(name) for name in names]
     found, before = [], n_threads()
     for count in threads:
@@ -61,11 +62,11 @@ def run_peers(names, cases, batch, threads, repeat, note=lambda row: None, clock
 
 
 def one_thread(threads, clock):
-    """Refuse to judge rivals on several threads by processor time. Raises UsageError."""
+    """Refuse to judge several threads by processor time. Raises UsageError."""
     if clock == "cpu" and set(threads) != {1}:
         raise UsageError(
-            f"--clock cpu compares with rivals on one thread only, got --threads {','.join(map(str, threads))}: their "
-            "idle threads spin and would be charged to us; add --threads 1 or use the wall clock"
+            f"--clock cpu measures one thread only, got --threads {','.join(map(str, threads))}: of several threads "
+            "processor time cannot tell which waited; add --threads 1 or use the wall clock"
         )
 
 

@@ -44,7 +44,7 @@ clock_option = click.option(
     type=click.Choice(["wall", "cpu"]),
     default="wall",
     show_default=True,
-    help="wall: what a user waits for; cpu: processor time per thread, when other programs are running.",
+    help="wall: what a user waits for; cpu: processor time of one thread, when other programs are running.",
 )
 debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 

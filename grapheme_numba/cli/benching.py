@@ -20,7 +20,7 @@ def show_kernels(cases, batches, threads, repeat, target, compare, clock, quick)
     before = records.load(compare, "kernels") if compare else None
     names = cases or (suite.QUICK_CASES if quick else suite.KERNEL_CASES)
     batches = batches or ([1, 256] if quick else list(registry.BATCHES))
-    record = suite.run_kernels(names, batches, counts(threads), repeat, progress, clock)
+    record = suite.run_kernels(names, batches, counts(threads, clock), repeat, progress, clock)
     click.echo(machine.headline(record["machine"]))
     click.echo("\n" + aligned(ceiling_cells(record["ceilings"])))
     click.echo("\n" + aligned([KERNEL_HEADER, *map(kernel_cells, record["rows"])]))
@@ -49,9 +49,8 @@ def show_challenge(neurons, layers, rows, graphblas, threads, repeat, target, cl
     """`grapheme-bench challenge`."""
     if graphblas and not importlib.util.find_spec(challenge.PACKAGE):
         raise UsageError("--graphblas wants GraphBLAS; pip install python-graphblas suitesparse-graphblas")
-    found, threads = [], counts(threads, clock if graphblas else "wall")
-    if graphblas:
-        suite.one_thread(threads, clock)
+    found, threads = [], counts(threads, clock)
+    suite.one_thread(threads, clock)
     for width in neurons:
         for row in challenge.measure(width, layers, rows, threads, repeat, graphblas=graphblas, clock=clock):
             found.append(row)
@@ -75,7 +74,7 @@ def show_data(repeat, target, quick):
 
 
 def counts(threads, clock="wall"):
-    """The numbers of threads asked for, or 1 and all; one for rivals by processor time."""
+    """The numbers of threads asked for, or 1 and all; one by processor time."""
     return threads or ([1] if clock == "cpu" else sorted({1, jit.set_threads(None)}))
 
 
