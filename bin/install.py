@@ -1,4 +1,4 @@
-"""Make .venv in a clone and install the package into it: `install.py ROOT [EXTRA]`.
+"""Make .venv in a clone and install the package into it: `install.py ROOT [EXTRA,...]`.
 
 Run by launch.sh, with nothing but the standard library of Python >= 3.11. One process installs at a
 time: the others wait on a lock that the system drops with its holder, so a killed installation leaves
@@ -40,7 +40,7 @@ def main() -> int:
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-user"]
     if code := run([*pip, "--editable", f"{root}[{extra}]" if extra else str(root)], lock):
         return fail(f"pip failed (exit {code}, its words are above); once the package index answers, run again")
-    for name in {"commands", extra} - {""}:
+    for name in {"commands", extra, *extra.split(",")} - {""}:
         fresh = venv / f".installed-{name}.new"
         fresh.write_text(stamp_text(root))
         fresh.replace(venv / f"installed-{name}")
