@@ -191,20 +191,30 @@ def test_a_stop_during_validation_comes_back_to_the_validation(tmp_path, data):
     assert lines == [6, 6]
 
 
-def test_outside_the_loop_a_signal_raises_and_inside_it_waits():
+def test_inside_the_loop_a_signal_waits_to_be_asked_for():
     stop = StopRequest()
-    with stop.listening():
-        with stop.deferred():
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert stop.due() == "SIGTERM was received"
-        stop.reason = None
-        with pytest.raises(StoppedEarly, match="stopped because SIGINT was received; run the same command again"):
-            signal.raise_signal(signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGUSR1)
-        assert stop.take_save()
-        assert not stop.take_save()
+    with stop.listening(), stop.deferred():
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.due() == "SIGTERM was received"
+
+
+def test_outside_the_loop_a_signal_raises_where_the_program_stands():
+    stop = StopRequest()
+    with (
+        stop.listening(),
+        pytest.raises(StoppedEarly, match="stopped because SIGINT was received; run the same command again"),
+    ):
+        signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert "signals" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_sigusr1_leaves_a_word():
+    stop = StopRequest()
+    with stop.listening():
+        signal.raise_signal(signal.SIGUSR1)
+        assert stop.take_save()
+        assert not stop.take_save()
 
 
 def test_a_time_limit_is_due_when_it_is_over():
