@@ -60,7 +60,7 @@ class DagNN(Construction):
         status = np.zeros(len(choice.tiles.activations), np.uint8)
         biases = self.parameters[self.n_edge :]
         if choice.levels:
-            forward.forward_levels(self.dag, self._receiver_weights, biases, x, choice.tiles, choice.parts, y, status)
+            forward.forward_levels(self.dag, self._receiver_weights, biases, x, choice.tiles, choice.shares, y, status)
         else:
             forward.forward_tiles(self.dag, self._receiver_weights, biases, x, choice.tiles, y, status)
         self._tiles, self._batch = choice.tiles, len(x)
@@ -86,7 +86,7 @@ class DagNN(Construction):
         gx = np.empty((self._batch, self.n_input), self.dtype)
         status = np.zeros(len(self._tiles.activations), np.uint8)
         if choice.levels:
-            backward.backward_levels(self.dag, weights, choice.tiles, gy, choice.parts, gradients, gx, status)
+            backward.backward_levels(self.dag, weights, choice.tiles, gy, choice.shares, gradients, gx, status)
         else:
             backward.backward_tiles(self.dag, weights, choice.tiles, gy, choice.planes, gradients, gx, status)
         return gx

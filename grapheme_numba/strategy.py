@@ -3,12 +3,13 @@
 The cost model, in seconds, for `work` = edges x examples at RATE per thread:
 
     tiles:  work / RATE * ceil(n_tile / threads) / n_tile  [+ planes: tiles * edges * 12 bytes / BANDWIDTH]
-    levels: work / RATE / threads * SHARING + n_level * REGION
+            [* CROWDING where the tiles at work do not fit the shared cache together]
+    levels: work / RATE / threads * SHARING + ceil(n_tile / group) * n_level * REGION
 
 Tiles need no barrier, but leave threads idle when there are few tiles, and the backward pass then needs
 a plane of gradients per thread, which is written and added again. Levels share everything evenly and
-need no memory, but pay a parallel region per level and read what the other threads' caches hold. Both
-give the same bits.
+need no memory, but pay a parallel region per level and read what the other threads' caches hold; as
+many tiles go through the levels together as the shared cache holds. Both give the same bits.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import numpy as np
 from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads
 from grapheme_numba.kernels import topology
-from grapheme_numba.kernels.tiles import Tiles
+from grapheme_numba.kernels.tiles import Shares, Tiles
 from grapheme_numba.workspace import balanced_parts
 
 STRATEGIES = ("auto", "tiles", "levels")
@@ -26,6 +27,8 @@ RATE = 8e9  # edge-samples per second and thread
 REGION = 3e-6  # seconds to start and end a parallel region
 SHARING = 1.15  # what reading other threads' results costs a shared level
 BANDWIDTH = 8e9  # bytes per second and thread for gradient planes
+SHARED_CACHE = 6 << 20  # bytes: our share of the last-level cache
+CROWDING = 2.0  # what a thread loses when the tiles at work leave the shared cache
 # Planes cost 4 or 8 bytes per edge and thread: beyond this many edges memory decides for levels.
 MOST_EDGES_OF_A_PLANE = 4_000_000
 MOST_CHUNKS = 4
@@ -37,7 +40,7 @@ class Choice(NamedTuple):
     levels: bool
     tiles: Tiles
     planes: np.ndarray
-    parts: np.ndarray
+    shares: Shares
 
 
 class Plan:
@@ -56,33 +59,36 @@ class Plan:
     def forward(self, batch, workspace):
         """The `Choice` of a forward pass."""
         tiles = workspace.tiles(batch, n_threads())
-        levels = self._levels(tiles, 0)
-        return Choice(levels, tiles, workspace.planes(0, 0), self._ranges("in", levels))
+        group = _group(tiles, workspace.live_bytes(tiles))
+        levels = self._levels(tiles, group, 0)
+        return Choice(levels, tiles, workspace.planes(0, 0), Shares(self._ranges("in", levels), group))
 
     def backward(self, batch, workspace, n_gradient):
         """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none)."""
         threads = n_threads()
         tiles = workspace.tiles(batch, threads)
         n_tile = len(tiles.activations)
-        levels = self._levels(tiles, n_gradient)
+        group = _group(tiles, 2 * workspace.live_bytes(tiles))
+        levels = self._levels(tiles, group, n_gradient)
         many = threads > 1 and n_tile > 1 and not levels and n_gradient <= MOST_EDGES_OF_A_PLANE
         planes = workspace.planes(min(threads, n_tile) if many else 0, n_gradient)
-        return Choice(levels, tiles, planes, self._ranges("out", levels))
+        return Choice(levels, tiles, planes, Shares(self._ranges("out", levels), group))
 
-    def _levels(self, tiles, n_gradient):
+    def _levels(self, tiles, group, n_gradient):
         if self.strategy != "auto":
             return self.strategy == "levels"
         threads = n_threads()
         if threads == 1:
             return False
         n_tile, _, width = tiles.activations.shape
-        n_edge = len(self._dag.indices)
-        one_tile = n_edge * width / RATE
+        one_tile = len(self._dag.indices) * width / RATE
         rounds = -(-n_tile // threads)
         by_tiles = rounds * one_tile + (rounds * n_gradient * 12 / BANDWIDTH if n_tile > 1 else 0)
+        if group < min(threads, n_tile):
+            by_tiles *= CROWDING
         if n_gradient > MOST_EDGES_OF_A_PLANE:
             by_tiles = n_tile * one_tile
-        by_levels = n_tile * one_tile / threads * SHARING + self._dag.n_level * REGION
+        by_levels = n_tile * one_tile / threads * SHARING + -(-n_tile // group) * self._dag.n_level * REGION
         return by_levels < by_tiles
 
     def _ranges(self, direction, levels):
@@ -103,3 +109,8 @@ class Plan:
             topology.chunk_starts(dag.indptr, dag.t_indptr, dag.t_indices, chunks, starts)
             self._chunks[n_chunk] = chunks, starts, np.empty_like(starts)
         return self._chunks[n_chunk]
+
+
+def _group(tiles, bytes_of_tile):
+    """How many tiles fit the shared cache together, at least one."""
+    return min(len(tiles.activations), max(1, SHARED_CACHE // max(1, bytes_of_tile)))

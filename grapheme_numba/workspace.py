@@ -74,6 +74,10 @@ class Workspace:
             self._views[key] = Tiles(*map(self._view, names, shapes))
         return self._views[key]
 
+    def live_bytes(self, tiles):
+        """Bytes of one tile's activations that are needed at one time."""
+        return self._n_live * tiles.activations.shape[2] * self._dtype.itemsize
+
     def planes(self, n_plane, size):
         """Gradient planes (n_plane, size)."""
         self._reserve(("planes",), ((n_plane, size),))

@@ -150,19 +150,21 @@ def add_planes(planes, wave, start, gradients_out):
 
 
 @njit(**PARALLEL)
-def backward_levels(dag, weights, tiles, gy, parts, gradients_out, gx_out, status_out):
-    """The nodes of a level shared among threads. `parts` (n_level, n_part + 1): node ranges per thread."""
-    n_tile, n_part = tiles.activations.shape[0], parts.shape[1] - 1
+def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, status_out):
+    """The nodes of a level shared among threads, a group of tiles at a time (`tiles.Shares`)."""
+    parts, n_tile, n_part = shares.parts, tiles.activations.shape[0], shares.parts.shape[1] - 1
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):
             status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.scratch[part], tiles.deltas)
-    for level in range(parts.shape[0] - 1, -1, -1):
-        for index in prange(n_part):
-            part = np.int64(index)
-            nodes = (parts[level, part], parts[level, part + 1])
-            for tile in range(n_tile):
-                backward_rows(dag, weights, tiles, tile, nodes, part, gradients_out, n_tile > 0)
+    for first in range(0, n_tile, shares.group):
+        last = min(n_tile, first + shares.group)
+        for level in range(parts.shape[0] - 1, -1, -1):
+            for index in prange(n_part):
+                part = np.int64(index)
+                nodes = (parts[level, part], parts[level, part + 1])
+                for tile in range(first, last):
+                    backward_rows(dag, weights, tiles, tile, nodes, part, gradients_out, n_tile > 0)
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):

@@ -87,19 +87,21 @@ def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
 
 
 @njit(**PARALLEL)
-def forward_levels(dag, weights, biases, x, tiles, parts, y_out, status_out):
-    """The nodes of a level shared among threads. `parts` (n_level, n_part + 1): node ranges per thread."""
-    n_tile, n_part = tiles.activations.shape[0], parts.shape[1] - 1
+def forward_levels(dag, weights, biases, x, tiles, shares, y_out, status_out):
+    """The nodes of a level shared among threads, a group of tiles at a time (`tiles.Shares`)."""
+    parts, n_tile, n_part = shares.parts, tiles.activations.shape[0], shares.parts.shape[1] - 1
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):
             status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[part], tiles.activations)
-    for level in range(parts.shape[0]):
-        for index in prange(n_part):
-            part = np.int64(index)
-            nodes = (parts[level, part], parts[level, part + 1])
-            for tile in range(n_tile):
-                forward_rows(dag, weights, biases, tiles, tile, nodes)
+    for first in range(0, n_tile, shares.group):
+        last = min(n_tile, first + shares.group)
+        for level in range(parts.shape[0]):
+            for index in prange(n_part):
+                part = np.int64(index)
+                nodes = (parts[level, part], parts[level, part + 1])
+                for tile in range(first, last):
+                    forward_rows(dag, weights, biases, tiles, tile, nodes)
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):

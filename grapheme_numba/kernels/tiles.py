@@ -35,6 +35,21 @@ class Tiles(NamedTuple):
     scratch: np.ndarray
 
 
+class Shares(NamedTuple):
+    """How the nodes of each level are shared out.
+
+    Attributes
+    ----------
+    parts : (n_level, n_part + 1) int64
+        Node ranges, one per thread.
+    group : int
+        Tiles that go through the levels together: as many as the shared cache holds.
+    """
+
+    parts: np.ndarray
+    group: int
+
+
 @njit(**SERIAL)
 def load_rows(rows, nodes, tile, scratch, tiles_out):
     """Put examples `tile * width ...` of `rows` (batch, n) into lanes of `nodes`; 1 if any is not finite."""

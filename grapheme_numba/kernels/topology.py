@@ -5,6 +5,8 @@ from numba import njit
 
 from grapheme_numba.jit import SERIAL
 
+STABLE = "mergesort"
+
 
 @njit(**SERIAL)
 def check_edges(senders, receivers, n_node):
@@ -105,7 +107,7 @@ def barycentre_order(receivers, t_indptr, t_edges, level_start, is_input, order_
             keys = np.empty(nodes.size)
             for k in range(nodes.size):
                 keys[k] = -1.0 if is_input[nodes[k]] else sums[nodes[k]] / counts[nodes[k]]
-            nodes[:] = nodes[np.argsort(keys, kind="mergesort")]
+            nodes[:] = nodes[np.argsort(keys, kind=STABLE)]
         for k in range(nodes.size):
             position = level_start[level] + k
             for entry in range(t_indptr[nodes[k]], t_indptr[nodes[k] + 1]):
