@@ -1,5 +1,8 @@
 """Codecs: what fits comes back, also when every output is off by almost a quarter."""
 
+import math
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,6 +28,24 @@ def cases(rng):
     yield LabelAnswer(LABELS), list(LABELS)
     for codec in NUMBERS + FIXED:
         yield codec, numbers_of(codec, rng)
+
+
+def test_codes_are_what_the_documentation_says(rng):
+    """Independent of the kernels: bits of bytes, one of the labels, magnitude with sines and cosines."""
+    text = TextAnswer(4).encode(["aé"]).targets[0]
+    assert text.astype(int).tolist() == [byte >> bit & 1 for byte in b"a\xc3\xa9\0" for bit in range(8)]
+    assert LabelAnswer(LABELS).encode(["é"]).targets.tolist() == [[0, 0, 1, 0, 0, 0]]
+    for codec in NUMBERS + FIXED:
+        coarsest, finest = codec.periods[0], codec.periods[-1]
+        assert coarsest > 2.26 * codec.limit
+        assert finest <= 8.5 or len(codec.periods) == 1
+        assert all(coarse / fine <= 6.0 + 1e-9 for coarse, fine in pairwise(codec.periods))
+        for scaled in rng.integers(-codec.limit, codec.limit, 20).tolist():
+            code = [scaled / codec.limit]
+            for period in codec.periods:
+                angle = 2 * math.pi * math.fmod(scaled, period) / period
+                code += [math.sin(angle), math.cos(angle)]
+            assert np.allclose(codec.encode([codec.format(scaled)]).targets[0], code, atol=1e-4)
 
 
 def test_what_fits_comes_back(rng):

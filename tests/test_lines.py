@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from grapheme_numba.dataset.lines import find_sources, read_blocks, split_lines, total_bytes
-from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 CONTENT = b"".join(b"line %d\n" % i for i in range(1000))
 
@@ -112,6 +112,11 @@ def test_a_name_that_means_nothing_is_an_error(tmp_path, monkeypatch, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingInputError, match=f"{name.replace('*', '.')} (does not exist|holds no .jsonl)"):
         find_sources([name])
+
+
+def test_parquet_is_not_lines(tmp_path):
+    with pytest.raises(UsageError, match="a.parquet is named as Parquet, but JSONL is wanted"):
+        find_sources(["a.parquet"])
 
 
 def test_a_broken_archive_is_an_error(tmp_path):

@@ -85,6 +85,7 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
             limits=line_limits(limits),
             threads=threads,
             progress=progress,
+            note=show.note,
         )
     finish_with_rejects(show, done, max_rejects)
 
@@ -140,7 +141,7 @@ def validate(inputs, max_rejects, shown, threads, limits, show):
     from grapheme_numba.errors import RecordError
 
     with task(show, "validating") as progress:
-        done = run(inputs, limits=line_limits(limits), shown=shown, threads=threads, progress=progress)
+        done = run(inputs, limits=line_limits(limits), shown=shown, threads=threads, progress=progress, note=show.note)
     for refused in done.shown:
         show(
             {"file": refused.file, "line": refused.line, "offset": refused.offset, "reason": refused.reason},

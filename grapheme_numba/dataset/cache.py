@@ -36,8 +36,8 @@ def cache_folder(path: Path) -> Path:
     return user_cache()
 
 
-def _convert(path: Path, target: Path) -> None:
-    result = convert([path], target)
+def _convert(path: Path, target: Path, note: Callable[[str], None] | None) -> None:
+    result = convert([path], target, note=note)
     if result.rejects:
         first = result.first_reject
         target.unlink()
@@ -63,7 +63,7 @@ def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | No
     if not cache:
         folder = Path(tempfile.mkdtemp(prefix="grapheme-data-"))
         try:
-            _convert(path, folder / "data.parquet")
+            _convert(path, folder / "data.parquet", progress)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -76,7 +76,7 @@ def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | No
         if not _valid(target):
             if progress is not None:
                 progress(f"converting {path} once into {folder}")
-            _convert(path, target)
+            _convert(path, target, progress)
             old = sorted(folder.glob(f"{prefix}-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
             for file in old[:-KEPT]:
                 file.unlink()

@@ -64,6 +64,7 @@ def convert(
     limits: Limits = DEFAULT_LIMITS,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Converted:
     """Convert JSONL (files, globs, folders, gzip, zstd, `-`) to one Parquet file, or to a folder of them.
 
@@ -72,13 +73,14 @@ def convert(
     shards : number of files of a folder `output`, of about equal size; or `rows_per_file` rows each
     threads : parsing threads; None for one a core
     progress : called with the bytes read so far and the bytes of all files (0 if unknown)
+    note : called with a sentence when something takes time before the first byte
 
     The caller compares `rejects` with what it tolerates. Raises MissingInputError for a name that means
     nothing, RecordError for input without a single line, OutputError when the disk does not take it.
     """
     output = Path(output)
     rejects = Path(rejects or default_rejects_path(output))
-    given = dict(strict=strict, limits=limits, threads=threads, progress=progress)
+    given = dict(strict=strict, limits=limits, threads=threads, progress=progress, note=note)
     if shards > 1:
         refuse_existing(output)
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ def convert(
 
     def accepted() -> Iterator[pa.RecordBatch]:
         nonlocal lines
-        for parsed in parsed_blocks(sources, limits, threads, total_bytes(sources), progress):
+        for parsed in parsed_blocks(sources, limits, threads, total_bytes(sources), progress, note):
             lines += parsed.lines
             refused.write(parsed.rejects)
             if strict and parsed.rejects:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
 BLOCK_BYTES = 4 << 20
@@ -42,10 +42,14 @@ def _is_source(path: Path) -> bool:
 def find_sources(names: Iterable[str]) -> list[str]:
     """The files that the given names mean, in order: `-` is standard input, folders and globs are expanded.
 
-    Raises MissingInputError for a name that means nothing.
+    Raises MissingInputError for a name that means nothing, UsageError for one of a Parquet file.
     """
     found = []
     for name in map(str, names):
+        if name.endswith(".parquet"):
+            raise UsageError(
+                f"{name} is named as Parquet, but JSONL is wanted here; `grapheme-data export` turns it back"
+            )
         if name == "-":
             found.append("-")
             continue

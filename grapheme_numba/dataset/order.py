@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 WINDOW_ROWS = 65_536  # rows that are shuffled together; fewer where they are large
-WINDOW_BYTES = 128 << 20
+WINDOW_BYTES = 64 << 20
 _MASK = (1 << 64) - 1
 
 

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from grapheme_numba.dataset.judging import judge_block
 from grapheme_numba.dataset.lines import Block, read_blocks
@@ -21,10 +22,12 @@ def parsed_blocks(
     threads: int | None = None,
     total: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Iterator[Parsed]:
     """Verdicts on all blocks of the sources, in order.
 
     total : bytes of all sources, 0 if unknown; progress : called with (bytes read, total)
+    note : called with a sentence when the scanner has to be compiled first
     """
     threads = threads or len(os.sched_getaffinity(0))
     scanned, done = 0, 0
@@ -44,6 +47,9 @@ def parsed_blocks(
                 for block in read_blocks(source, limits.line_bytes):
                     small = total < SMALL_BYTES and scanned < SMALL_BYTES
                     scanned, read = scanned + len(block.data), block.read
+                    if not small and note is not None and not _scanner_is_compiled():
+                        note("compiling the parser, once on this machine; it takes some seconds")
+                        note = None
                     waiting.append((pool.submit(judge_block if small else _scan, block, limits), done + read))
                     if len(waiting) > AHEAD * threads:
                         yield next_verdict()
@@ -53,6 +59,15 @@ def parsed_blocks(
         finally:
             for future, _ in waiting:
                 future.cancel()
+
+
+def _scanner_is_compiled() -> bool:
+    """Whether Numba's cache holds the scanner."""
+    from grapheme_numba.kernels.json_lines import scan_lines
+
+    return bool(getattr(scan_lines, "signatures", True)) or any(
+        Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.scan_lines-*.nbi")
+    )
 
 
 def _scan(block: Block, limits: Limits) -> Parsed:

@@ -29,6 +29,7 @@ def validate(
     shown: int = 10,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Validated:
     """Judge every line of JSONL files (as `convert` finds them) and every row of .parquet files.
 
@@ -39,7 +40,7 @@ def validate(
     tables = [Path(name) for name in names if name.endswith(".parquet") and Path(name).exists()]
     lines = find_sources(name for name in names if Path(name) not in tables)
     rows, rejects, first = 0, 0, []
-    for parsed in parsed_blocks(lines, limits, threads, total_bytes(lines), progress):
+    for parsed in parsed_blocks(lines, limits, threads, total_bytes(lines), progress, note):
         rows += parsed.rows.num_rows
         rejects += len(parsed.rejects)
         first += parsed.rejects[: max(shown - len(first), 0)]
