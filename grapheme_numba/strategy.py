@@ -3,7 +3,6 @@
 The cost model, in seconds, for `work` = edges x examples at RATE per thread:
 
     tiles:  work / RATE * ceil(n_tile / threads) / n_tile  [+ planes: tiles * edges * 12 bytes / BANDWIDTH]
-            [* CROWDING where the tiles at work do not fit the shared cache together]
     levels: work / RATE / threads * SHARING + ceil(n_tile / group) * n_level * REGION
 
 Tiles need no barrier, but leave threads idle when there are few tiles, and the backward pass then needs
@@ -20,15 +19,15 @@ from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads
 from grapheme_numba.kernels import topology
 from grapheme_numba.kernels.tiles import Shares, Tiles
-from grapheme_numba.workspace import balanced_parts
+from grapheme_numba.workspace import LAST_LEVEL_SHARE, balanced_parts
 
 STRATEGIES = ("auto", "tiles", "levels")
 RATE = 8e9  # edge-samples per second and thread
 REGION = 3e-6  # seconds to start and end a parallel region
 SHARING = 1.15  # what reading other threads' results costs a shared level
 BANDWIDTH = 8e9  # bytes per second and thread for gradient planes
-SHARED_CACHE = 6 << 20  # bytes: our share of the last-level cache
-CROWDING = 2.0  # what a thread loses when the tiles at work leave the shared cache
+# (A penalty for tiles that leave the shared cache together was tried: 20,000 irregular nodes, backward on two
+# threads, run at 12.5 G by tiles and 6.1 by levels, whose 194 regions each touch every tile. It went again.)
 # Planes cost 4 or 8 bytes per edge and thread: beyond this many edges memory decides for levels.
 MOST_EDGES_OF_A_PLANE = 4_000_000
 MOST_CHUNKS = 4
@@ -84,8 +83,6 @@ class Plan:
         one_tile = len(self._dag.indices) * width / RATE
         rounds = -(-n_tile // threads)
         by_tiles = rounds * one_tile + (rounds * n_gradient * 12 / BANDWIDTH if n_tile > 1 else 0)
-        if group < min(threads, n_tile):
-            by_tiles *= CROWDING
         if n_gradient > MOST_EDGES_OF_A_PLANE:
             by_tiles = n_tile * one_tile
         by_levels = n_tile * one_tile / threads * SHARING + -(-n_tile // group) * self._dag.n_level * REGION
@@ -113,4 +110,4 @@ class Plan:
 
 def _group(tiles, bytes_of_tile):
     """How many tiles fit the shared cache together, at least one."""
-    return min(len(tiles.activations), max(1, SHARED_CACHE // max(1, bytes_of_tile)))
+    return min(len(tiles.activations), max(1, LAST_LEVEL_SHARE // max(1, bytes_of_tile)))
