@@ -29,10 +29,29 @@ def arguments_of(command):
 
 
 def table(commands):
-    """A Markdown table of what all the given commands take."""
-    rows = dict(row for command in commands for row in arguments_of(command))
-    cells = [(f"`{spelling}`".replace("|", "\\|"), text.replace("|", "\\|")) for spelling, text in rows.items()]
-    return "\n".join(["| option | |", "|---|---|", *[f"| {spelling} | {text} |" for spelling, text in cells]])
+    """A Markdown table of what the given commands (name -> command) take; where they differ, each one's text."""
+    rows = {}
+    for name, command in commands.items():
+        for spelling, text in arguments_of(command):
+            rows.setdefault(spelling, {}).setdefault(text, []).append(name)
+    cells = [(f"`{spelling}`", told(texts, len(commands))) for spelling, texts in rows.items()]
+    lines = [
+        f"| {spelling} | {text} |"
+        for spelling, text in ((a.replace("|", "\\|"), b.replace("|", "\\|")) for a, b in cells)
+    ]
+    return "\n".join(["| option | |", "|---|---|", *lines])
+
+
+def told(texts, n_command):
+    """One help text, or the common words and then each command's default."""
+    if len(texts) == 1:
+        ((text, names),) = texts.items()
+        return text if len(names) == n_command else f"{text} ({' and '.join(names)} only)"
+    words = next(iter(texts)).split(" [default")[0]
+    defaults = [
+        f"{' and '.join(names)}: {text.partition('[default: ')[2][:-1] or 'none'}" for text, names in texts.items()
+    ]
+    return f"{words} [default: {', '.join(defaults)}]"
 
 
 def reference():
@@ -46,7 +65,7 @@ def reference():
             names = " and ".join(f"<code>{program} {name}</code>" for name in members)
             text = " ".join(next(iter(members.values())).help.split("\n\n")[0].split())
             title = "the two trainers" if members is trainers else text.rstrip(".")
-            parts.append(f"<details><summary>{names}: {title}</summary>\n\n{table(members.values())}\n\n</details>")
+            parts.append(f"<details><summary>{names}: {title}</summary>\n\n{table(members)}\n\n</details>")
     return "\n".join(parts)
 
 
