@@ -71,6 +71,21 @@ def test_another_version_of_the_format_is_made_again(tmp_path, conversions, monk
     assert len(conversions) == 2
 
 
+def test_data_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.jsonl")
+    real = cache.convert
+
+    def convert_and_append(names, target, **options):
+        done = real(names, target, **options)
+        write(path, seed=1)
+        return done
+
+    monkeypatch.setattr(cache, "convert", convert_and_append)
+    with pytest.raises(RecordError, match="a.jsonl changed while it was read; run again"):
+        open_dataset(path)
+    assert not list((tmp_path / ".grapheme_cache").glob("*.parquet"))
+
+
 def test_old_conversions_do_not_pile_up(tmp_path):
     for seed in range(5):
         path = write(tmp_path / "a.jsonl", seed=seed)

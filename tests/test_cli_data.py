@@ -104,6 +104,8 @@ def test_limits_are_options(lines, tmp_path):
         (["convert", "a.jsonl", "-o", "no/where/a.parquet"], 74, "cannot write in no/where"),
         (["convert"], 2, "Missing argument 'INPUTS...'"),
         (["convert", "a.jsonl", "--shards", "0"], 2, "0 is not in the range"),
+        (["convert", "a.jsonl", "--shards", "2", "--rows-per-file", "1"], 2, "give one of them"),
+        (["convert", "a.jsonl", "b.parquet", "-o", "c.parquet"], 2, "b.parquet is named as Parquet"),
         (["convert", "empty.jsonl"], 65, "empty.jsonl holds no line"),
         (["convert", "a.jsonl", "-o", "full", "--shards", "2"], 2, "full already holds something"),
         (["export", "nowhere.parquet"], 66, "nowhere.parquet does not exist"),

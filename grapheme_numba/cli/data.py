@@ -73,6 +73,8 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
         folder = None if shards > 1 or rows_per_file else output
         given = {"rejects": rejects, "strict": strict, "limits": line_limits(limits), "threads": threads}
         return convert_on_ranks(show, inputs, folder, max_rejects, given)
+    if shards > 1 and rows_per_file is not None:
+        raise UsageError("--shards and --rows-per-file say the same in two ways; give one of them")
     inputs, output = output_of(inputs, output)
     with task(show, "converting") as progress:
         done = run(

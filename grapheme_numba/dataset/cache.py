@@ -51,11 +51,16 @@ def _convert(path: Path, target: Path, note: Callable[[str], None] | None) -> No
 def _valid(target: Path) -> bool:
     try:
         source = ParquetSource(target)
+    except GraphemeError:
+        return False
+    try:
         for index in range(len(source.groups)):
             source.verify(index)
         return True
     except GraphemeError:
         return False
+    finally:
+        source.close()
 
 
 def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | None):
@@ -70,13 +75,17 @@ def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | No
         return folder / "data.parquet", folder
     folder = cache_folder(path)
     prefix = f"{path.name}-{hashlib.blake2b(str(path.resolve()).encode(), digest_size=4).hexdigest()}"
-    target = folder / f"{prefix}-{content_digest(path)}-v{VERSION}.parquet"
+    digest = content_digest(path)
+    target = folder / f"{prefix}-{digest}-v{VERSION}.parquet"
     with open(folder / f"{prefix}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits here and then finds the conversion done
         if not _valid(target):
             if progress is not None:
                 progress(f"converting {path} once into {folder}")
             _convert(path, target, progress)
+            if content_digest(path) != digest:
+                target.unlink()
+                raise RecordError(f"{path} changed while it was read; run again when nobody writes to it")
             old = sorted(folder.glob(f"{prefix}-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
             for file in old[:-KEPT]:
                 file.unlink()

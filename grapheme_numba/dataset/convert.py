@@ -54,7 +54,7 @@ def default_rejects_path(output: Path) -> Path:
 
 
 def convert(
-    names: Iterable[str | Path],
+    names: str | Path | Iterable[str | Path],
     output: str | Path,
     *,
     rejects: str | Path | None = None,
@@ -78,6 +78,7 @@ def convert(
     The caller compares `rejects` with what it tolerates. Raises MissingInputError for a name that means
     nothing, RecordError for input without a single line, OutputError when the disk does not take it.
     """
+    names = [names] if isinstance(names, str | Path) else list(names)
     output = Path(output)
     rejects = Path(rejects or default_rejects_path(output))
     given = dict(strict=strict, limits=limits, threads=threads, progress=progress, note=note)

@@ -137,7 +137,10 @@ def open_parquet(path: str | Path) -> Dataset:
         return Dataset(path, [path])
     files = sorted(path.glob("*.parquet"))
     if not files:
-        raise MissingInputError(f"folder {path} holds no .parquet file; make them with `grapheme-data convert`")
+        raise MissingInputError(
+            f"folder {path} holds no .parquet file; name a .jsonl file in it, or make Parquet with "
+            "`grapheme-data convert`"
+        )
     return Dataset(path, files)
 
 
