@@ -21,7 +21,7 @@ def test_side(benchmark, network, batch_of, threads, rival, case, batch, step, c
     net = network(case)
     x, gy = batch_of(net, batch)
     other = peers.RIVALS[rival](net, x, gy / batch)
-    assert peers.disagreement(other, net, x, gy / batch) < peers.TOLERANCE
+    assert peers.disagreement(other, net, x, gy / batch) < peers.tolerance(net)
     threads(count)
     calls = {"ours": peers.our_calls(net, x, gy / batch)[step], "theirs": getattr(other, step)}
     calls[side]()

@@ -31,7 +31,10 @@ PLAN = (
     ("neat-python", "irregular-20k-400k", 256, (1, 2)),
     ("neat-python", "classifier-64-128-10", 256, (1, 2)),
 )
-TOLERANCE = 1e-3
+# Gradients of very deep networks: a pre-activation within rounding of 0 takes the other branch of leaky ReLU.
+# Measured on 120 layers of 1,024, batch 256: outputs agree to 2e-6 of the norm and 10 of 31 million signs differ from
+# float64's, yet the gradients' norm is off by 0.6 % for us and 0.9 % for torch; 24 layers agree to 6e-7.
+TOLERANCE, DEEP_TOLERANCE, DEEP = 1e-3, 3e-2, 50
 
 
 class Comparison(NamedTuple):
@@ -78,9 +81,9 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
         warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks)")
         rival = RIVALS[name](network, x, gy)
         error = disagreement(rival, network, x, gy)
-        if error > TOLERANCE:
+        if error > tolerance(network):
             raise PeerDisagrees(
-                f"{name} and we differ by {error:.1e} of the result's norm on {case_name}, more than {TOLERANCE}; "
+                f"{name} and we differ by {error:.1e} of the result's norm on {case_name}, more than {tolerance(network)}; "
                 "a comparison of speed would mean nothing"
             )
         ours = our_calls(network, x, gy)
@@ -100,6 +103,11 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
             yield Comparison(name, case_name, batch, count, step, rate, peer_rate, *ratio, error)
 
 
+def tolerance(network):
+    """The largest disagreement that rounding explains in a network of this depth."""
+    return DEEP_TOLERANCE if network.n_level > DEEP else TOLERANCE
+
+
 def disagreement(rival, network, x, gy):
     """How far a rival's outputs or gradients are from ours, as a share of the norm of ours."""
     rival.forward()
@@ -115,8 +123,7 @@ def disagreement(rival, network, x, gy):
 
 
 def _difference(theirs, ours):
-    # The norm, not the largest entry: in 120 layers a pre-activation within rounding of 0 takes the other
-    # branch of leaky ReLU in one of the two programs, and a few single gradients then differ by a percent.
+    # The norm, not the largest entry: a few single gradients may differ by a percent (see `DEEP_TOLERANCE`).
     return float(np.linalg.norm(theirs - ours) / np.linalg.norm(ours))
 
 
