@@ -83,8 +83,8 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
         error = disagreement(rival, network, x, gy)
         if error > tolerance(network):
             raise PeerDisagrees(
-                f"{name} and we differ by {error:.1e} of the result's norm on {case_name}, more than {tolerance(network)}; "
-                "a comparison of speed would mean nothing"
+                f"{name} and we differ by {error:.1e} of the result's norm on {case_name}, more than "
+                f"{tolerance(network)}; a comparison of speed would mean nothing"
             )
         ours = our_calls(network, x, gy)
         calls = {}
