@@ -85,8 +85,8 @@ PARTS = {
         f"Rates in 10^9 edges x examples per second, float32, batch {BATCH}. *of L2* is the share of what a bare load "
         "and multiply-add over random rows reaches in the level-2 cache, measured in turn with the pass; *of own* the "
         "same for rows that take as much room as this graph's live nodes. A step is zero, forward, backward and SGD, "
-        "and is held against a third of the ceiling. Graphs whose neighbours share senders read less than the bare loop and "
-        "can exceed it.",
+        "and is held against a third of the ceiling. Graphs whose neighbours share senders read less than the "
+        "bare loop and can exceed it.",
     ),
     "peers": (
         peer_table,
