@@ -40,6 +40,15 @@ def test_a_bad_value_is_named_with_its_origin(values, message):
         configs.build(("the file", values))
 
 
+@pytest.mark.parametrize(
+    ("key", "bad", "good"),
+    [("epochs", "three", 1), ("lr", float("nan"), 0.1), ("hidden", [], [4]), ("accumulate", "never", "batch")],
+)
+def test_a_bad_value_is_refused_also_where_a_later_one_takes_its_place(key, bad, good):
+    with pytest.raises(UsageError, match=f"{key} .*got"):
+        configs.build(("the file", {key: bad}), ("the flags", {key: good}))
+
+
 @pytest.mark.parametrize(("text", "expected"), [("batch", 1), ("epoch", None), ("500", 500)])
 def test_accumulate_says_how_many_examples_make_a_step(text, expected):
     assert configs.accumulate_every(Config(accumulate=text)) == expected

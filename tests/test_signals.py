@@ -24,10 +24,11 @@ EPOCHS = ["--epochs", "8"]
 
 
 def start(*arguments, **variables) -> subprocess.Popen:
-    """A training process of its own."""
+    """A `grapheme-train` process."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1", **variables}
     return subprocess.Popen(
-        [sys.executable, "-m", "grapheme_numba.cli.train", "agi", *map(str, arguments)],
+        [sys.executable, "-m", "grapheme_numba.cli.train", *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -46,7 +47,7 @@ def whole(data, tmp_path_factory):
     for name in ("first", "second"):  # the first may have to compile
         folder = tmp_path_factory.mktemp("whole") / name
         began = time.perf_counter()
-        run = start("--data", data, "--output", folder, *ARGUMENTS, *EPOCHS, "--resume", "auto")
+        run = start("agi", "--data", data, "--output", folder, *ARGUMENTS, *EPOCHS, "--resume", "auto")
         _, said = run.communicate()
         assert run.returncode == 0, said
         seconds = time.perf_counter() - began
@@ -63,7 +64,7 @@ def wait_for(run: subprocess.Popen, words: str) -> None:
 
 def kill_and_resume(folder, data, seconds: float, draw: random.Random) -> str:
     """Kill a run with SIGKILL at a random moment, resume it to its end, return the digest."""
-    arguments = ["--data", data, "--output", folder, *ARGUMENTS, *EPOCHS, "--resume", "auto"]
+    arguments = ["agi", "--data", data, "--output", folder, *ARGUMENTS, *EPOCHS, "--resume", "auto"]
     run = start(*arguments)
     time.sleep(draw.uniform(0, seconds))
     run.kill()
@@ -76,7 +77,7 @@ def kill_and_resume(folder, data, seconds: float, draw: random.Random) -> str:
 
 def terminate(folder, data, seconds: float, draw: random.Random) -> tuple[int, float, str]:
     """SIGTERM or SIGINT at a random moment after the start: exit code, seconds until the end, what was said."""
-    run = start("--data", data, "--output", folder, *ARGUMENTS, "--epochs", "100000", "--resume", "auto")
+    run = start("agi", "--data", data, "--output", folder, *ARGUMENTS, "--epochs", "100000", "--resume", "auto")
     # Python itself and the command line load first; a signal meets our handlers once this line is out
     wait_for(run, "starts fresh")
     time.sleep(draw.uniform(0, seconds))
@@ -129,7 +130,9 @@ def test_a_hundred_terminated_runs(tmp_path, data, whole):
 
 def test_a_signal_while_compiling_ends_within_five_seconds(tmp_path, data):
     """With an empty cache every kernel has to be compiled first, which takes far longer."""
-    run = start("--data", data, "--output", tmp_path / "run", *ARGUMENTS, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    run = start(
+        "agi", "--data", data, "--output", tmp_path / "run", *ARGUMENTS, NUMBA_CACHE_DIR=str(tmp_path / "cache")
+    )
     wait_for(run, "compiling kernels")
     began = time.perf_counter()
     run.send_signal(signal.SIGTERM)
@@ -141,7 +144,7 @@ def test_a_signal_while_compiling_ends_within_five_seconds(tmp_path, data):
 
 def test_sigusr1_saves_and_goes_on(tmp_path, data):
     arguments = [*ARGUMENTS[:-1], "1000000", "--epochs", "100000"]
-    run = start("--data", data, "--output", tmp_path / "run", *arguments, "--log-format", "json")
+    run = start("agi", "--data", data, "--output", tmp_path / "run", *arguments, "--log-format", "json")
     wait_for(run, '"kind": "validation"')
     run.send_signal(signal.SIGUSR1)
     wait_for(run, "checkpoint_last")
@@ -152,7 +155,7 @@ def test_sigusr1_saves_and_goes_on(tmp_path, data):
 
 
 def test_a_second_signal_ends_at_once_and_leaves_the_last_checkpoint(tmp_path, data):
-    run = start("--data", data, "--output", tmp_path / "run", *ARGUMENTS, "--epochs", "100000")
+    run = start("agi", "--data", data, "--output", tmp_path / "run", *ARGUMENTS, "--epochs", "100000")
     wait_for(run, "validation  loss")
     for _ in range(20):
         run.send_signal(signal.SIGINT)
@@ -191,6 +194,28 @@ def test_a_stop_during_validation_comes_back_to_the_validation(tmp_path, data):
     assert lines == [6, 6]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_predict_and_evaluate_end_with_a_sentence_and_no_half_written_file(tmp_path, data, number):
+    train(data, tmp_path / "run", epochs=1)
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    predict = start("predict", tmp_path / "run", "--output", folder / "a.jsonl", "--rejects", folder / "r.jsonl")
+    many = small_data(tmp_path / "many", 3)
+    evaluate = start("evaluate", tmp_path / "run", "--data", many)
+    predict.stdin.write('{"id": "a", "input_type": "text", "input": {"text": "1 + 1"}}\n' * 300)
+    predict.stdin.flush()
+    while not any(folder.iterdir()):  # it has begun to answer, and waits for more questions
+        time.sleep(0.01)
+    wait_for(evaluate, "converting")
+    for run in (predict, evaluate):
+        run.send_signal(number)
+    for run in (predict, evaluate):
+        _, said = run.communicate(timeout=60)
+        assert (run.returncode, said.count("\n")) == (75, 1), said
+        assert said == f"error: stopped because {number.name} was received; run the same command again\n"
+    assert not list(folder.iterdir())
+
+
 def test_inside_the_loop_a_signal_waits_to_be_asked_for():
     stop = StopRequest()
     with stop.listening(), stop.deferred():
@@ -199,12 +224,18 @@ def test_inside_the_loop_a_signal_waits_to_be_asked_for():
 
 
 def test_outside_the_loop_a_signal_raises_where_the_program_stands():
+    """And what it interrupts does not take it for an error of its own."""
     stop = StopRequest()
-    with (
-        stop.listening(),
-        pytest.raises(StoppedEarly, match="stopped because SIGINT was received; run the same command again"),
-    ):
-        signal.raise_signal(signal.SIGINT)
+
+    def interrupted():
+        with stop.listening():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except Exception:
+                pytest.fail("taken for an error")
+
+    with pytest.raises(StoppedEarly, match="stopped because SIGINT was received; run the same command again"):
+        interrupted()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert "signals" not in [thread.name for thread in threading.enumerate()]
 

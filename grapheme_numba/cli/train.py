@@ -7,6 +7,7 @@ from grapheme_numba.cli import options
 from grapheme_numba.cli.exits import exit_codes
 from grapheme_numba.cli.silence import OneVoice
 from grapheme_numba.tasks import NAMES
+from grapheme_numba.training.signals import StopRequest
 
 
 @click.group(cls=OneVoice, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -78,7 +79,7 @@ def evaluate(checkpoint, data, route, unknown_domain, batch_size, threads, no_ca
 
     Example:  grapheme-train evaluate runs/RUN --data data/mixed_agi/test.jsonl
     """
-    with exit_codes(debug):
+    with exit_codes(debug), StopRequest().listening():
         from grapheme_numba.cli.using import show_scores
 
         choice = {"route": route, "unknown_domain": unknown_domain}
@@ -103,7 +104,7 @@ def predict(checkpoint, source, target, rejects, route, threshold, batch_size, t
 
     Example:  grapheme-train predict runs/RUN --input questions.jsonl
     """
-    with exit_codes(debug):
+    with exit_codes(debug), StopRequest().listening():
         from grapheme_numba.cli.using import answer_lines
 
         answer_lines(checkpoint, source, target, rejects, route, threshold, batch_size, threads)
@@ -117,7 +118,7 @@ def inspect(checkpoint, log_format, quiet, debug):
 
     Example:  grapheme-train inspect runs/RUN
     """
-    with exit_codes(debug):
+    with exit_codes(debug), StopRequest().listening():
         from grapheme_numba.cli.inspecting import show_checkpoint
 
         show_checkpoint(checkpoint, log_format, quiet)
@@ -132,7 +133,7 @@ def doctor(log_format, debug):
     Versions, threads, threading layer, vector width, kernel cache; then a gradient check and the digest
     of a few steps for every number of threads.
     """
-    with exit_codes(debug):
+    with exit_codes(debug), StopRequest().listening():
         from grapheme_numba.cli.doctor import examine
 
         examine(log_format)

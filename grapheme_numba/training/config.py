@@ -99,29 +99,32 @@ def build(*layers: tuple[str, dict[str, Any]]) -> Config:
     Raises UsageError naming the origin of an unknown key or of a value that cannot be meant.
     """
     merged: dict[str, Any] = {}
-    origin: dict[str, str] = {}
     for where, values in layers:
         check_keys(values, where)
         merged.update(values)
-        origin.update(dict.fromkeys(values, where))
-    try:
-        config = msgspec.convert(merged, Config)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        key = path.rstrip("`").split("[")[0].split(".")[0]
-        where = origin.get(key, "the configuration")
-        if reason.startswith("Invalid enum value"):
-            reason = f"wants one of {', '.join(choices(key))}"
-        raise UsageError(f"{key} in {where}: {reason}, got {merged.get(key)!r}") from None
-    accumulate_every(config)
-    for key in KEYS:
-        if isinstance(value := getattr(config, key), float) and not math.isfinite(value):
-            raise UsageError(f"{key} in {origin[key]}: wants a finite number, got {value}")
-    if not config.hidden:
-        raise UsageError(f"hidden in {origin['hidden']}: wants at least one width, got none")
+        checked(where, values)  # each by itself: what a later layer overrides has to make sense as well
+    config = msgspec.convert(merged, Config)
     if config.depth is not None and len(config.hidden) != 1:
         raise UsageError(f"depth = {config.depth} wants one hidden width, got {config.hidden}; drop one")
     return config
+
+
+def checked(where: str, values: dict[str, Any]) -> None:
+    """Raise UsageError naming a value of `values` that is of another type or outside its limits."""
+    try:
+        config = msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$.")
+        key = path.rstrip("`").split("[")[0].split(".")[0]
+        if reason.startswith("Invalid enum value"):
+            reason = f"wants one of {', '.join(choices(key))}"
+        raise UsageError(f"{key} in {where}: {reason}, got {values.get(key)!r}") from None
+    accumulate_every(config)
+    for key in values:
+        if isinstance(value := getattr(config, key), float) and not math.isfinite(value):
+            raise UsageError(f"{key} in {where}: wants a finite number, got {value}")
+    if not config.hidden:
+        raise UsageError(f"hidden in {where}: wants at least one width, got none")
 
 
 def choices(key: str) -> tuple[str, ...]:

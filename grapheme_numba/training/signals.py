@@ -1,8 +1,8 @@
 """Stopping on request: SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and goes on.
 
 While a batch runs, a signal only leaves a word that the loop reads after the batch (`deferred`). Before
-and after, there is nothing to lose: StoppedEarly is raised where the program stands, be it compiling,
-converting or validating. A second signal ends the process at once.
+and after, there is nothing to lose: Interrupted is raised where the program stands, be it compiling or
+converting, and leaves `listening` as StoppedEarly. A second signal ends the process at once.
 
 Python runs a handler only between two bytecodes, and one call of the compiler can take a minute. So the
 interpreter also writes each signal's number into a pipe (`set_wakeup_fd`), and a thread that waits there
@@ -21,6 +21,10 @@ from grapheme_numba.errors import StoppedEarly
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE = 3.0  # seconds that the main thread may take to end by itself
 END = 0  # no signal has this number: it ends the thread
+
+
+class Interrupted(BaseException):
+    """A signal, on its way out: no handler of errors may take it for a fault of what it interrupts."""
 
 
 class StopRequest:
@@ -59,7 +63,10 @@ class StopRequest:
 
     @contextmanager
     def listening(self):
-        """Handle signals within; the earlier handlers come back at the end. Main thread only."""
+        """Handle signals within; the earlier handlers come back at the end. Main thread only.
+
+        Raises StoppedEarly where a signal ended what was done within.
+        """
         handlers = dict.fromkeys(STOP_SIGNALS, self._stop) | {signal.SIGUSR1: self._save}
         before = {number: signal.getsignal(number) for number in handlers}
         out, into = os.pipe()
@@ -71,6 +78,8 @@ class StopRequest:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             yield self
+        except Interrupted as interrupted:
+            raise StoppedEarly(f"stopped because {interrupted}; run the same command again") from None
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -105,10 +114,10 @@ class StopRequest:
             leave()
         self.reason = f"{signal.Signals(number).name} was received"
         if not self._deferred:
-            raise StoppedEarly(f"stopped because {self.reason}; run the same command again to go on")
+            raise Interrupted(self.reason)
 
 
 def leave() -> None:
     """End the process at once, with the code of an early stop; files on the disk are whole at any moment."""
-    os.write(2, b"error: stopped at once by a signal; what is saved is whole, run the same command again to go on\n")
+    os.write(2, b"error: stopped at once by a signal; nothing is half-written, what was saved before is whole\n")
     os._exit(StoppedEarly.exit_code)
