@@ -52,7 +52,7 @@ def test_a_run_leaves_what_it_promises(trained):
     assert page.startswith("<!doctype html>")
     assert page.rstrip().endswith("</html>")
     assert "http" not in page.replace("http-equiv", "")
-    for part in ("Loss", "Topology", "Samples", "Configuration", "best constant answer"):
+    for part in ("Loss", "Topology", "Sample answers", "Configuration", "best constant answer"):
         assert part in page
 
 

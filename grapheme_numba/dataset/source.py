@@ -18,7 +18,9 @@ from grapheme_numba.dataset.misfits import Misfits, count_misfits
 from grapheme_numba.dataset.order import Span, windows
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.prefetch import in_order
+from grapheme_numba.dataset.records import MixedExample
 from grapheme_numba.dataset.scan import SCANNED, summarize
+from grapheme_numba.dataset.schema import from_arrow
 from grapheme_numba.dataset.summary import DatasetSummary
 from grapheme_numba.errors import MissingInputError, RecordError
 
@@ -112,6 +114,15 @@ class Dataset:
         todo = slabs(plan, layout, lambda span: self._load(span, domains))
         for batches in in_order(lambda slab: slab.batches(layout), todo, prefetch):
             yield from map(kept, batches) if self._left_out else batches
+
+    def records(self, rows: Iterable[int]) -> list[MixedExample]:
+        """The examples with these row numbers, ascending; reads only the row groups that hold them."""
+        rows, found = np.unique(np.fromiter(rows, np.int64)), []
+        group = np.searchsorted(self._first, rows, "right") - 1
+        for index in np.unique(group).tolist():
+            table = self._read(*self._groups[index], None).take(rows[group == index] - self._first[index])
+            found += from_arrow(table.combine_chunks().to_batches()[0])
+        return found
 
     def misfits(self, layout: Layout) -> dict[str, Misfits]:
         """Examples that the layout has no room for, per domain (one streaming pass)."""

@@ -1,45 +1,70 @@
-"""A few validation examples with the model's answers, right and wrong ones of every domain."""
+"""A few validation examples with the model's answers, right and wrong ones of every brain."""
 
-from contextlib import closing
 from typing import NamedTuple
 
-import numpy as np
+from grapheme_numba.dataset.asked import encode_examples, misfit
+from grapheme_numba.dataset.peeking import peek
+from grapheme_numba.dataset.records import MixedExample
 
-LOOK_AT = 512  # examples at the start of the validation data
-OF_EACH = 3  # right and wrong ones per domain
+LOOK_AT = 128  # examples of every brain, the first ones of the validation data
+OF_EACH = 3  # right and wrong ones per brain
 
 
 class Sample(NamedTuple):
-    """One answered example."""
+    """One answered example; its `confidence` is in [0, 1]."""
 
-    domain: str
-    id: str
-    expected: str
+    example: MixedExample
     answer: str
     confidence: float
 
     @property
     def right(self) -> bool:
         """Whether the answer is right to the letter."""
-        return self.expected == self.answer
+        return self.example.expected_output == self.answer
 
 
-def sample_answers(run) -> list[Sample]:
-    """Up to OF_EACH right and OF_EACH wrong answers per domain among the first validation examples."""
-    layout = run.model.layout
-    with closing(run.val.batches(layout, LOOK_AT)) as batches:
-        batch = next(batches)
-    outputs = run.model.forward(batch)
-    found = []
-    for index, name in enumerate(layout.names):
-        rows = np.flatnonzero(batch.domain == index)
-        if not len(rows):
-            continue
-        decoded = layout.decode(index, outputs[rows])
-        samples = [
-            Sample(name, batch.ids[row], batch.answers[row], answer, float(confidence))
-            for row, answer, confidence in zip(rows, decoded.answers, decoded.confidence, strict=True)
-        ]
-        found += [sample for sample in samples if sample.right][:OF_EACH]
-        found += [sample for sample in samples if not sample.right][:OF_EACH]
+class Answered(NamedTuple):
+    """What one brain answers, and what always giving the validation data's commonest answer would score.
+
+    samples : up to OF_EACH wrong ones, then as many right ones
+    commonest, commonest_share : that answer, and the share of examples whose answer it is
+    """
+
+    samples: list[Sample]
+    commonest: str
+    commonest_share: float
+
+
+def answer_samples(model, dataset) -> dict[str, Answered]:
+    """The samples of every brain of `model` that `dataset` holds examples of.
+
+    Raises ShapeError where the parameters are not finite, RecordError or OSError where the data is gone.
+    """
+    layout, found = model.layout, {}
+    for name, peeked in peek(dataset, layout.names, LOOK_AT).items():
+        index = layout.index(name)
+        examples = [one for one in peeked.examples if misfit(told(one, name), layout.domains[index], layout) is None]
+        samples = answers(model, index, [told(one, name) for one in examples]) if examples else []
+        wrong = [sample for sample in samples if not sample.right][:OF_EACH]
+        right = [sample for sample in samples if sample.right][:OF_EACH]
+        found[name] = Answered([*wrong, *right], peeked.answer, peeked.n_answer / peeked.n)
     return found
+
+
+def told(example: MixedExample, name: str) -> MixedExample:
+    """The example with the brain that answers it as its domain: a router may have chosen another one."""
+    return example if example.domain == name else MixedExample(**{**fields(example), "domain": name})
+
+
+def fields(example: MixedExample) -> dict:
+    """The example's fields by name."""
+    return {key: getattr(example, key) for key in example.__struct_fields__}
+
+
+def answers(model, index: int, examples: list[MixedExample]) -> list[Sample]:
+    """Every example with the answer of the brain `index`."""
+    decoded = model.layout.decode(index, model.forward(encode_examples(examples, model.layout)))
+    return [
+        Sample(example, answer, float(confidence))
+        for example, answer, confidence in zip(examples, decoded.answers, decoded.confidence, strict=True)
+    ]

@@ -16,7 +16,7 @@ from grapheme_numba.errors import OutputError, UsageError
 from grapheme_numba.training import config_file, constants, loop, optimizers, report, schedules, snapshot, storage
 from grapheme_numba.training.admitting import admitted, left_out, write_refused
 from grapheme_numba.training.journal import METRICS, Journal, Unwritten
-from grapheme_numba.training.observer import Observer
+from grapheme_numba.training.observer import Observer, Together
 from grapheme_numba.training.progress import Progress
 from grapheme_numba.training.resuming import Start
 from grapheme_numba.training.run import Run, steps_per_epoch
@@ -26,7 +26,6 @@ from grapheme_numba.training.task import Task
 from grapheme_numba.training.team import Team
 
 CONFIG = "config.toml"
-REPORT = "report.html"
 COMPILE_NOTE_AFTER = 1.5  # seconds; loading compiled kernels takes less
 
 
@@ -123,11 +122,15 @@ def execute(run: Run, start: Start) -> None:
         open_folder(run, start)
     else:
         run.journal = Unwritten(run.progress.n_row)
+    if not run.team.writes:
+        return loop.train(run)
+    run.observer = Together(run.observer, report.Reporter(run))
     try:
         loop.train(run)
-    finally:
-        if run.team.writes and run.journal.rows:
-            storage.write_file(run.folder / REPORT, report.render(run).encode())
+    except BaseException as error:
+        report.write(run, error)
+        raise
+    report.write(run)
 
 
 def open_folder(run: Run, start: Start) -> None:

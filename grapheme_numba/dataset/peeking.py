@@ -1,0 +1,61 @@
+"""A look into a dataset for people: the commonest answer of every domain, and a few of its examples."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from grapheme_numba.dataset.columns import codes_of, whole
+from grapheme_numba.dataset.records import MixedExample
+
+LOOKED_AT = 1 << 20  # rows at most; what comes after them adds time, not insight
+COLUMNS = ["domain", "input_type", "text", "expected_output"]  # `input_type` and `text` are what a router looks at
+
+
+class Peeked(NamedTuple):
+    """One domain: how many rows were looked at, the commonest answer with its number of rows, some examples."""
+
+    n: int
+    answer: str
+    n_answer: int
+    examples: list[MixedExample]
+
+
+def peek(dataset, names, most: int) -> dict[str, Peeked]:
+    """The domains of `names` that `dataset` holds, each with its first `most` examples.
+
+    dataset : Dataset
+    names : domain names
+    most : examples of each domain
+    """
+    names = tuple(names)
+    answers, rows, first = [[] for _ in names], [[] for _ in names], 0
+    for table in dataset.tables(COLUMNS):
+        codes = codes_of(whole(table.column("domain")), {name: index for index, name in enumerate(names)})
+        given = whole(table.column("expected_output"))
+        for index in range(len(names)):
+            found = np.flatnonzero(codes == index)
+            answers[index].append(given.take(pa.array(found)).value_counts())
+            rows[index] += (first + found[: most - len(rows[index])]).tolist()
+        first += table.num_rows
+        if first >= LOOKED_AT:
+            break
+    return {
+        name: Peeked(*commonest(answers[index]), dataset.records(rows[index]))
+        for index, name in enumerate(names)
+        if rows[index]
+    }
+
+
+def commonest(counts: list[pa.StructArray]) -> tuple[int, str, int]:
+    """Number of answers in all, the one that comes most often (of equals the first by its letters), and its number."""
+    values = pa.concat_arrays([count.field("values") for count in counts])
+    table = pa.table({"answer": values, "n": pa.concat_arrays([count.field("counts") for count in counts])})
+    sums = (
+        table.group_by("answer").aggregate([("n", "sum")]).sort_by([("n_sum", "descending"), ("answer", "ascending")])
+    )
+    return (
+        int(np.sum(sums.column("n_sum").to_numpy())),
+        sums.column("answer")[0].as_py() or "",
+        sums["n_sum"][0].as_py(),
+    )
