@@ -59,7 +59,7 @@ def facts_of(run, error: BaseException | None = None, running: bool = False) -> 
         answered, unanswered = {}, f"There are no sample answers: {fault}"
     n_brain = len(run.model.layout.names)
     data = [
-        ("data", str(run.train.path)),
+        ("data", str(run.config.data)),
         ("training examples", f"{run.train.n_rows:,}"),
         ("validation examples", f"{run.val.n_rows:,}" + (", the training data" if run.val is run.train else "")),
         ("brains", f"{n_brain:,}"),

@@ -39,12 +39,16 @@ def axis_of(values: list[float], *, log: bool = False, from_zero: bool = False) 
 
 def linear_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """At most `most` + 1 multiples of 1, 2 or 5 times a power of ten."""
-    raw = (high - low) / most
-    unit = 10.0 ** math.floor(math.log10(raw))
-    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= raw * (1 - 1e-9))
+    step = round_step((high - low) / most)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [n * step for n in range(first, last + 1)]
+
+
+def round_step(raw: float) -> float:
+    """The smallest of 1, 2 or 5 times a power of ten that is at least `raw`."""
+    unit = 10.0 ** math.floor(math.log10(raw))
+    return next(unit * m for m in (1, 2, 5, 10) if unit * m >= raw * (1 - 1e-9))
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -65,5 +69,5 @@ def whole_ticks(low: float, high: float, most: int = 5) -> list[float]:
     room = (high - low) / most / 2
     first, last = math.ceil(low), math.floor(high)
     # the first one also says what is counted, so it takes twice the room
-    ticks = [t for t in ticks if t - first >= 2 * room and last - t >= room]
+    ticks = [t for t in ticks if t - first >= 1.5 * room and last - t >= room]
     return [first, *ticks, last] if last > first else [first]

@@ -87,9 +87,9 @@ def thinned(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [points[i] for i in sorted(kept)]
 
 
-def grid(y_axis: Axis) -> str:
+def grid(y_axis: Axis, most: int = 5) -> str:
     """A thin line at every number."""
-    return '<path class="grid" d="' + "".join(f"M0 {SIDE - y_axis.at(y)}H{SIDE}" for y in y_axis.ticks()) + '"/>'
+    return '<path class="grid" d="' + "".join(f"M0 {SIDE - y_axis.at(y)}H{SIDE}" for y in y_axis.ticks(most)) + '"/>'
 
 
 def hovers(lines: list[Line], x_axis: Axis, unit: str) -> str:
@@ -127,28 +127,34 @@ def tell(line: Line, unit: str) -> str:
     )
 
 
-def bar_chart(title: str, bars: list[tuple[str, float, str]], note: str = "") -> str:
-    """Bars over a common floor: (name below, value, what the pointer tells). Up to 8 show their values."""
-    if not bars or not any(value for _, value, _ in bars):
+class Bar(NamedTuple):
+    """A bar: the name below it (empty for none), its value, what the pointer tells."""
+
+    name: str
+    value: float
+    told: str
+
+
+def bar_chart(title: str, bars: list[Bar], note: str = "", at: float = 0.5) -> str:
+    """Bars over a common floor; up to 8 show their values. Names stand at the share `at` of a bar's width."""
+    if not any(bar.value for bar in bars):
         return ""
-    top = max(value for _, value, _ in bars) * (1.18 if len(bars) <= 8 else 1.04)
+    top = max(bar.value for bar in bars) * (1.18 if len(bars) <= 8 else 1.04)
     y_axis, room = Axis(0.0, top), SIDE / len(bars)
-    shapes, over = [grid(y_axis)], []
-    for index, (_, value, told) in enumerate(bars):
-        height = max(y_axis.at(value), 8) if value else 0  # the rarest is still seen
+    shapes, over = [grid(y_axis, 4)], []
+    for index, bar in enumerate(bars):
+        height = max(y_axis.at(bar.value), 8) if bar.value else 0  # the rarest is still seen
         x = round(room * (index + 0.08))
         shapes.append(
             f'<rect class="bar" x="{x}" y="{SIDE - height}" width="{max(1, round(room * 0.84))}" height="{height}">'
-            f"<title>{plain(told)}</title></rect>"
+            f"<title>{plain(bar.told)}</title></rect>"
         )
         if len(bars) <= 8:
-            over.append(
-                f'<b style="left:{(index + 0.5) / len(bars):.1%};bottom:{height / SIDE:.1%}">{compact(value)}</b>'
-            )
-    every = math.ceil(len(bars) / 6) if len(bars) > 8 else 1
-    names = [(round(room * (i + 0.5)), name) for i, (name, _, _) in enumerate(bars) if i % every == 0]
+            place = f"left:{(index + 0.5) / len(bars):.1%};bottom:{height / SIDE:.1%}"
+            over.append(f'<b style="{place}">{compact(bar.value)}</b>')
+    names = [(round(room * (i + at)), bar.name) for i, bar in enumerate(bars) if bar.name]
     ticks = [(SIDE - y_axis.at(y), compact(y)) for y in y_axis.ticks(4)]
-    told = "; ".join(told for _, value, told in bars if value)
+    told = "; ".join(bar.told for bar in bars if bar.value)
     return figure(title, "".join(shapes), f"{title}. {told[:600]}.", ticks, names, note, "".join(over), "centred")
 
 

@@ -10,7 +10,8 @@ from grapheme_numba.training.pages.markup import plain
 
 MOST_BANDS = 8  # columns of hidden nodes; more levels share one
 CHUNK = 1 << 22  # edges counted at once
-GAP, LEAST, WIDTH = 14, 5, 16  # between blocks, of a block's height, of a block
+LEAST, WIDTH = 5, 16  # of a block: its height, its width
+GAP, MOST_GAPS = 46, 500  # between the blocks of a column, so that their names stand free; all of them together
 
 
 class Block(NamedTuple):
@@ -103,16 +104,17 @@ def places(blocks, counts) -> tuple[np.ndarray, np.ndarray, float]:
     """Top and height of every block, and the height of an edge: the fullest column fills the drawing."""
     edges = np.maximum(counts.sum(axis=0), counts.sum(axis=1)).astype(float)
     columns = [[i for i, block in enumerate(blocks) if block.column == c] for c in {b.column for b in blocks}]
+    gap = min(GAP, MOST_GAPS / max(map(len, columns)))
     per_edge = min(
-        (SIDE - GAP * (len(column) - 1) - LEAST * len(column)) / max(1.0, edges[column].sum()) for column in columns
+        (SIDE - gap * (len(column) - 1) - LEAST * len(column)) / max(1.0, edges[column].sum()) for column in columns
     )
     heights = LEAST + edges * max(per_edge, 0.0)
     tops = np.zeros(len(blocks))
     for column in columns:
-        top = (SIDE - heights[column].sum() - GAP * (len(column) - 1)) / 2
+        top = (SIDE - heights[column].sum() - gap * (len(column) - 1)) / 2
         for index in column:
             tops[index] = top
-            top += heights[index] + GAP
+            top += heights[index] + gap
     return tops, heights, max(per_edge, 0.0)
 
 

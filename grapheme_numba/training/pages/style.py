@@ -17,12 +17,12 @@ header{margin:0 4px 18px}
 header p{margin:6px 0 0;max-width:68em;overflow-wrap:anywhere}
 .over-title{color:var(--soft);font-size:.85rem;margin:0}
 h1{font-size:1.7rem;line-height:1.2;letter-spacing:-.01em;margin:2px 0 0;overflow-wrap:anywhere}
-h2{font-size:1.15rem;margin:0}h3{font-size:1rem;margin:0;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin:0 0 10px}h3{font-size:1rem;margin:0;overflow-wrap:anywhere}
 .state{display:inline-block;font-size:.85rem;font-weight:600;border-radius:99px;padding:1px 11px;
 border:1.5px solid currentColor;margin-right:6px}
 .state.good{color:var(--right)}.state.bad{color:var(--wrong)}.state.held{color:var(--fixed)}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:20px 22px;margin:16px 0}
-section>p{margin:2px 0 12px;color:var(--soft);max-width:72em;overflow-wrap:anywhere}
+section>p{margin:-8px 0 14px;color:var(--soft);max-width:72em;overflow-wrap:anywhere}
 small{color:var(--soft);font-size:.85em;font-weight:400}
 code{font:.92em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere;white-space:pre-wrap}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:0}
@@ -31,6 +31,7 @@ code{font:.92em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wr
 .tiles dd{margin:0;font-size:1.45rem;font-weight:650;line-height:1.25;font-variant-numeric:tabular-nums}
 .tiles small{display:block;font-size:.8rem;line-height:1.35}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:18px 26px}
+.charts.four{grid-template-columns:repeat(auto-fit,minmax(min(100%,240px),1fr))}
 .charts.two{grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr))}
 .brains{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,520px),1fr));gap:26px 34px}
 .brains article{min-width:0}.brains article>p{margin:0 0 8px;color:var(--soft);font-size:.92rem}
@@ -78,7 +79,8 @@ min-width:0}.facts.long{grid-template-columns:1fr}
 .facts dt{color:var(--soft);flex:none;max-width:55%;overflow-wrap:anywhere}
 .facts dd{margin:0;text-align:right;min-width:0;overflow-wrap:anywhere}
 .facts .set{font-weight:650}details summary{cursor:pointer;font-weight:600;padding:4px 0}
-.graph{--tall:380px}.graph .area{margin:26px 0 30px}.graph .area em{position:absolute;font-style:normal;
+.graph{--tall:380px;margin-bottom:22px}.graph .area{margin:26px 0 30px}.graph .area em{position:absolute;
+font-style:normal;
 font-size:.75rem;
 line-height:1.2;color:var(--soft);white-space:nowrap;max-width:30%;overflow:hidden;text-overflow:ellipsis}
 .graph em.head{bottom:100%;margin-bottom:8px;transform:translateX(var(--at))}

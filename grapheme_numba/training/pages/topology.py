@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grapheme_numba.training.pages.charts import bar_chart
+from grapheme_numba.training.pages.axes import round_step
+from grapheme_numba.training.pages.charts import Bar, bar_chart
 from grapheme_numba.training.pages.drawing import draw_nodes
 from grapheme_numba.training.pages.flow import draw_flow
 from grapheme_numba.training.pages.numbers import compact
@@ -56,49 +57,59 @@ def topology_charts(graph: Graph) -> str:
         bar_chart("Nodes per level", level_bars(widths)),
         bar_chart("Incoming edges of a node", degree_bars(np.diff(dag.indptr)), "number of nodes"),
         bar_chart("Outgoing edges of a node", degree_bars(np.diff(dag.t_indptr)), "number of nodes"),
-        bar_chart("Weights", weight_bars(graph.weights), "number of edges"),
+        bar_chart("Weights", weight_bars(graph.weights), "number of edges", at=0.0),
     ]
     drawing = draw_nodes(graph) if dag.n_edge <= MOST_DRAWN else draw_flow(graph)
-    return f'{drawing}<div class="charts">{"".join(charts)}</div>'
+    return f'{drawing}<div class="charts four">{"".join(charts)}</div>'
 
 
-def level_bars(widths) -> list[tuple[str, float, str]]:
+def level_bars(widths) -> list[Bar]:
     """Nodes of every level; many levels in bands, each with its mean."""
     every = -(-len(widths) // MOST_BARS)
     bars = []
     for first in range(0, len(widths), every):
         band = widths[first : first + every]
-        last = first + len(band) - 1
+        name = str(first) if len(widths) <= 8 or len(bars) % 5 == 0 else ""
         if every == 1:
-            bars.append((str(first), int(band[0]), f"level {first}: {band[0]:,} nodes"))
+            bars.append(Bar(name, int(band[0]), f"level {first}: {band[0]:,} nodes"))
         else:
-            bars.append((str(first), float(band.mean()), f"levels {first} to {last}: {band.mean():,.1f} nodes each"))
+            last = first + len(band) - 1
+            bars.append(Bar(name, float(band.mean()), f"levels {first} to {last}: {band.mean():,.1f} nodes each"))
     return bars
 
 
-def degree_bars(degrees) -> list[tuple[str, float, str]]:
+def degree_bars(degrees) -> list[Bar]:
     """How many nodes have how many edges: even bins, or bins that double where a few nodes have very many."""
     most = int(degrees.max(initial=0))
-    if most > 12 * max(1.0, float(np.median(degrees))) and most > 16:
-        edges = np.unique([0, *(2 ** np.arange(most.bit_length() + 1))])
+    doubling = most > 16 and most > 12 * max(1.0, float(np.median(degrees)))
+    if doubling:
+        edges = np.array([0, *(2 ** np.arange(most.bit_length() + 1))])
     else:
-        edges = np.unique(np.linspace(0, most + 1, min(24, most + 1) + 1).astype(np.int64))
+        step = max(1, round(round_step((most + 1) / MOST_BARS)))
+        edges = np.arange(0, most + step + 1, step)
     counts, _ = np.histogram(degrees, edges)
     bars = []
-    for low, end, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True):
+    for index, (low, end, count) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist())):
         span = f"{low:,}" if end - low == 1 else f"{low:,} to {end - 1:,}"
-        bars.append((f"{low:,}", count, f"{count:,} nodes with {span} edges"))
+        named = len(counts) <= 8 or index % (2 if doubling else 5) == 0
+        bars.append(Bar(compact(low) if named else "", count, f"{count:,} nodes with {span} edges"))
     return bars
 
 
-def weight_bars(weights) -> list[tuple[str, float, str]]:
+def weight_bars(weights) -> list[Bar]:
     """How many weights lie where, over the whole span of the finite ones."""
     weights = weights[:: max(1, -(-len(weights) // MOST_WEIGHTS))]
     weights = weights[np.isfinite(weights)].astype(np.float64)
     if not len(weights) or weights.min() == weights.max():
         return []
-    counts, edges = np.histogram(weights, 31)
+    step = round_step((weights.max() - weights.min()) / MOST_BARS)
+    first, last = int(np.floor(weights.min() / step)), int(np.floor(weights.max() / step))
+    counts = np.bincount((np.floor(weights / step) - first).astype(np.int64), minlength=last - first + 1)
     return [
-        (compact(float(f"{(low + high) / 2:.2g}")), count, f"{count:,} weights from {low:.3g} to {high:.3g}")
-        for low, high, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+        Bar(
+            compact((first + index) * step) if (first + index) % 5 == 0 else "",
+            count,
+            f"{count:,} weights from {(first + index) * step:.4g} to {(first + index + 1) * step:.4g}",
+        )
+        for index, count in enumerate(counts.tolist())
     ]
