@@ -102,5 +102,5 @@ def ending_of(run, error, running: bool) -> Ending:
         reason = sentence.split("; go on with")[0]
         return Ending("stopped early", f"{reason[:1].upper()}{reason[1:]}.", "held", resume)
     if isinstance(error, NonFiniteError):
-        return Ending("not finite", sentence, "bad", resume)
-    return Ending("broken off", f"{type(error).__name__}: {sentence}", "bad", resume)
+        return Ending("not finite", f"{sentence[:1].upper()}{sentence[1:]}.", "bad")
+    return Ending("broken off", f"{type(error).__name__}: {sentence}.", "bad", resume)

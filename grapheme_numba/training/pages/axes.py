@@ -69,5 +69,5 @@ def whole_ticks(low: float, high: float, most: int = 5) -> list[float]:
     room = (high - low) / most / 2
     first, last = math.ceil(low), math.floor(high)
     # the first one also says what is counted, so it takes twice the room
-    ticks = [t for t in ticks if t - first >= 1.5 * room and last - t >= room]
+    ticks = [t for t in ticks if t - first >= 1.7 * room and last - t >= room]
     return [first, *ticks, last] if last > first else [first]

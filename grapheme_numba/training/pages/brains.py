@@ -7,15 +7,15 @@ from grapheme_numba.training.pages.numbers import number, share
 from grapheme_numba.training.pages.thumbnails import question
 
 MOST_CARDS = 24  # brains with charts of their own; further ones are in the table
-PER_CENT = Axis(0.0, 100.0)
+TOPS = (10.0, 20.0, 50.0, 100.0)  # where an axis of per cent may end
 
 
 def score_table(best, answered) -> str:
     """The best validation, one row a brain and one for all, beside what answers without any input score."""
     if best is None:
         return ""
-    header = ["brain", "examples", "exact", "fixed answer", "loss", "constant’s loss", "ratio", "mean error"]
-    header.append("constant’s error")
+    header = ["brain", "examples", "exact", "fixed answer", "loss", "constant’s loss", "ratio"]
+    header += ["mean error", "constant’s error"]
     rows = [score_row(name, one, answered.get(name)) for name, one in best["domains"].items()]
     if len(rows) > 1:
         rows.append(score_row("all", best, None))
@@ -32,18 +32,23 @@ def score_row(name: str, one: dict, known) -> list[tuple[str, str]]:
     meter = f'<span class="meter"><i style="width:{100 * (exact or 0):.1f}%"></i></span>'
     verdict = "" if ratio is None else "better" if ratio < 1 else "worse"
     fixed = f"{share(known.commonest_share)} <small>{shown(known.commonest, 24)}</small>" if known else "–"
-    empty = " none" if one.get("mae") is None else ""
+    empty = "one-line none" if one.get("mae") is None else "one-line"
     return [
         (shown(name), "left"),
         (number(one.get("n")) + unfit, ""),
         (f"<span>{share(exact)}{meter}</span>", ""),
         (f"<span>{fixed}</span>", "" if known else " none"),
-        (number(mse), ""),
-        (number(constant), ""),
-        ("–" if ratio is None else f'<span class="{verdict}">{ratio:.2g}</span>', ""),
+        (number(mse), "one-line"),
+        (number(constant), "one-line"),
+        ("–" if ratio is None else f'<span class="{verdict}">{times(ratio)}</span>', ""),
         (number(one.get("mae")), empty),
         (number(one.get("mae_constant")), empty),
     ]
+
+
+def times(ratio: float) -> str:
+    """Two decimals, or two digits where it is small."""
+    return f"{ratio:.2f}" if ratio > 0.095 else number(float(f"{ratio:.2g}"))
 
 
 def legend() -> str:
@@ -63,12 +68,19 @@ def legend() -> str:
     return f'<ul class="legend">{"".join(f"<li>{mark}{text}</li>" for mark, text in items)}</ul>'
 
 
-def overall_charts(epochs, validations) -> str:
+def fixed_share(answered, best) -> float | None:
+    """The share that giving each brain's commonest answer would score over all brains of a validation."""
+    counts = {name: best["domains"].get(name, {}).get("n", 0) for name in answered} if best else {}
+    n = sum(counts.values())
+    return sum(answered[name].commonest_share * counts[name] for name in counts) / n if n else None
+
+
+def overall_charts(epochs, validations, fixed) -> str:
     """Loss and exact answers over all brains, large."""
     seen = [(row, row) for row in validations]
     taught = [(row, row) for row in epochs]
-    both = loss_chart("Loss", taught, seen) + exact_chart("Exact answers", taught, seen)
-    return f'<div class="charts two">{both}</div>' if both else ""
+    both = loss_chart("Loss", taught, seen) + exact_chart("Exact answers", taught, seen, fixed)
+    return f'{legend()}<div class="charts two">{both}</div>' if both else ""
 
 
 def brain_cards(epochs, validations, names, answered) -> str:
@@ -79,26 +91,26 @@ def brain_cards(epochs, validations, names, answered) -> str:
     for name in [name for name in names if name in shown_names]:
         seen = [(row, row["domains"][name]) for row in validations if name in row["domains"]]
         taught = [(row, row["domains"][name]) for row in epochs if name in row["domains"]]
-        known = answered.get(name)
-        charts = loss_chart("Loss", taught, seen) + exact_chart("Exact answers", taught, seen, known)
+        fixed = answered[name].commonest_share if name in answered else None
+        charts = loss_chart("Loss", taught, seen, 3) + exact_chart("Exact answers", taught, seen, fixed, 3)
         if charts:
             cards.append(f'<article><h3>{shown(name)}</h3><div class="charts">{charts}</div></article>')
     left = len(names) - len(shown_names)
     more = f"<p>{left} further brains are in the table above.</p>" if left > 0 else ""
-    return f'<div class="brains">{"".join(cards)}</div>{more}' if len(cards) > 1 or more else ""
+    return f'{legend()}<div class="brains">{"".join(cards)}</div>{more}' if len(cards) > 1 or more else ""
 
 
-def loss_chart(title, taught, seen) -> str:
+def loss_chart(title, taught, seen, n_tick=5) -> str:
     """Training and validation loss with the best constant answer's; (row, its part of the brain) each."""
     lines = [
         Line("training", [(row["epoch"], part.get("loss")) for row, part in taught], "training"),
         Line("validation", [(row["epoch"], part.get("mse")) for row, part in seen], "validation", best_epoch(seen)),
         level("best constant answer", taught or seen, seen[-1][1].get("mse_constant") if seen else None),
     ]
-    return line_chart(title, lines, log=True, note="mean squared error")
+    return line_chart(title, lines, log=True, note="mean squared error", n_tick=n_tick)
 
 
-def exact_chart(title, taught, seen, known=None) -> str:
+def exact_chart(title, taught, seen, fixed=None, n_tick=5) -> str:
     """The share of answers right to the letter, with that of the commonest answer."""
     lines = [
         Line("training", [(row["epoch"], per_cent(part.get("exact"))) for row, part in taught], "training"),
@@ -108,9 +120,11 @@ def exact_chart(title, taught, seen, known=None) -> str:
             "validation",
             best_epoch(seen),
         ),
-        level("commonest answer", taught or seen, per_cent(known.commonest_share) if known else None),
+        level("commonest answer", taught or seen, per_cent(fixed)),
     ]
-    return line_chart(title, lines, y_axis=PER_CENT, unit=" %")
+    highest = max((y for line in lines for _, y in line.points if y is not None), default=0.0)
+    axis = Axis(0.0, next(top for top in TOPS if highest <= top))
+    return line_chart(title, lines, y_axis=axis, unit=" %", n_tick=n_tick)
 
 
 def level(name, places, value) -> Line:
@@ -134,17 +148,15 @@ def sample_table(answered) -> str:
     rows = []
     for name, one in answered.items():
         for sample in one.samples:
-            verdict = '<span class="right">✓ right</span>' if sample.right else '<span class="wrong">✗ wrong</span>'
-            kind = "right" if sample.right else "wrong"
+            kind, mark = ("right", "✓") if sample.right else ("wrong", "✗")
             rows.append(
                 [
                     (f"{shown(name)} <small>{shown(sample.example.id, 40)}</small>", "left"),
                     (question(sample.example), "left question stacked"),
                     (f"<span>{shown(sample.example.expected_output or '')}</span>", "left"),
-                    (f'<span class="{kind}">{shown(sample.answer)}</span>', "left"),
-                    (verdict, "left nowrap"),
+                    (f'<span class="{kind}"><b title="{kind}">{mark}</b> {shown(sample.answer)}</span>', "left"),
                     (f"{sample.confidence:.2f}", ""),
                 ]
             )
-    header = ["brain and example", "question", "expected", "answer", "verdict", "confidence"]
-    return table(header, rows, "Sample answers") if rows else ""
+    header = ["brain and example", "question", "expected", "answer", "confidence"]
+    return f'<div class="samples">{table(header, rows, "Sample answers")}</div>' if rows else ""

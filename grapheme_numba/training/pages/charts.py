@@ -26,8 +26,10 @@ class Line(NamedTuple):
     best: float | None = None  # the x of a point to mark
 
 
-def line_chart(title: str, lines: list[Line], *, log=False, y_axis: Axis | None = None, unit="", note="") -> str:
-    """Lines over epochs as a figure; nothing without a finite point."""
+def line_chart(
+    title: str, lines: list[Line], *, log=False, y_axis: Axis | None = None, unit="", note="", n_tick=5
+) -> str:
+    """Lines over epochs as a figure; nothing without a finite point. `n_tick` is how many epochs there is room for."""
     lines = [line for line in lines if any(finite(y) for _, y in line.points)]
     if not lines:
         return ""
@@ -40,7 +42,7 @@ def line_chart(title: str, lines: list[Line], *, log=False, y_axis: Axis | None 
         shapes.append(trace(line, x_axis, y_axis))
     shapes.append(hovers(lines, x_axis, unit))
     ticks = [(SIDE - y_axis.at(y), compact(y) + unit) for y in y_axis.ticks()]
-    names = [(x_axis.at(x), compact(x)) for x in whole_ticks(x_axis.low, x_axis.high)]
+    names = [(x_axis.at(x), compact(x)) for x in whole_ticks(x_axis.low, x_axis.high, n_tick)]
     names[0] = (names[0][0], f"epoch {names[0][1]}")
     told = "; ".join(tell(line, unit) for line in lines)
     return figure(title, "".join(shapes), f"{title}. {told}.", ticks, names, note)

@@ -5,16 +5,16 @@ from html import escape
 from grapheme_numba.training.pages.style import STYLE
 
 MOST_CHARACTERS = 400  # of one text out of the data; what is longer is cut, and says so
-# Control characters have no place in HTML; Unicode has a picture of each (and DEL of its own).
-PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
-PICTURES |= dict.fromkeys((*range(128, 160), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), 0xFFFD)
+# Control characters, lone surrogates and the like have no place in HTML.
+UNFIT = (*(code for code in range(32) if code not in (9, 10)), *range(127, 160), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF)
+REPLACED = dict.fromkeys(UNFIT, "\N{REPLACEMENT CHARACTER}")
 # Nothing is fetched and nothing runs, whatever the data holds.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def plain(value) -> str:
     """`value` as text without control characters, ready to stand in HTML or in a quoted attribute."""
-    return escape(str(value).translate(PICTURES))
+    return escape(str(value).translate(REPLACED))
 
 
 def shown(value: str, most: int = MOST_CHARACTERS) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from grapheme_numba.training.pages.brains import brain_cards, legend, overall_charts, sample_table, score_table
+from grapheme_numba.training.pages.brains import brain_cards, fixed_share, overall_charts, sample_table, score_table
 from grapheme_numba.training.pages.charts import Line, line_chart
 from grapheme_numba.training.pages.markup import code, facts, page, plain, section, shown
 from grapheme_numba.training.pages.numbers import compact, duration, number, share
@@ -57,9 +57,11 @@ def render(run: RunFacts) -> str:
         header(run, best),
         tiles(run, epochs, best),
         section("Answers by brain", score_table(best, run.answered), about_answers(best)),
-        section("All brains together", legend() + overall_charts(epochs, validations), about_loss),
-        section("Each brain", legend() + brain_cards(epochs, validations, run.names, run.answered)),
-        section("Sample answers", sample_table(run.answered), about_samples(run)),
+        section(
+            "All brains together", overall_charts(epochs, validations, fixed_share(run.answered, best)), about_loss
+        ),
+        section("Each brain", brain_cards(epochs, validations, run.names, run.answered)),
+        section("Sample answers", sample_table(run.answered) or " " * bool(run.unanswered), about_samples(run)),
         section("Course of the training", course(epochs, run.config)),
         section("Topology", topology_charts(run.graph), about_graph(run.graph)) if run.graph else "",
         section("Configuration", configuration(run), "Set in bold is what differs from the general defaults."),
@@ -95,10 +97,8 @@ def achieved(run: RunFacts, best) -> str:
     """What the best validation showed, as a sentence."""
     text = f"Of {number(best['n'])} validation examples {share(best['exact'])} are answered right to the letter"
     text += f" by the best weights, those of epoch {best['epoch']}."
-    known = [one for one in run.answered.values() if one.commonest_share is not None]
-    weights = [best["domains"].get(name, {}).get("n", 0) for name in run.answered]
-    if known and sum(weights):
-        fixed = sum(one.commonest_share * n for one, n in zip(known, weights, strict=True)) / sum(weights)
+    fixed = fixed_share(run.answered, best)
+    if fixed is not None:
         text += f" Always giving each brain’s commonest answer would score {share(fixed)}."
     return plain(text)
 
@@ -150,7 +150,7 @@ def course(epochs, config) -> str:
     if epochs and config.get("clip_grad_norm"):
         ends = [(row["epoch"], config["clip_grad_norm"]) for row in (epochs[0], epochs[-1])]
         highest = max((y for _, y in norms[0].points if y is not None), default=0)
-        if highest > config["clip_grad_norm"] / 4:  # far above the line it would only flatten it
+        if highest > config["clip_grad_norm"] / 2:  # far above the line it would only flatten it
             norms.append(Line("clipped at", ends, "fixed"))
     charts = [
         line_chart("Learning rate", [Line("learning rate", values("lr"))]),

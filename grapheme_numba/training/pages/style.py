@@ -64,7 +64,7 @@ th,td{text-align:right;padding:7px 0 7px 18px;border-bottom:1px solid var(--line
 overflow-wrap:anywhere}
 thead th{color:var(--soft);font-weight:600;font-size:.85rem;vertical-align:bottom;overflow-wrap:normal}
 tbody th{font-weight:600}tbody tr:last-child>*{border-bottom:0}.sum>*{font-weight:650}
-th:first-child,td:first-child{padding-left:0}.left{text-align:left}.nowrap{white-space:nowrap}
+th:first-child,td:first-child{padding-left:0}.left{text-align:left}.one-line{white-space:nowrap}
 .meter{display:block;height:5px;border-radius:3px;background:var(--grid);margin-top:4px;min-width:70px;
 overflow:hidden}
 .meter i{display:block;height:100%;background:var(--accent)}.better{color:var(--right)}.worse{color:var(--wrong)}
@@ -75,7 +75,8 @@ overflow:hidden}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:2px 26px;margin:0;
 font-size:.9rem}
 .facts div{display:flex;justify-content:space-between;gap:14px;border-bottom:1px solid var(--line);padding:4px 0;
-min-width:0}.facts.long{grid-template-columns:1fr}
+min-width:0}.facts.long{grid-template-columns:1fr}.facts.long div{justify-content:flex-start}.facts.long dt{width:17em}
+.facts.long dd{text-align:left}
 .facts dt{color:var(--soft);flex:none;max-width:55%;overflow-wrap:anywhere}
 .facts dd{margin:0;text-align:right;min-width:0;overflow-wrap:anywhere}
 .facts .set{font-weight:650}details summary{cursor:pointer;font-weight:600;padding:4px 0}
@@ -105,6 +106,8 @@ tbody tr:last-child{border-bottom:0}th,td{border:0;padding:3px 0;text-align:left
 padding-bottom:4px}
 td::before{content:attr(data-name);color:var(--soft);font-size:.85rem;display:block;line-height:1.3}
 td.full{grid-column:1/-1}td.none{display:none}.meter{display:none}
-.question{width:auto}td.stacked{grid-column:1/-1}}
+.question{width:auto}td.stacked{grid-column:1/-1}.samples td.stacked::before{display:none}
+.samples tr{grid-template-columns:1fr 1fr auto}.tiles div:first-child:nth-last-child(odd){grid-column:1/-1}
+.facts.long dt{width:auto}.facts.long div{display:block}}
 @media print{body{background:#fff}section,.tiles div{break-inside:avoid}details{display:block}}
 """

@@ -55,8 +55,8 @@ def topology_charts(graph: Graph) -> str:
     # Degrees follow from the two index pointers: no pass over the edges, however many there are.
     charts = [
         bar_chart("Nodes per level", level_bars(widths)),
-        bar_chart("Incoming edges of a node", degree_bars(np.diff(dag.indptr)), "number of nodes"),
-        bar_chart("Outgoing edges of a node", degree_bars(np.diff(dag.t_indptr)), "number of nodes"),
+        bar_chart("Incoming edges", degree_bars(np.diff(dag.indptr)), "number of nodes"),
+        bar_chart("Outgoing edges", degree_bars(np.diff(dag.t_indptr)), "number of nodes"),
         bar_chart("Weights", weight_bars(graph.weights), "number of edges", at=0.0),
     ]
     drawing = draw_nodes(graph) if dag.n_edge <= MOST_DRAWN else draw_flow(graph)
