@@ -1,6 +1,7 @@
 """One compiler cache for the whole run, kept between runs and never used for changed kernels."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,30 @@ def pytest_configure(config):
 # The same examples on every machine and in every run.
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture
+def figure(record_property):
+    """Tell what a campaign found, as `figure(what, result)`: shown at the end, and kept by `--figures FILE`."""
+    return lambda what, result: record_property("figure", (what, result))
+
+
+def pytest_addoption(parser):
+    """A file for the figures of campaigns, from which `benchmarks/readme_reliability.py` writes README's table."""
+    parser.addoption("--figures", metavar="FILE", help="save the figures that campaigns found as JSON")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """A line for every figure, with how long it took to find."""
+    passed = [r for r in terminalreporter.getreports("passed") if r.when == "call"]
+    found = [(*value, report.duration) for report in passed for key, value in report.user_properties if key == "figure"]
+    if found:
+        terminalreporter.section("figures")
+    for what, result, seconds in found:
+        terminalreporter.write_line(f"{what}: {result} ({seconds:.0f} s)")
+    if path := config.getoption("--figures"):
+        rows = [{"what": what, "result": result, "seconds": round(seconds)} for what, result, seconds in found]
+        Path(path).write_text(json.dumps({"kind": "reliability", "rows": rows}, indent=1) + "\n")
 
 
 @pytest.fixture

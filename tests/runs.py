@@ -10,6 +10,7 @@ from grapheme_numba.training import checkpoint as checkpoints
 from grapheme_numba.training import resuming, session
 from grapheme_numba.training.checkpoint import Checkpoint
 from grapheme_numba.training.config import Config
+from grapheme_numba.training.journal import read_rows
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.optimizers import OptimizerState
 from grapheme_numba.training.progress import Progress, Tally
@@ -65,6 +66,14 @@ def digest(folder: Path) -> str:
     checkpoint = checkpoints.read(folder / "checkpoint_last")
     arrays = [checkpoint.parameters, *checkpoint.optimizer.moments.values()]
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+
+
+def rows_without_clock(folder):
+    """The rows of metrics.jsonl but for what a clock measures."""
+    clock = ("seconds", "examples_per_s", "check")
+    return [
+        {key: value for key, value in row.items() if key not in clock} for row in read_rows(folder / "metrics.jsonl")
+    ]
 
 
 def sample(step: int = 1, n: int = 6) -> Checkpoint:

@@ -3,23 +3,14 @@
 import json
 
 import pytest
-from runs import Recorder, digest, small_data, train
+from runs import Recorder, digest, rows_without_clock, small_data, train
 
 from grapheme_numba.errors import CheckpointError, StoppedEarly, UsageError
-from grapheme_numba.training.journal import read_rows
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return small_data(tmp_path_factory.mktemp("data"))
-
-
-def rows_without_clock(folder):
-    """The rows of metrics.jsonl but for what a clock measures."""
-    clock = ("seconds", "examples_per_s", "check")
-    return [
-        {key: value for key, value in row.items() if key not in clock} for row in read_rows(folder / "metrics.jsonl")
-    ]
 
 
 VARIANTS = {
@@ -47,7 +38,7 @@ def test_resume_from_every_step_gives_the_same_bits(tmp_path, data, variant):
 
 
 @pytest.mark.long
-def test_resume_from_each_of_two_hundred_steps(tmp_path, data):
+def test_resume_from_each_of_two_hundred_steps(tmp_path, data, figure):
     """Every checkpoint of a 200-step run, taken up in another folder with 1 or 2 threads."""
     train(data, tmp_path / "whole", epochs=50, val_freq=10, save_every=1, keep_last=300)
     expected = digest(tmp_path / "whole")
@@ -58,7 +49,7 @@ def test_resume_from_each_of_two_hundred_steps(tmp_path, data):
         output = tmp_path / "again" / folder.name
         train(data, output, resume=str(folder), threads=1 + number % 2, save_every=1000, keep_last=1)
         equal += digest(output) == expected
-    print(f"resume: {equal} of {len(folders)} equal")  # noqa: T201 - the figure is what the long run is for
+    figure("resume from every step, 1 or 2 threads", f"{equal} of {len(folders)} end with the same bits")
     assert equal == len(folders)
 
 

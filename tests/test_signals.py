@@ -1,10 +1,9 @@
-"""SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and goes on, a second signal ends at once; kill -9 loses nothing.
+"""SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and goes on, a second signal ends at once.
 
-The moments are drawn at random but from a seed. The long versions print the figures that README states.
+Random moments by the hundred are in `test_campaigns.py`.
 """
 
 import os
-import random
 import re
 import signal
 import subprocess
@@ -20,7 +19,6 @@ from grapheme_numba.training import checkpoint as checkpoints
 from grapheme_numba.training.signals import StopRequest
 
 ARGUMENTS = ["--hidden", "16", "--fan-in", "8", "--batch-size", "4", "--val-freq", "1", "--save-every", "5"]
-EPOCHS = ["--epochs", "8"]
 
 
 def start(*arguments, **variables) -> subprocess.Popen:
@@ -41,91 +39,12 @@ def data(tmp_path_factory):
     return small_data(tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
-    """The digest of the uninterrupted run, and how long it took."""
-    for name in ("first", "second"):  # the first may have to compile
-        folder = tmp_path_factory.mktemp("whole") / name
-        began = time.perf_counter()
-        run = start("agi", "--data", data, "--output", folder, *ARGUMENTS, *EPOCHS, "--resume", "auto")
-        _, said = run.communicate()
-        assert run.returncode == 0, said
-        seconds = time.perf_counter() - began
-    return digest(folder), seconds
-
-
 def wait_for(run: subprocess.Popen, words: str) -> None:
     """Read what the process prints until a line holds `words`."""
     for line in run.stdout:
         if words in line:
             return
     raise AssertionError(f"{words!r} was never printed: {run.stderr.read()}")
-
-
-def kill_and_resume(folder, data, seconds: float, draw: random.Random) -> str:
-    """Kill a run with SIGKILL at a random moment, resume it to its end, return the digest."""
-    arguments = ["agi", "--data", data, "--output", folder, *ARGUMENTS, *EPOCHS, "--resume", "auto"]
-    run = start(*arguments)
-    time.sleep(draw.uniform(0, seconds))
-    run.kill()
-    run.communicate()
-    again = start(*arguments)
-    _, said = again.communicate()
-    assert again.returncode == 0, said
-    return digest(folder)
-
-
-def terminate(folder, data, seconds: float, draw: random.Random) -> tuple[int, float, str]:
-    """SIGTERM or SIGINT at a random moment after the start: exit code, seconds until the end, what was said."""
-    run = start("agi", "--data", data, "--output", folder, *ARGUMENTS, "--epochs", "100000", "--resume", "auto")
-    # Python itself and the command line load first; a signal meets our handlers once this line is out
-    wait_for(run, "starts fresh")
-    time.sleep(draw.uniform(0, seconds))
-    began = time.perf_counter()
-    run.send_signal(draw.choice([signal.SIGTERM, signal.SIGINT]))
-    _, said = run.communicate(timeout=60)
-    return run.returncode, time.perf_counter() - began, said
-
-
-def stopped_well(folder, result) -> bool:
-    """Exit 75 within 5 s, a sentence, no traceback, and a whole checkpoint if training had begun."""
-    code, seconds, said = result
-    newest = folder / "checkpoint_last"
-    saved = not newest.exists() or checkpoints.read(newest).progress.step >= 0
-    return code == 75 and seconds < 5 and said.startswith("error: stopped") and "Traceback" not in said and saved
-
-
-def test_killed_runs_resume_to_the_same_bits(tmp_path, data, whole):
-    expected, seconds = whole
-    draw = random.Random(3)
-    for number in range(4):
-        assert kill_and_resume(tmp_path / str(number), data, seconds, draw) == expected
-
-
-@pytest.mark.long
-def test_two_hundred_killed_runs(tmp_path, data, whole):
-    expected, seconds = whole
-    draw = random.Random(4)
-    equal = sum(kill_and_resume(tmp_path / str(n), data, seconds, draw) == expected for n in range(200))
-    print(f"kill -9: {equal} of 200 runs end with the bits of the uninterrupted one")  # noqa: T201 - the figure
-    assert equal == 200
-
-
-def test_terminated_runs_save_and_exit_75(tmp_path, data, whole):
-    draw = random.Random(5)
-    for number in range(4):
-        result = terminate(tmp_path / str(number), data, whole[1], draw)
-        assert stopped_well(tmp_path / str(number), result), result
-
-
-@pytest.mark.long
-def test_a_hundred_terminated_runs(tmp_path, data, whole):
-    draw = random.Random(6)
-    results = [terminate(tmp_path / str(n), data, whole[1], draw) for n in range(100)]
-    good = sum(stopped_well(tmp_path / str(n), result) for n, result in enumerate(results))
-    slowest = max(seconds for _, seconds, _ in results)
-    print(f"SIGTERM: {good} of 100 saved, exit 75, slowest {slowest:.2f} s")  # noqa: T201 - the figure
-    assert good == 100
 
 
 def test_a_signal_while_compiling_ends_within_five_seconds(tmp_path, data):
