@@ -53,7 +53,7 @@ def test_generated_records_are_read_without_the_judge():
     data = b"\n".join(lines) + b"\n"
     scanner._reserve(len(data), len(lines))
     out = scanner._out()
-    assert scan_lines(np.frombuffer(data, np.uint8), 1 << 20, 1 << 20, scanner._scratch, out)[:2] == (200, 200)
+    assert scan_lines(np.frombuffer(data, np.uint8), 1 << 20, 1 << 20, False, scanner._scratch, out)[:2] == (200, 200)
     assert not (out.line_status[:200] == UNSURE).any()
     rows = compare(lines).rows
     assert [to_plain(example) for example in from_arrow(rows)] == [json.loads(line) for line in lines]

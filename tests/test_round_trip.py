@@ -12,13 +12,13 @@ from grapheme_numba.dataset.export import export
 json_values = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**53), 2**53)
+    | st.integers(-(10**40), 10**40)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-numbers = st.integers(-(2**53), 2**53) | st.floats(-3e38, 3e38)
+numbers = st.integers(-(10**38), 10**38) | st.integers(2**53 - 9, 2**53 + 9) | st.floats(-3e38, 3e38)
 objects = st.dictionaries(st.text(), json_values, max_size=3)
 
 

@@ -43,13 +43,21 @@ def admit(
     Raises
     ------
     RecordError
-        The dataset holds a domain that `layout` does not know, and `unknown_domain` is "error".
+        The dataset holds examples without a domain, or with one that `layout` does not know, and
+        `unknown_domain` is "error".
     """
     kinds = {one.name: one.input_type for one in (layout or dataset.summary()).domains}
     known = set(kinds) if layout else set(BRAINS) | set(brains)
     if route:
         router = router_of(kinds, known, threshold)
         dataset = dataset.view([NOWHERE], rerouting(router.choose, router.names))
+    elif dataset.summary().nameless and unknown_domain == "error":
+        raise RecordError(
+            f"{dataset.summary().nameless} examples of {dataset.path} name no domain; choose one by what each holds "
+            "with --route, or leave them out with --unknown-domain skip"
+        )
+    elif dataset.summary().nameless:
+        dataset = dataset.view([NOWHERE])
     strangers = [one.name for one in dataset.summary().domains if one.name not in known]
     if strangers and unknown_domain == "skip":
         return dataset.view(strangers)

@@ -66,12 +66,14 @@ def stopped_by_signal():
 
 
 def limit_options(command):
-    """--max-line-bytes, --max-numbers and --max-depth, gathered as `limits`."""
+    """--max-line-bytes, --max-numbers, --max-depth and --allow-missing-domain, gathered as `limits`."""
 
     @functools.wraps(command)
-    def gathered(*args, max_line_bytes, max_numbers, max_depth, **kwargs):
-        return command(*args, limits=(max_line_bytes, max_numbers, max_depth), **kwargs)
+    def gathered(*args, max_line_bytes, max_numbers, max_depth, allow_missing_domain, **kwargs):
+        return command(*args, limits=(max_line_bytes, max_numbers, max_depth, allow_missing_domain), **kwargs)
 
+    text = "Take lines without `domain`, for grapheme-train --route."
+    gathered = click.option("--allow-missing-domain", is_flag=True, help=text)(gathered)
     for flag, default, text in (
         ("--max-depth", 64, "Deepest nesting of brackets in a line."),
         ("--max-numbers", 1 << 20, "Most numbers in `values` or `pixels`."),
@@ -82,8 +84,8 @@ def limit_options(command):
     return gathered
 
 
-def line_limits(limits: tuple[int, int, int]):
-    """The Limits of three numbers."""
+def line_limits(limits: tuple[int, int, int, bool]):
+    """The Limits of the options."""
     from grapheme_numba.dataset.records import Limits
 
     return Limits(*limits)

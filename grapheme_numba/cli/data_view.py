@@ -32,6 +32,8 @@ def show_inspected(show, found) -> None:
         {"path": str(dataset.path), "rows": dataset.n_rows, "fingerprint": dataset.fingerprint, "checksums": "ok"},
         f"{dataset.path}: {dataset.n_rows} rows, checksums ok, fingerprint {dataset.fingerprint}",
     )
+    if summary.nameless:
+        show({"nameless": summary.nameless}, f"  without a domain: {summary.nameless} rows, for a router (--route)")
     for domain in summary.domains:
         misfits = found.misfits.get(domain.name)
         n_misfit = misfits.n if misfits else 0

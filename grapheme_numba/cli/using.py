@@ -42,10 +42,10 @@ def show_scores(path, data, choice, batch_size, threads, cache, log_format, quie
             click.echo(text, err=as_json)
 
     file = test_file(data, checkpoint.config.data)
-    dataset = open_dataset(file, cache=cache, progress=say)
-    model = snapshot.restore_model(checkpoint)
     given = {key: value for key, value in choice.items() if value is not None}
     config = msgspec.structs.replace(checkpoint.config, **given)
+    dataset = open_dataset(file, cache=cache, progress=say, nameless=config.route)
+    model = snapshot.restore_model(checkpoint)
     dataset = admitted(find_task(checkpoint.task), dataset, config, model.layout)
     if sentence := left_out(dataset):
         say(sentence)

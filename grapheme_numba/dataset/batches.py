@@ -58,6 +58,10 @@ def check_rows(rows: Rows, window: Window, order: np.ndarray, layout: Layout) ->
         return
     row = int(order[wrong[0]])
     name = window.table.column("domain")[row].as_py()
+    if not name:
+        raise RecordError(
+            f"example {window.ids[row].as_py()!r} names no domain; give it one, or choose one by its input with --route"
+        )
     if rows.status[wrong[0]] == UNKNOWN_DOMAIN:
         raise RecordError(
             f"example {window.ids[row].as_py()!r} is of domain {name!r}, which this model does not know "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grapheme_numba.dataset.convert import convert
 from grapheme_numba.dataset.parquet import ParquetSource
+from grapheme_numba.dataset.records import Limits
 from grapheme_numba.dataset.schema import VERSION
 from grapheme_numba.dataset.writing import user_cache
 from grapheme_numba.errors import GraphemeError, RecordError
@@ -36,8 +37,8 @@ def cache_folder(path: Path) -> Path:
     return user_cache()
 
 
-def _convert(path: Path, target: Path, note: Callable[[str], None] | None) -> None:
-    result = convert([path], target, note=note)
+def _convert(path: Path, target: Path, note: Callable[[str], None] | None, limits: Limits) -> None:
+    result = convert([path], target, note=note, limits=limits)
     if result.rejects:
         first = result.first_reject
         target.unlink()
@@ -63,12 +64,12 @@ def _valid(target: Path) -> bool:
         source.close()
 
 
-def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | None):
+def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | None, limits: Limits):
     """(Parquet file, temporary folder that should go with the dataset or None) of a JSONL file."""
     if not cache:
         folder = Path(tempfile.mkdtemp(prefix="grapheme-data-"))
         try:
-            _convert(path, folder / "data.parquet", progress)
+            _convert(path, folder / "data.parquet", progress, limits)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -76,13 +77,14 @@ def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | No
     folder = cache_folder(path)
     prefix = f"{path.name}-{hashlib.blake2b(str(path.resolve()).encode(), digest_size=4).hexdigest()}"
     digest = content_digest(path)
-    target = folder / f"{prefix}-{digest}-v{VERSION}.parquet"
+    kind = "-nameless" if limits.nameless else ""
+    target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
     with open(folder / f"{prefix}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits here and then finds the conversion done
         if not _valid(target):
             if progress is not None:
                 progress(f"converting {path} once into {folder}")
-            _convert(path, target, progress)
+            _convert(path, target, progress, limits)
             if content_digest(path) != digest:
                 target.unlink()
                 raise RecordError(f"{path} changed while it was read; run again when nobody writes to it")

@@ -7,17 +7,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from grapheme_numba.dataset.grouping import row_groups
 from grapheme_numba.dataset.lines import find_sources, total_bytes
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.parsing import parsed_blocks
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.dataset.rejects import Reject, RejectSink
-from grapheme_numba.dataset.schema import SCHEMA
 from grapheme_numba.dataset.shards import FileSink, FolderSink, deal, refuse_existing
 from grapheme_numba.errors import GraphemeError, RecordError
-
-GROUP_ROWS = 16_384
-GROUP_BYTES = 32 << 20
 
 
 class Converted(NamedTuple):
@@ -29,23 +26,6 @@ class Converted(NamedTuple):
     first_reject: Reject | None
     outputs: list[Path]
     rejects_path: Path
-
-
-def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches into row groups of GROUP_ROWS rows, or fewer where rows are large."""
-    held, rows, size = [], 0, 0
-    for batch in batches:
-        while batch.num_rows:
-            per_row = max(batch.nbytes // batch.num_rows, 1)
-            piece = batch.slice(0, max(min(GROUP_ROWS - rows, (GROUP_BYTES - size) // per_row), 1))
-            batch = batch.slice(piece.num_rows)
-            held.append(piece)
-            rows, size = rows + piece.num_rows, size + per_row * piece.num_rows
-            if rows >= GROUP_ROWS or size + per_row > GROUP_BYTES:
-                yield pa.Table.from_batches(held, SCHEMA).unify_dictionaries()
-                held, rows, size = [], 0, 0
-    if held:
-        yield pa.Table.from_batches(held, SCHEMA).unify_dictionaries()
 
 
 def default_rejects_path(output: Path) -> Path:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grapheme_numba.dataset.cache import content_digest
-from grapheme_numba.dataset.convert import Converted, default_rejects_path, row_groups
+from grapheme_numba.dataset.convert import Converted, default_rejects_path
+from grapheme_numba.dataset.grouping import row_groups
 from grapheme_numba.dataset.published import DOMAINS, ENDINGS, READERS, layout_of
 from grapheme_numba.dataset.records import parse_example
 from grapheme_numba.dataset.rejects import Reject, RejectSink

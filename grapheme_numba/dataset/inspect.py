@@ -6,7 +6,7 @@ from typing import NamedTuple
 from grapheme_numba.dataset.layout import shared_layout
 from grapheme_numba.dataset.misfits import Misfits
 from grapheme_numba.dataset.plain import to_plain
-from grapheme_numba.dataset.schema import from_arrow
+from grapheme_numba.dataset.schema import NAMELESS, from_arrow
 from grapheme_numba.dataset.source import Dataset, open_dataset
 from grapheme_numba.dataset.summary import DatasetSummary
 
@@ -23,11 +23,12 @@ class Inspected(NamedTuple):
 
 def inspect(path: str | Path, samples: int = 3, progress=None) -> Inspected:
     """Read all of a Parquet or JSONL file once; every byte is compared with its digest on the way."""
-    dataset = open_dataset(path, progress=progress)
+    dataset = open_dataset(path, progress=progress, nameless=True)
     summary = dataset.summary()
     layout = shared_layout(summary, embedding_dim=1)
     codecs = {domain.name: describe(domain.answer) for domain in layout.domains}
-    return Inspected(dataset, summary, codecs, dataset.misfits(layout), first_records(dataset, samples))
+    misfits = dataset.view([NAMELESS]).misfits(layout)
+    return Inspected(dataset, summary, codecs, misfits, first_records(dataset, samples))
 
 
 def describe(answer) -> str:

@@ -13,6 +13,7 @@ from grapheme_numba.dataset.verdict import Parsed
 
 # Below this the judge alone is faster than loading (0.5 s) or compiling (10 s) the scanner.
 SMALL_BYTES = 8 << 20
+SCANNED_DEPTH = 18  # the scanner takes metadata that is nested 16 deep, inside a record; below, the judge counts
 AHEAD = 2  # blocks that wait, for each thread
 
 
@@ -31,6 +32,7 @@ def parsed_blocks(
     """
     threads = threads or len(os.sched_getaffinity(0))
     scanned, done = 0, 0
+    slow = limits.depth < SCANNED_DEPTH
     with ThreadPoolExecutor(threads, "grapheme-parse") as pool:
         waiting: deque = deque()
 
@@ -45,7 +47,7 @@ def parsed_blocks(
             for source in sources:
                 read = 0
                 for block in read_blocks(source, limits.line_bytes):
-                    small = total < SMALL_BYTES and scanned < SMALL_BYTES
+                    small = slow or (total < SMALL_BYTES and scanned < SMALL_BYTES)
                     scanned, read = scanned + len(block.data), block.read
                     if not small and note is not None and not _scanner_is_compiled():
                         note("compiling the parser, once on this machine; it takes some seconds")

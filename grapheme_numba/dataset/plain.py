@@ -22,6 +22,8 @@ def to_plain(example: MixedExample) -> dict:
     if example.input_extra is not None:
         given.update(json.loads(example.input_extra))
     record = {"id": example.id, "domain": example.domain, "input_type": example.input_type, "input": given}
+    if not example.domain:
+        del record["domain"]
     record["expected_output"] = example.expected_output
     if example.metadata is not None:
         record["metadata"] = json.loads(example.metadata)

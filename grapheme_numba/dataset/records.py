@@ -15,11 +15,15 @@ LARGEST = 3.4028234663852886e38  # beyond it a number is infinite in float32
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one line may hold at most: bytes, numbers in a list, nesting of its metadata."""
+    """What one line may hold at most: bytes, numbers in a list, nesting of its metadata.
+
+    nameless : it may also do without `domain`, when a router will choose one
+    """
 
     line_bytes: int = 16 << 20
     numbers: int = 1 << 20
     depth: int = 64
+    nameless: bool = False
 
 
 DEFAULT_LIMITS = Limits()
@@ -28,8 +32,10 @@ DEFAULT_LIMITS = Limits()
 class MixedExample(msgspec.Struct, frozen=True):
     """One example, flat. Fields of another input type are None.
 
+    domain : None when the line has none
     metadata : JSON text of the metadata object, None when the line has none
-    extra, input_extra : JSON text of an object with the unknown fields of the record and of its input
+    extra, input_extra : JSON text of an object with the unknown fields of the record and of its input; the
+        latter also with `values` or `pixels` whose whole numbers are beyond what a double holds
     """
 
     id: str
@@ -44,6 +50,10 @@ class MixedExample(msgspec.Struct, frozen=True):
     metadata: str | None = None
     extra: str | None = None
     input_extra: str | None = None
+
+
+class _Metadata(msgspec.Struct):
+    metadata: msgspec.Raw
 
 
 class _Pairs(dict):
@@ -140,6 +150,7 @@ def _encodable(value: str, path: str) -> None:
 
 
 def _numbers(holder: dict, key: str, limits: Limits) -> list[float]:
+    """Take the numbers out of `holder`; it keeps whole numbers that no double can hold, as they are written."""
     path = f"input.{key}"
     if key not in holder:
         raise RecordError(f"{path} is missing")
@@ -155,7 +166,10 @@ def _numbers(holder: dict, key: str, limits: Limits) -> list[float]:
             raise RecordError(f"{path}[{position}] must be a number, got {_kind(value)}")
         if not -LARGEST <= value <= LARGEST:
             raise RecordError(f"{path}[{position}] is beyond the range of float32: {str(value)[:40]}")
-    return [float(value) for value in values]
+    found = [float(value) for value in values]
+    if any(type(value) is int and value != number for value, number in zip(values, found)):
+        holder[key] = values
+    return found
 
 
 def _size(holder: dict, key: str) -> int:
@@ -179,10 +193,20 @@ def _rest(holder: dict, path: str) -> str | None:
     return text
 
 
+def _as_written(line: bytes, metadata: dict) -> str:
+    """The JSON text of the metadata as the line holds it; made anew where it cannot be cut out."""
+    made = _rest(metadata, "metadata") or "{}"
+    try:
+        return bytes(msgspec.json.decode(line, type=_Metadata).metadata).decode()
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return made
+
+
 def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: bool = False) -> MixedExample:
     """Parse and check one line without its line end.
 
-    question : allow `domain` and `expected_output` to be missing (input of `predict`)
+    question : allow `domain` and `expected_output` to be missing (input of `predict`); `limits.nameless`
+        allows it of `domain` alone
 
     Raises RecordError that starts with the path of the wrong field.
     """
@@ -190,7 +214,8 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
     if type(record) is not _Pairs:
         raise RecordError(f"a line must hold one JSON object, got {_kind(record)}")
     fields = {"id": _text(record, "id", "id")}
-    fields["domain"] = None if question and "domain" not in record else _text(record, "domain", "domain")
+    nameless = (question or limits.nameless) and "domain" not in record
+    fields["domain"] = None if nameless else _text(record, "domain", "domain")
     if fields["domain"] == "":
         raise RecordError("domain is empty; it names the kind of task")
     kind = fields["input_type"] = _text(record, "input_type", "input_type")
@@ -217,5 +242,5 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
         metadata = record.pop("metadata")
         if metadata is not None and type(metadata) is not _Pairs:
             raise RecordError(f"metadata must be an object, got {_kind(metadata)}")
-        fields["metadata"] = "{}" if metadata == {} else "null" if metadata is None else _rest(metadata, "metadata")
+        fields["metadata"] = "null" if metadata is None else _as_written(line, metadata)
     return MixedExample(**fields, extra=_rest(record, "an unknown field"), input_extra=_rest(given, "input"))

@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from grapheme_numba.dataset.columns import codes_of, string_views, whole
 from grapheme_numba.dataset.layout import INPUT_KINDS
+from grapheme_numba.dataset.schema import NAMELESS
 
-NOWHERE = ""  # the domain of an example that no choice was sure of
+NOWHERE = NAMELESS  # also that of an example that no choice was sure of
 
 Choose = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 

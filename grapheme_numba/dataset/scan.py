@@ -87,6 +87,7 @@ def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) ->
 def summarize(tables: Iterable[pa.Table]) -> DatasetSummary:
     """The summary of all rows. RecordError when a domain has examples of two input types."""
     tallies: dict[str, _Tally] = {}
+    nameless = 0
     for table in tables:
         array = {name: whole(table.column(name)) for name in SCANNED}
         names = array["domain"].dictionary.to_pylist()
@@ -94,6 +95,9 @@ def summarize(tables: Iterable[pa.Table]) -> DatasetSummary:
         kinds = codes_of(array["input_type"], INPUT_KINDS)
         for code, name in enumerate(names):
             rows = np.flatnonzero(codes == code)
+            if not name:
+                nameless += len(rows)
+                continue
             if not len(rows):
                 continue
             tally = tallies.setdefault(name, _Tally(name, int(kinds[rows[0]])))
@@ -107,4 +111,4 @@ def summarize(tables: Iterable[pa.Table]) -> DatasetSummary:
                 )
             _scan_domain(tally, rows, array)
     found = sorted(tallies.values(), key=lambda tally: tally.name)
-    return DatasetSummary(sum(tally.n for tally in found), tuple(tally.summary() for tally in found))
+    return DatasetSummary(sum(tally.n for tally in found), tuple(tally.summary() for tally in found), nameless)

@@ -53,7 +53,9 @@ class Scanner:
         out = self._out()
         limits = self.limits
         view = np.frombuffer(data, np.uint8)
-        n_line, n_row, n_domain = scan_lines(view, limits.line_bytes, limits.numbers, self._scratch, out)
+        n_line, n_row, n_domain = scan_lines(
+            view, limits.line_bytes, limits.numbers, limits.nameless, self._scratch, out
+        )
         status = out.line_status[:n_line]
         domains = [data[start:stop].decode() for start, stop in out.domains[:n_domain]]
         rows = _batch(out, n_row, domains)

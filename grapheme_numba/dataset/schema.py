@@ -7,6 +7,7 @@ import pyarrow as pa
 from grapheme_numba.dataset.records import MixedExample
 
 VERSION = 1
+NAMELESS = ""  # the domain of an example that names none; no example can name it
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -31,7 +32,7 @@ def to_arrow(examples: Sequence[MixedExample]) -> pa.RecordBatch:
     for field in SCHEMA:
         column = [getattr(example, field.name) for example in examples]
         if field.name == "domain":
-            column = [name or "" for name in column]
+            column = [name or NAMELESS for name in column]
         columns.append(pa.array(column, field.type))
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 

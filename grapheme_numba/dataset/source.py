@@ -18,9 +18,9 @@ from grapheme_numba.dataset.misfits import Misfits, count_misfits
 from grapheme_numba.dataset.order import Span, windows
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.prefetch import in_order
-from grapheme_numba.dataset.records import MixedExample
+from grapheme_numba.dataset.records import Limits, MixedExample
 from grapheme_numba.dataset.scan import SCANNED, summarize
-from grapheme_numba.dataset.schema import from_arrow
+from grapheme_numba.dataset.schema import NAMELESS, from_arrow
 from grapheme_numba.dataset.summary import DatasetSummary
 from grapheme_numba.errors import MissingInputError, RecordError
 
@@ -86,7 +86,8 @@ class Dataset:
         if self._summary is None:
             whole = summarize(self.tables(SCANNED))
             kept = tuple(domain for domain in whole.domains if domain.name not in self._left_out)
-            self._summary = DatasetSummary(sum(domain.n for domain in kept), kept)
+            nameless = 0 if NAMELESS in self._left_out else whole.nameless
+            self._summary = DatasetSummary(sum(domain.n for domain in kept), kept, nameless)
         return self._summary
 
     def batches(
@@ -155,11 +156,18 @@ def open_parquet(path: str | Path) -> Dataset:
     return Dataset(path, files)
 
 
-def open_dataset(path: str | Path, *, cache: bool = True, progress: Callable[[str], None] | None = None) -> Dataset:
+def open_dataset(
+    path: str | Path,
+    *,
+    cache: bool = True,
+    progress: Callable[[str], None] | None = None,
+    nameless: bool = False,
+) -> Dataset:
     """Open .jsonl[.gz|.zst] (converted once into a cache), .parquet, or a folder of .parquet.
 
     cache : False converts JSONL into a temporary folder that goes with the Dataset
     progress : called with one plain sentence when something takes time (a conversion)
+    nameless : take JSONL lines without a domain, for a router to choose one
 
     Raises MissingInputError when there is nothing at `path`, RecordError for lines or files that
     do not hold examples.
@@ -167,7 +175,7 @@ def open_dataset(path: str | Path, *, cache: bool = True, progress: Callable[[st
     path = Path(path)
     if path.suffix == ".parquet" or not path.is_file():
         return open_parquet(path)
-    file, temporary = cached_parquet(path, cache, progress)
+    file, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
     dataset = open_parquet(file)
     dataset.path = path
     if temporary is not None:

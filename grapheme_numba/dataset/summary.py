@@ -36,10 +36,11 @@ class DomainSummary(msgspec.Struct, frozen=True):
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):
-    """All domains of a dataset, sorted by name."""
+    """All domains of a dataset, sorted by name; `nameless` examples have none and are not among the n."""
 
     n: int
     domains: tuple[DomainSummary, ...]
+    nameless: int = 0
 
     def domain(self, name: str) -> DomainSummary:
         """The summary of one domain (KeyError when the dataset has none of that name)."""

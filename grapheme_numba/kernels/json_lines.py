@@ -82,12 +82,14 @@ def read_values(data, at, most, out, size):
     first = size
     while True:
         at = skip_space(data, at + 1)
-        at, negative, digits, power, _ = read_numeral(data, at)
+        at, negative, digits, power, whole = read_numeral(data, at)
         if at < 0 or size - first == most:
             return -1, size
         if digits < EXACT and -22 <= power <= 0:
             value = np.float64(digits) / TENS[-power]
-            out.values[size] = -value if negative else value
+            out.values[size] = -value if negative and (digits > 0 or not whole) else value  # -0 is the integer 0
+        elif whole:  # no double may hold it; the judge keeps it as it is written
+            return -1, size
         else:
             ok, out.value_bits[size] = numeral_bits(negative, digits, power)
             if not ok or not abs(out.values[size]) <= LARGEST:
@@ -154,7 +156,7 @@ def find_domain(data, start, stop, domains, n_domain):
 
 
 @njit(**BORROWED_INLINE)
-def read_record(data, at, most, row, n_domain, scratch, out):
+def read_record(data, at, most, nameless, row, n_domain, scratch, out):
     """Read one record into row `row`: (end, new number of domains). The end is that of its last brace."""
     keys, levels = scratch
     seen, parts, kind = 0, 0, -1
@@ -201,12 +203,14 @@ def read_record(data, at, most, row, n_domain, scratch, out):
             break
         if data[at] != 44:
             return -1, n_domain
+    if nameless and seen & DOMAIN == 0:
+        out.domain[row], n_domain = find_domain(data, 0, 0, out.domains, n_domain)
+        seen |= DOMAIN * (out.domain[row] >= 0)
     if seen & 31 != 31:
         return -1, n_domain
     wanted = TEXT if kind == 0 else VALUES if kind == 1 else WIDTH | HEIGHT | PIXELS
-    if parts != wanted:
-        return -1, n_domain
-    if kind == 2 and out.width[row] * out.height[row] != value_end - out.value_offset[row]:
+    n_value = value_end - out.value_offset[row]
+    if parts != wanted or (kind == 2 and out.width[row] * out.height[row] != n_value):
         return -1, n_domain
     out.kind[row] = kind
     out.id_offset[row + 1], out.text_offset[row + 1], out.answer_offset[row + 1] = id_end, text_end, answer_end
@@ -215,11 +219,11 @@ def read_record(data, at, most, row, n_domain, scratch, out):
 
 
 @njit(**BORROWED)
-def scan_lines(data, most_bytes, most_numbers, scratch, out):
+def scan_lines(data, most_bytes, most_numbers, nameless, scratch, out):
     """Read a block of lines: (lines, rows, domains).
 
-    data : uint8, ends in a line feed; most_bytes of a line and most_numbers of a list, beyond which a line is
-    unsure; scratch : (keys (MOST_KEYS, 2) int64, levels (MOST_DEPTH,) int64); out : Out, overwritten
+    data : uint8, ends in a line feed; a line of more bytes or numbers is unsure; nameless : bool, take lines
+    without a domain, as of an empty one; scratch : (keys (MOST_KEYS, 2) int64, levels (MOST_DEPTH,) int64)
     """
     at, line, row, n_domain = 0, 0, 0, 0
     while at < data.shape[0]:
@@ -229,7 +233,7 @@ def scan_lines(data, most_bytes, most_numbers, scratch, out):
             out.line_status[line] = BLANK
             at = first + 1
         else:
-            end, n_domain = read_record(data, first, most_numbers, row, n_domain, scratch, out)
+            end, n_domain = read_record(data, first, most_numbers, nameless, row, n_domain, scratch, out)
             if end >= 0:
                 end = skip_space(data, end)
             if end >= 0 and data[end] == 10 and end - at <= most_bytes:

@@ -13,7 +13,17 @@ from grapheme_numba.dataset.external import with_external
 from grapheme_numba.dataset.source import open_dataset
 from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import OutputError, UsageError
-from grapheme_numba.training import config_file, constants, loop, optimizers, report, schedules, snapshot, storage
+from grapheme_numba.training import (
+    config_file,
+    constants,
+    loop,
+    optimizers,
+    report,
+    run_folder,
+    schedules,
+    snapshot,
+    storage,
+)
 from grapheme_numba.training.admitting import admitted, left_out, write_refused
 from grapheme_numba.training.journal import METRICS, Journal, Unwritten
 from grapheme_numba.training.observer import Observer, Together
@@ -61,10 +71,11 @@ def prepare(
         observer.note("first start with these kernels on this machine: compiling kernels, a minute or two, once")
     jit.set_threads(config.threads or comm.threads())
     splits = find_splits(config.data)
-    train = open_dataset(splits.train, cache=cache, progress=observer.note)
+    given = {"cache": cache, "progress": observer.note, "nameless": config.route}
+    train = open_dataset(splits.train, **given)
     if config.external is not None:
         train = with_external(train, config.external, config.max_external, observer.note)
-    val = train if splits.val is None else open_dataset(splits.val, cache=cache, progress=observer.note)
+    val = train if splits.val is None else open_dataset(splits.val, **given)
     if val is train:
         observer.note(f"{splits.train} comes without a val file: validation uses the training examples")
     fingerprint = f"{train.fingerprint}+{val.fingerprint}"
@@ -118,31 +129,39 @@ def execute(run: Run, start: Start) -> None:
     """
     with run.team.leader_first():
         warm_up(run)
-    if run.team.writes:
-        open_folder(run, start)
-    else:
-        run.journal = Unwritten(run.progress.n_row)
     if not run.team.writes:
+        run.journal = Unwritten(run.progress.n_row)
         return loop.train(run)
-    run.observer = Together(run.observer, report.Reporter(run))
+    make_output(run.folder)
+    with storage.held(run.folder):
+        open_folder(run, start)
+        run.observer = Together(run.observer, report.Reporter(run))
+        try:
+            loop.train(run)
+        except BaseException as error:
+            report.write(run, error)
+            raise
+        report.write(run)
+
+
+def make_output(folder: Path) -> None:
+    """The run's folder and its parents. Raises OutputError."""
     try:
-        loop.train(run)
-    except BaseException as error:
-        report.write(run, error)
-        raise
-    report.write(run)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another --output") from None
 
 
 def open_folder(run: Run, start: Start) -> None:
-    """Make the folder with `config.toml` and the rows that the checkpoint knows of."""
-    try:
-        storage.make_folder(run.folder)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {run.folder}: {error.strerror}; choose another --output") from None
+    """`config.toml` and the rows that the checkpoint knows of, in a folder that nobody else writes to."""
+    if run_folder.stamp(run.folder) != start.seen:
+        raise UsageError(f"another run has saved in {run.folder} since this one looked there; start it again")
     storage.sweep(run.folder)
     storage.write_file(run.folder / CONFIG, config_file.to_toml(run.config, run.task).encode())
     rows = Path(start.source or run.folder) / METRICS
     if start.checkpoint is not None:
+        for moved in run_folder.set_aside_later(run.folder, start.checkpoint):
+            run.observer.note(f"{moved.name} is later than where this run goes on from, so it now is {moved}")
         run.saved_at = run.position() if start.source == run.folder else ()
     if run.progress.n_row and not rows.exists():
         run.observer.note(f"{rows} is gone, so the rows of earlier epochs are missing from the report")

@@ -1,0 +1,54 @@
+"""Row groups cut by content alone: the same lines give the same bytes, however they were read and by how many."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from grapheme_numba.dataset.columns import number_views, string_views
+from grapheme_numba.dataset.schema import SCHEMA
+
+GROUP_ROWS = 16_384
+GROUP_BYTES = 32 << 20
+TEXTS = ("id", "text", "expected_output", "metadata", "extra", "input_extra")
+LISTS = ("values", "pixels")
+REPEATED = ("domain", "input_type")
+
+
+def row_sizes(batch: pa.RecordBatch) -> np.ndarray:
+    """(n,) int64: bytes of the strings and numbers of each row."""
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for name in TEXTS:
+        sizes += np.diff(string_views(batch.column(name))[0])
+    for name in LISTS:
+        sizes += 8 * np.diff(number_views(batch.column(name))[0])
+    return sizes
+
+
+def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Gather batches into row groups of GROUP_ROWS rows, or fewer where they would pass GROUP_BYTES."""
+    held, rows, size = [], 0, 0
+    for batch in batches:
+        ends, start = np.cumsum(row_sizes(batch)), 0
+        while start < batch.num_rows:
+            before = int(ends[start - 1]) if start else 0
+            stop = int(np.searchsorted(ends, before + GROUP_BYTES - size, "right"))
+            stop = min(max(stop, start if held else start + 1), start + GROUP_ROWS - rows)
+            if stop > start:
+                held.append(batch.slice(start, stop - start))
+                rows, size = rows + stop - start, size + int(ends[stop - 1]) - before
+            start = stop
+            if start < batch.num_rows or rows == GROUP_ROWS:
+                yield group_of(held)
+                held, rows, size = [], 0, 0
+    if held:
+        yield group_of(held)
+
+
+def group_of(batches: list[pa.RecordBatch]) -> pa.Table:
+    """One table of one chunk, its dictionaries in the order in which their values first come."""
+    table = pa.Table.from_batches(batches, SCHEMA).unify_dictionaries().combine_chunks()
+    for name in REPEATED:
+        at = SCHEMA.get_field_index(name)
+        table = table.set_column(at, SCHEMA.field(at), table.column(name).cast(pa.string()).dictionary_encode())
+    return table
