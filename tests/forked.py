@@ -14,6 +14,7 @@ from typing import NamedTuple
 from moments import Moments
 
 SERVER = Path(__file__).with_name("fork_server.py")
+PATIENCE = 120.0  # seconds: a phase that never begins is given up
 # How long a phase may last, in seconds: a strike falls anywhere within.
 DURATION = {"start": 0.3, "conversion": 0.1, "compile": 1.0, "step": 0.15, "validation": 0.004, "save": 0.008}
 
@@ -61,7 +62,7 @@ class ForkServer:
         self.process.stdout.close()
 
     def run(self, arguments, folder: Path, strike=None) -> End:
-        """One process to its end. `strike` is (signals, phase, visit, delay): see `Moments.wait_for`."""
+        """One process to its end. `strike` is (signals, phase, visit, delay): see `wait_for`."""
         (folder / "phase").unlink(missing_ok=True)
         now = Moments(folder / "phase")
         order = {"arguments": list(map(str, arguments)), "folder": str(folder)}
@@ -72,7 +73,7 @@ class ForkServer:
         if strike is not None:
             number, *moment = strike
             descriptor = os.pidfd_open(pid)  # of a process that has ended there is nothing to strike
-            now.wait_for(*moment, alive=lambda: alive(pid))
+            wait_for(now, pid, *moment)
             phase, batches, struck = now.phase, now.batches, time.perf_counter()
             try:
                 signal.pidfd_send_signal(descriptor, number)
@@ -91,6 +92,14 @@ class ForkServer:
         small = sorted(size, key=size.get)[: len(size) // 2]  # the large ones take many seconds each
         for file in self.cache.rglob(f"{draw.choice(small)}*.nbi"):
             file.unlink()
+
+
+def wait_for(now: Moments, pid: int, phase: str, visit: int, delay: float) -> None:
+    """Return `delay` seconds after the `visit`-th beginning of `phase`, or when the process has ended."""
+    until = time.monotonic() + PATIENCE
+    while now.visits(phase) < visit and alive(pid) and time.monotonic() < until:
+        time.sleep(0.0003)
+    time.sleep(delay)
 
 
 def alive(pid: int) -> bool:

@@ -5,7 +5,6 @@ waits until a phase is entered for the n-th time, lets a moment pass, and strike
 """
 
 import mmap
-import time
 from pathlib import Path
 
 PHASES = ("start", "conversion", "compile", "step", "validation", "save")
@@ -48,13 +47,6 @@ class Moments:
         index = PHASES.index(phase)
         self.put(8 + 8 * index, self.get(8 + 8 * index) + 1)
         self.put(0, index)
-
-    def wait_for(self, phase: str, visit: int, delay: float, alive, patience: float = 120.0) -> None:
-        """Return `delay` seconds after the `visit`-th beginning of `phase`, or when the process is no longer alive."""
-        until = time.monotonic() + patience
-        while self.visits(phase) < visit and alive() and time.monotonic() < until:
-            time.sleep(0.0003)
-        time.sleep(delay)
 
 
 def publish(path: Path) -> Moments:

@@ -16,6 +16,7 @@ from grapheme_numba.training.optimizers import build
 from grapheme_numba.training.progress import Progress
 from grapheme_numba.training.resuming import Start
 from grapheme_numba.training.run import Run
+from grapheme_numba.training.run_folder import stamp
 from grapheme_numba.training.task import Task
 
 COMPARED = "compared.json"
@@ -62,8 +63,9 @@ def compare(task: Task, run: Run, start: Start) -> Iterator[Compared]:
     for name in run.model.layout.names:
         run.observer.note(f"training {name} alone")
         lonely = alone(task, run, name)
+        fresh = start._replace(folder=lonely.folder, checkpoint=None, source=None, seen=stamp(lonely.folder))
         try:
-            session.execute(lonely, start._replace(folder=lonely.folder, checkpoint=None, source=None))
+            session.execute(lonely, fresh)
         except StoppedEarly:
             raise StoppedEarly(
                 f"stopped while {name} was trained alone; the shared run in {run.folder} is whole, compare again with: "

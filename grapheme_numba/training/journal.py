@@ -11,6 +11,7 @@ from grapheme_numba.errors import RecordError
 from grapheme_numba.training import storage
 
 METRICS = "metrics.jsonl"
+REMEDY = "restore the file, or delete it to go on without the rows of earlier epochs"
 
 
 class Journal:
@@ -33,7 +34,7 @@ class Journal:
     def __init__(self, path: Path, n_row: int = 0, source: Path | None = None):
         self.path = path
         self.rows = read_rows(source or path, n_row) if n_row else []
-        storage.write_file(path, b"".join(to_line(row) + b"\n" for row in self.rows))
+        self.write()
 
     def cut(self, n_row: int) -> None:
         """Drop all but the first `n_row` rows. Raises as opening does."""
@@ -42,9 +43,18 @@ class Journal:
     def add(self, row: dict) -> dict:
         """Number `row`, append it to the file, return it. Raises OutputError."""
         row = {"row": len(self.rows), **row}
-        storage.append_line(self.path, to_line(row))
         self.rows.append(row)
+        if not storage.append_line(self.path, to_line(row)):
+            self.write()  # somebody took the file away
         return row
+
+    def sync(self) -> None:
+        """Force the rows to the disk: a checkpoint that counts on them must not be there without them."""
+        storage.sync_file(self.path)
+
+    def write(self) -> None:
+        """Write all rows anew. Raises OutputError."""
+        storage.write_file(self.path, b"".join(to_line(row) + b"\n" for row in self.rows))
 
 
 class Unwritten:
@@ -83,7 +93,7 @@ def read_rows(path: Path, most: int | None = None) -> list[dict]:
         lines.pop()
     rows = [parse(line, number, path) for number, line in enumerate(lines[:most])]
     if most is not None and len(rows) < most:
-        raise RecordError(f"{path} has {len(rows)} rows, the checkpoint wants {most}; restore the file")
+        raise RecordError(f"{path} has {len(rows)} rows, the checkpoint wants {most}; {REMEDY}")
     return rows
 
 
@@ -96,7 +106,7 @@ def parse(line: bytes, number: int, path: Path) -> dict:
     except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
-        raise RecordError(f"{path} line {number + 1} is not as the run wrote it; restore the file or delete the run")
+        raise RecordError(f"{path} line {number + 1} is not as the run wrote it; {REMEDY}")
     return row
 
 

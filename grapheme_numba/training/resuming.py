@@ -19,13 +19,17 @@ OF_ONE_START = frozenset({"max_steps", "max_time", "output", "threads"})
 
 
 class Start(NamedTuple):
-    """How a run begins: its config and folder, the checkpoint to go on from (or None), and what to tell."""
+    """How a run begins: its config and folder, the checkpoint to go on from (or None), and what to tell.
+
+    `seen` is the stamp of the folder's newest checkpoint when it was looked at.
+    """
 
     config: Config
     folder: Path
     checkpoint: Checkpoint | None
     source: Path | None
     notes: list[str]
+    seen: tuple = ()
 
 
 def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: str, override: bool) -> Start:
@@ -54,19 +58,21 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
                 f"{folder} already holds a checkpoint; go on from it with --resume auto, "
                 "or give the new run another folder with --output"
             )
-        return Start(given, folder, None, None, [])
+        return Start(given, folder, None, None, [], run_folder.stamp(folder))
     if resume == "auto":
         if not given.output:
             raise UsageError("--resume auto needs to know the run; give its folder with --output")
         source = Path(given.output)
+        seen = run_folder.stamp(source)
         checkpoint, notes = run_folder.newest(source)
         if checkpoint is None:
             if notes:
                 raise CheckpointError(f"{source} holds no whole checkpoint: {'; '.join(notes)}")
-            return Start(given, source, None, None, [f"no checkpoint in {source}, so this run starts fresh"])
+            return Start(given, source, None, None, [f"no checkpoint in {source}, so this run starts fresh"], seen)
     else:
         checkpoint, found, notes = run_folder.find_newest(resume)
         source = found.parent
+        seen = run_folder.stamp(source)
     if checkpoint.task != task.name:
         raise UsageError(f"the checkpoint is of the trainer {checkpoint.task!r}; use grapheme-train {checkpoint.task}")
     kept = [key for key in configs.KEYS if key not in OF_ONE_START]
@@ -76,7 +82,9 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
     folder = Path(config.output) if config.output else source
     if folder.resolve() != source.resolve() and run_folder.has_checkpoint(folder):
         raise UsageError(f"{folder} holds checkpoints of another run; give --output a folder of its own")
-    return Start(config, folder, checkpoint, source, notes)
+    if folder.resolve() != source.resolve():
+        seen = run_folder.stamp(folder)
+    return Start(config, folder, checkpoint, source, notes, seen)
 
 
 def refuse_differences(old: Config, new: Config, override: bool) -> None:

@@ -107,6 +107,7 @@ class Run:
         self.clock = now
         if not self.team.writes:
             return
+        self.journal.sync()
         if best:
             self.observer.saved(run_folder.save_best(self.folder, self.snapshot()))
         elif self.position() != self.saved_at:
@@ -116,7 +117,7 @@ class Run:
 
     def position(self) -> tuple:
         """What tells two checkpoints of this run apart."""
-        return self.progress.epoch, self.progress.batch, self.progress.step, self.progress.n_row
+        return run_folder.place_of(self.progress)
 
     def snapshot(self):
         """The run as a checkpoint."""

@@ -5,6 +5,7 @@ validation. A crash between two renames leaves the old checkpoint under its othe
 and `find` look as well.
 """
 
+import itertools
 import os
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from grapheme_numba.errors import CheckpointError, MissingInputError
 from grapheme_numba.training import checkpoint as checkpoints
 from grapheme_numba.training import storage
 from grapheme_numba.training.checkpoint import MANIFEST, Checkpoint
+from grapheme_numba.training.progress import Progress
 
+ASIDE = "set_aside_"
 LAST, BEST, PREVIOUS_BEST, STEP = "checkpoint_last", "checkpoint_best", "checkpoint_best_previous", "checkpoint_step_"
 
 
@@ -82,6 +85,39 @@ def newest(run: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, damaged
 
 
+def set_aside_later(run: Path, checkpoint: Checkpoint) -> list[Path]:
+    """Move what a run had reached beyond `checkpoint`, from which it now goes on, into a folder of its own.
+
+    Left in place, later checkpoints of a future that is given up would count as the newest at the next fallback.
+    A damaged newest one goes with them. The new places are returned; nothing is deleted. Raises OutputError.
+    """
+    now = place_of(checkpoint.progress)
+    later = [folder for folder in [*reversed(kept_steps(run)), run / LAST] if folder.exists() and is_later(folder, now)]
+    if not later:
+        return []
+    aside = next(path for path in (run / f"{ASIDE}{number}" for number in itertools.count(1)) if not path.exists())
+    with storage.named_failures(aside):
+        storage.make_folder(aside)
+        for folder in later:  # `checkpoint_last` at the end: until it has gone, the run stands where it stood
+            storage.rename(folder, aside / folder.name)
+        storage.fsync_folder(aside)
+        storage.fsync_folder(run)
+    return [aside / folder.name for folder in later]
+
+
+def is_later(folder: Path, now: tuple) -> bool:
+    """Whether a checkpoint stands beyond the place `now`, by its manifest, or by its name where that is damaged."""
+    try:
+        return place_of(checkpoints.read_manifest(folder).progress) > now
+    except CheckpointError:
+        return folder.name == LAST or int(folder.name[len(STEP) :]) > now[2]
+
+
+def place_of(progress: Progress) -> tuple:
+    """What orders the checkpoints of a run, and tells two of them apart."""
+    return progress.epoch, progress.batch, progress.step, progress.n_row
+
+
 def find(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
     """The checkpoint at `path`: its folder, or a run's folder (then its best, else its newest).
 
@@ -112,6 +148,15 @@ def find_newest(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
     if checkpoint is None:
         raise CheckpointError(f"{path} holds no whole checkpoint to go on from: {'; '.join(damaged)}")
     return checkpoint, path / LAST, damaged
+
+
+def stamp(run: Path) -> tuple:
+    """What changes whenever `run` gets another newest checkpoint; () without any."""
+    try:
+        status = (run / LAST / MANIFEST).stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_mtime_ns
 
 
 def has_checkpoint(run: Path) -> bool:

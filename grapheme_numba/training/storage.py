@@ -4,15 +4,22 @@ The six primitives at the top touch the disk; the rest is built from them. A fil
 final name only when its bytes are on the disk: readers see the old one or the new one, never a mixture.
 """
 
+import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from grapheme_numba.errors import OutputError
+from grapheme_numba.errors import OutputError, UsageError
 
 TEMPORARY = ".partial-"  # prefix of what is not finished; safe to delete when no run is writing
+
+ROOM, RIGHTS = "make room or choose another --output", "make it writable or choose another --output"
+REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM)
+REMEDIES |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), RIGHTS)
+REMEDIES[errno.ENOENT] = "its folder was taken away during the run, so start again"
 
 
 def create(path: Path) -> int:
@@ -36,8 +43,8 @@ def rename(source: Path, target: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents."""
-    path.mkdir(parents=True, exist_ok=True)
+    """Make a folder, in one that is there."""
+    path.mkdir(exist_ok=True)
 
 
 def remove(path: Path) -> None:
@@ -56,10 +63,32 @@ def named_failures(path: Path):
     except OutputError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
+        remedy = REMEDIES.get(error.errno, "choose another --output")
         raise OutputError(
-            f"could not write {path}: {reason}; make room or choose another --output, what was there before is intact"
+            f"could not write {path}: {error.strerror or error}; {remedy}, what was there before is intact"
         ) from error
+
+
+@contextmanager
+def held(folder: Path):
+    """Hold `folder` for this process until the end of the block, or of the process however it ends.
+
+    Raises UsageError where another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"another run is writing to {folder}; wait until it ends, or give this one another --output"
+            ) from None
+        except OSError as error:  # a file system without locks: then nobody can tell
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def fsync_folder(path: Path) -> None:
@@ -98,14 +127,28 @@ def write_file(path: Path, data: bytes) -> None:
         fsync_folder(path.parent)
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """Add one line to a file with a single write. Raises OutputError."""
+def append_line(path: Path, line: bytes) -> bool:
+    """Add one line to a file with a single write; False where there is no such file. Raises OutputError."""
     with named_failures(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
         try:
             view = memoryview(line + b"\n")
             while len(view):
                 view = view[write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+    return True
+
+
+def sync_file(path: Path) -> None:
+    """Force what was appended to a file to the disk, if the file is there. Raises OutputError."""
+    with named_failures(path), suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fsync(descriptor)
         finally:
             os.close(descriptor)
 
