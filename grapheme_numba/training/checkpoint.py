@@ -5,7 +5,7 @@ internal order. Nothing in a checkpoint is executed: tensors and JSON, both veri
 """
 
 import hashlib
-import os
+import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -150,11 +150,14 @@ def assemble(manifest: manifests.Manifest, arrays: dict[str, np.ndarray], folder
 
 
 def read_limited(path: Path, most: int) -> bytes:
-    """At most `most` + 1 bytes of a file. Raises CheckpointError when it cannot be read."""
+    """The bytes of a plain file of at most `most`. Raises CheckpointError when it cannot be read, or is none."""
     try:
-        if path.stat().st_size > most:
-            raise CheckpointError(f"{path} has {os.path.getsize(path)} bytes, wanted {most} at most; it is damaged")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{path} is no plain file; use another checkpoint")
+        if status.st_size > most:
+            raise CheckpointError(f"{path} has {status.st_size} bytes, wanted {most} at most; it is damaged")
         with path.open("rb") as file:
-            return file.read(most + 1)
+            return file.read(status.st_size + 1)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}; use another checkpoint") from None

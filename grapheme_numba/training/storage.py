@@ -16,10 +16,10 @@ from grapheme_numba.errors import OutputError, UsageError
 
 TEMPORARY = ".partial-"  # prefix of what is not finished; safe to delete when no run is writing
 
-ROOM, RIGHTS = "make room or choose another --output", "make it writable or choose another --output"
-REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM)
-REMEDIES |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), RIGHTS)
-REMEDIES[errno.ENOENT] = "its folder was taken away during the run, so start again"
+REMEDY = "choose another --output; what was there before is intact"
+REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"make room or {REMEDY}")
+REMEDIES |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable or {REMEDY}")
+REMEDIES[errno.ENOENT] = "its folder was taken away during the run; start again"
 
 
 def create(path: Path) -> int:
@@ -63,10 +63,8 @@ def named_failures(path: Path):
     except OutputError:
         raise
     except OSError as error:
-        remedy = REMEDIES.get(error.errno, "choose another --output")
-        raise OutputError(
-            f"could not write {path}: {error.strerror or error}; {remedy}, what was there before is intact"
-        ) from error
+        remedy = REMEDIES.get(error.errno, REMEDY)
+        raise OutputError(f"could not write {path}: {error.strerror or error}; {remedy}") from error
 
 
 @contextmanager

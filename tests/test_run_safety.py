@@ -1,0 +1,204 @@
+"""What happens around a run: another run in its folder, a folder taken away, a full disk, files that are no files."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from runs import Recorder, digest, rows_without_clock, sample, small_data, train
+
+from grapheme_numba.errors import CheckpointError, OutputError, StoppedEarly, UsageError
+from grapheme_numba.training import checkpoint as checkpoints
+from grapheme_numba.training import run_folder, storage
+from grapheme_numba.training.checkpoint import MANIFEST, MODEL
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return small_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(data, folder, save_every=2)
+    return folder
+
+
+def stopped(data, folder, step: int, **options):
+    """A run that has stopped after so many steps."""
+    with pytest.raises(StoppedEarly):
+        train(data, folder, max_steps=step, save_every=2, **options)
+
+
+def test_going_on_from_an_older_checkpoint_sets_the_later_ones_aside(tmp_path, data, whole):
+    run = tmp_path / "run"
+    stopped(data, run, 8)
+    recorder = Recorder()
+    stopped(data, run, 5, resume=str(run / "checkpoint_step_00000004"), observer=recorder, override=True, lr=1e-4)
+    assert sorted(path.name for path in (run / "set_aside_1").iterdir()) == [
+        "checkpoint_last",
+        "checkpoint_step_00000006",
+    ]
+    assert [note for note in recorder.notes if "checkpoint_last is later than where this run goes on from" in note]
+    (run / "checkpoint_last" / MODEL).write_bytes(b"broken")
+    found, _ = run_folder.newest(run)
+    assert found.progress.step == 4  # and not 6, of the future that was given up
+    train(data, run, resume="auto", override=True, lr=0.005)
+    assert digest(run) == digest(whole)
+    assert digest(run / "set_aside_1") != digest(run)
+
+
+def test_a_damaged_checkpoint_passed_over_is_set_aside_once(tmp_path, data, whole):
+    run = tmp_path / "run"
+    stopped(data, run, 6)
+    (run / "checkpoint_last" / MANIFEST).write_bytes(b"broken")
+    train(data, run, resume="auto")
+    assert (run / "set_aside_1" / "checkpoint_last" / MANIFEST).read_bytes() == b"broken"
+    assert digest(run) == digest(whole)
+    train(data, run, resume="auto")
+    assert not (run / "set_aside_2").exists()
+
+
+def test_nothing_is_set_aside_where_nothing_is_later(tmp_path):
+    for step in (1, 2, 3):
+        run_folder.save_last(tmp_path, sample(step), keep=3)
+    assert run_folder.set_aside_later(tmp_path, sample(3)) == []
+    assert [path.name for path in run_folder.set_aside_later(tmp_path, sample(1))] == [
+        "checkpoint_step_00000002",
+        "checkpoint_last",
+    ]
+    assert run_folder.newest(tmp_path)[0].progress.step == 1
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path, data, whole):
+    said = []
+
+    class Intruder(Recorder):
+        def epoch_closed(self, rows):
+            if len(said) < 2:
+                with pytest.raises(UsageError) as caught:
+                    train(data, tmp_path / "run", resume="auto")
+                said.append(str(caught.value))
+
+    train(data, tmp_path / "run", observer=Intruder(), save_every=2)
+    assert len(said) == 2
+    assert all(text.startswith(f"another run is writing to {tmp_path / 'run'}; wait until it ends") for text in said)
+    assert digest(tmp_path / "run") == digest(whole)
+
+
+def test_a_folder_that_another_run_saved_in_meanwhile_is_refused(tmp_path, data):
+    def meanwhile(run):
+        train(data, tmp_path / "run", epochs=1)
+
+    with pytest.raises(UsageError, match="another run has saved in .* since this one looked there; start it again"):
+        train(data, tmp_path / "run", before=meanwhile)
+
+
+class Disturber(Recorder):
+    """Does something to a run's folder after its second epoch."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def epoch_closed(self, rows):
+        if rows[0]["epoch"] == 2:
+            self.act()
+
+
+def test_a_folder_taken_away_during_the_run_is_an_error_and_not_made_again(tmp_path, data):
+    observer = Disturber(lambda: shutil.rmtree(tmp_path / "run"))
+    match = r"could not write .*No such file or directory; its folder was taken away during the run; start again"
+    with pytest.warns(UserWarning, match="no new report.html"), pytest.raises(OutputError, match=match):
+        train(data, tmp_path / "run", observer=observer)
+    assert not (tmp_path / "run").exists()
+
+
+def test_rows_taken_away_during_the_run_are_written_again(tmp_path, data, whole):
+    def act():
+        (tmp_path / "run" / "metrics.jsonl").unlink()
+
+    train(data, tmp_path / "run", observer=Disturber(act), save_every=2)
+    assert rows_without_clock(tmp_path / "run") == rows_without_clock(whole)
+
+
+LIMITED = """
+import resource, sys
+from grapheme_numba.cli.train import main
+from grapheme_numba.training import run_folder
+save, saved = run_folder.save_last, []
+def limited(*arguments):
+    if len(saved) == 3:  # from here on every file is full at 4 KB, as a disk that has run out of room
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    saved.append(save(*arguments))
+    return saved[-1]
+run_folder.save_last = limited
+main(sys.argv[1:])
+"""
+
+
+def test_a_disk_that_fills_up_during_a_save_leaves_the_last_checkpoint(tmp_path, data):
+    options = ["--hidden", "16", "--fan-in", "8", "--batch-size", "16", "--save-every", "2", "--quiet", "--epochs", "3"]
+    program = [sys.executable, "-c", LIMITED, "agi", "--data", data, "--output", tmp_path / "run", *options]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([*map(str, program)], env=variables, capture_output=True, text=True)
+    assert done.returncode == 74, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: could not write {tmp_path / 'run' / 'checkpoint_last'}: File too large; make room")
+    assert "Traceback" not in done.stderr
+    assert checkpoints.read(tmp_path / "run" / "checkpoint_last").progress.step == 4
+    assert not list((tmp_path / "run").glob(f"{storage.TEMPORARY}*"))
+    train(data, tmp_path / "run", resume="auto")
+
+
+def test_one_checkpoint_kept_and_saved_at_every_step(tmp_path, data, whole):
+    train(data, tmp_path / "run", save_every=1, keep_last=1)
+    assert digest(tmp_path / "run") == digest(whole)
+    folders = sorted(path.name for path in (tmp_path / "run").glob("checkpoint*"))
+    assert folders == ["checkpoint_best", "checkpoint_last"]
+
+
+@pytest.mark.parametrize("name", [MODEL, MANIFEST])
+def test_a_pipe_or_a_device_in_a_checkpoint_is_refused_at_once(tmp_path, name):
+    checkpoints.write(sample(), tmp_path / "c")
+    (tmp_path / "c" / name).unlink()
+    (tmp_path / "c" / name).symlink_to("/dev/zero")
+    with pytest.raises((CheckpointError, OSError), match=r"is no plain file|holds no checkpoint"):
+        checkpoints.read(tmp_path / "c")
+    (tmp_path / "c" / name).unlink()
+    os.mkfifo(tmp_path / "c" / name)
+    with pytest.raises((CheckpointError, OSError), match=r"is no plain file|holds no checkpoint"):
+        checkpoints.read(tmp_path / "c")
+
+
+def test_links_in_a_run_are_replaced_and_never_written_through(tmp_path, data):
+    """A checkpoint that is a link elsewhere, or a half-written name that somebody prepared."""
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    stopped(data, run, 4)
+    (run / "checkpoint_last").rename(outside)
+    (run / "checkpoint_last").symlink_to(outside)
+    (run / f"{storage.TEMPORARY}{os.getpid()}-checkpoint_last").symlink_to(tmp_path)
+    (run / f"{storage.TEMPORARY}{os.getpid()}-config.toml").symlink_to(tmp_path / "written")
+    before = {path: path.read_bytes() for path in outside.iterdir()}
+    train(data, run, resume="auto", save_every=2)
+    assert {path: path.read_bytes() for path in outside.iterdir()} == before
+    assert not (run / "checkpoint_last").is_symlink()
+    assert not (tmp_path / "written").exists()
+    assert not (tmp_path / MODEL).exists()
+
+
+@pytest.mark.parametrize("names", [["../x"], ["/etc/passwd"], [MODEL, "../../x"], ["sub/model.safetensors"]])
+def test_a_manifest_cannot_name_a_file_elsewhere(tmp_path, names):
+    checkpoints.write(sample(), tmp_path / "c")
+    fields = json.loads((tmp_path / "c" / MANIFEST).read_text())
+    entry = fields["files"][MODEL]
+    fields["files"] = dict.fromkeys(names, entry)
+    del fields["sha256"]
+    sealed = {**fields, "sha256": checkpoints.manifests.digest(fields)}
+    (tmp_path / "c" / MANIFEST).write_text(json.dumps(sealed))
+    with pytest.raises(CheckpointError, match=r"lists the files .*wanted only 'model.safetensors'"):
+        checkpoints.read(tmp_path / "c")
