@@ -1,21 +1,37 @@
-"""Topology that learns: edges move while training goes on, are pruned away, and dead nodes go.
+"""Topology that learns: edges move while training goes on.
 
-`evolve` keeps the number of edges, so parameter vectors keep their length and a training loop goes on.
-`prune` and `without_dead_nodes` give a smaller network.
+The number of edges stays, so parameter vectors keep their length and a training loop goes on. Nodes keep
+their internal order: `in_order` gives it back to a network that is built from a checkpoint.
 """
 
-import warnings
+from typing import NamedTuple
 
 import numpy as np
 
-from grapheme_numba.errors import UsageError
-from grapheme_numba.graph.named import NamedGraph, named_graph
+from grapheme_numba import strategy
+from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.kernels import evolve as kernels
-from grapheme_numba.kernels import topology
+from grapheme_numba.kernels import moving, topology
+from grapheme_numba.pruning import prune, smallest_edges, without_dead_nodes
+from grapheme_numba.workspace import Workspace
+
+__all__ = ["METHODS", "Move", "evolve", "in_order", "move", "propose", "prune", "take_up", "without_dead_nodes"]
 
 METHODS = ("set", "rigl")
-# RigL looks at every absent edge; a sample of them costs as much as a few edges each.
-CANDIDATES_PER_EDGE = 16
+ROUNDS = 8  # of drawing again where two edges want one place; what is left then stays where it is
+EDGE_FIELDS = ("indptr", "indices", "t_indptr", "t_indices", "edge_order")
+
+
+class Move(NamedTuple):
+    """Edges that leave their places for others.
+
+    lost : (n,) int64, internal positions of the edges
+    senders, receivers : (n,) int32, internal numbers of the nodes that they join next, ascending
+    """
+
+    lost: np.ndarray
+    senders: np.ndarray
+    receivers: np.ndarray
 
 
 def evolve(dag, method, fraction, seed, moments=()):
@@ -23,14 +39,14 @@ def evolve(dag, method, fraction, seed, moments=()):
 
     New edges join the same pairs of levels as the lost ones, so the graph stays acyclic and layers stay
     layers. They have the weight, the gradient and the moments 0, and stand in the caller's edge order where
-    the lost ones stood. No node loses its last incoming edge.
+    the lost ones stood. No node loses its strongest incoming edge.
 
     Parameters
     ----------
     dag : DagNN
     method : "set" or "rigl"
-        Random places (Mocanu et al. 2018), or those with the largest gradient in the latest backward pass
-        among `CANDIDATES_PER_EDGE` random ones per edge (after Evci et al. 2020, who look at all).
+        Random places (Mocanu et al. 2018), or for each edge that of 16 random ones with the largest gradient
+        in the latest backward pass (after Evci et al. 2020, who look at all).
     fraction : float
         Of the edges, in (0, 1).
     seed : int or sequence of int
@@ -50,6 +66,13 @@ def evolve(dag, method, fraction, seed, moments=()):
     ShapeError
         "rigl" without a backward pass.
     """
+    change = propose(dag, method, fraction, seed)
+    move(dag, change, moments)
+    return len(change.lost)
+
+
+def propose(dag, method, fraction, seed):
+    """The `Move` that `evolve` would make with these arguments; nothing is changed."""
     if method not in METHODS or not 0.0 < fraction < 1.0:
         raise UsageError(
             f"the evolution is {method!r} with the fraction {fraction!r}; choose one of {', '.join(METHODS)} "
@@ -58,117 +81,109 @@ def evolve(dag, method, fraction, seed, moments=()):
     if method == "rigl":
         dag._check_forward()
     old, n_edge = dag.dag, dag.n_edge
-    senders = np.empty(n_edge, np.int32)
-    topology.rows_of(old.t_indptr, senders)
-    lost = _smallest(dag.parameters[:n_edge], old, round(fraction * n_edge))
-    if not lost.size:
-        return 0
+    gone = smallest_edges(dag, round(fraction * n_edge))
+    lost = np.empty(np.count_nonzero(gone), np.int64)
+    levels = np.empty((lost.size, 2), np.int32)
     level = np.repeat(np.arange(dag.n_level, dtype=np.int32), np.diff(old.level_start))
-    pairs = np.stack([level[senders[lost]], level[old.t_indices[lost]]], axis=1)
-    new_senders, new_receivers = _candidates(dag, pairs, seed, CANDIDATES_PER_EDGE if method == "rigl" else 2)
+    moving.list_lost(old, gone, level, lost, levels)
+    key = np.random.SeedSequence(seed).generate_state(2, np.uint32).astype(np.uint64)
+    draws = kernels.Draws(key, levels)
+    senders, receivers = np.empty(lost.size, np.int32), np.empty(lost.size, np.int32)
     if method == "rigl":
-        score = np.empty(len(new_senders))
-        kernels.would_be_gradients(dag._tiles.activations, dag._tiles.deltas, new_senders, new_receivers, score)
-        best = np.argsort(-np.abs(score), kind="stable")[: lost.size]
-        new_senders, new_receivers = new_senders[best], new_receivers[best]
-    moved = lost[: len(new_senders)]
-    new_senders, new_receivers = new_senders[: len(moved)], new_receivers[: len(moved)]
-    arrays = dag.topology()
-    slots = old.edge_order[moved]
-    arrays["senders"][slots], arrays["receivers"][slots] = old.node_order[new_senders], old.node_order[new_receivers]
-    _adopt(dag, arrays, slots, moments)
-    return len(moved)
+        kernels.best_edges(old, draws, dag._tiles.activations, dag._tiles.deltas, senders, receivers)
+    else:
+        kernels.draw_edges(old, draws, senders, receivers)
+    for attempt in range(1, ROUNDS):
+        placed = senders >= 0
+        if not placed.all():
+            lost, senders, receivers = lost[placed], senders[placed], receivers[placed]
+            draws = draws._replace(levels=draws.levels[placed])
+        order = _by_sender(senders, receivers, dag.n_node)
+        attempts = np.array([attempt, attempt + 1]) * kernels.TRIES
+        if not kernels.redraw_repeats(old, draws, order, attempts, senders, receivers):
+            return Move(lost[order], senders[order], receivers[order])
+    pairs, first = np.unique(senders.astype(np.int64) * dag.n_node + receivers, return_index=True)
+    first = first[pairs >= 0]
+    return Move(lost[first], senders[first], receivers[first])
 
 
-def prune(dag, density):
-    """A network with the share `density` of the edges: those with the largest weights. No node is cut off.
+def move(dag, change, moments=()):
+    """Make a `Move`; parameters, gradients and `moments` follow, with 0 for the edges that moved."""
+    old, n_edge = dag.dag, dag.n_edge
+    lost = np.zeros(n_edge, bool)
+    lost[change.lost] = True
+    ends = np.bincount(change.senders, minlength=dag.n_node).cumsum()
+    arrivals = moving.Arrivals(np.concatenate([[0], ends]), change.receivers, old.edge_order[change.lost])
+    graph = old._replace(**{name: np.empty_like(getattr(old, name)) for name in EDGE_FIELDS})
+    source = np.empty(n_edge, np.int32)
+    moving.merge(old, lost, arrivals, graph.t_indptr, graph.t_indices, graph.edge_order, source)
+    topology.transpose(graph.t_indptr, graph.t_indices, graph.indptr, graph.indices)
+    moved = np.empty(n_edge, dag.dtype)
+    for vector in (dag.parameters, dag.gradients, *moments):
+        moving.follow(vector[:n_edge], source, moved)
+        vector[:n_edge] = moved
+    take_up(dag, graph)
+
+
+def _by_sender(senders, receivers, n_node):
+    """Edges (int32) sorted by sender, receiver and position."""
+    indptr, edges = np.empty(n_node + 1, np.int64), np.arange(len(senders), dtype=np.int32)
+    by_receiver, order = np.empty_like(edges), np.empty_like(edges)
+    topology.group_by(receivers, edges, indptr, by_receiver)
+    topology.group_by(senders, by_receiver, indptr, order)
+    return order
+
+
+def in_order(dag, node_order, level_start):
+    """Give a network the internal order of nodes of another with the same edges, in place.
+
+    The order decides how sums round: a network that goes on from a checkpoint needs the one that it had.
 
     Parameters
     ----------
     dag : DagNN
-    density : float
-        In (0, 1].
+    node_order : (n_node,) int32
+        As in `Dag`.
+    level_start : (n_level + 1,) int64
+        As in `Dag`; the levels need not be the lowest possible.
 
-    Returns
-    -------
-    DagNN
-        With the same nodes, names, weights and biases.
+    Raises
+    ------
+    GraphError
+        It is no order of these nodes, or an edge does not rise in it.
     """
-    if not 0.0 < density <= 1.0:
-        raise UsageError(f"density is {density!r}; give a share above 0 and at most 1")
-    keep = np.ones(dag.n_edge, bool)
-    lost = _smallest(dag.parameters[: dag.n_edge], dag.dag, round((1 - density) * dag.n_edge))
-    keep[dag.dag.edge_order[lost]] = False
-    graph = NamedGraph.of(dag)
-    kept = graph._replace(senders=graph.senders[keep], receivers=graph.receivers[keep], weights=graph.weights[keep])
-    return _network_of(dag, kept)
+    old, arrays = dag.dag, dag.topology()
+    node_order, level_start = np.ascontiguousarray(node_order, np.int32), np.ascontiguousarray(level_start, np.int64)
+    n_node, n_edge = dag.n_node, dag.n_edge
+    fits = node_order.shape == (n_node,) and np.array_equal(np.sort(node_order), np.arange(n_node))
+    fits &= level_start.ndim == 1 and len(level_start) > 1 and np.all(np.diff(level_start) >= 0)
+    if not fits or level_start[0] != 0 or level_start[-1] != n_node:
+        raise GraphError("the stored order is not one of this network's nodes; use another checkpoint")
+    number = np.empty(n_node, np.int32)
+    number[node_order] = np.arange(n_node, dtype=np.int32)
+    level = np.repeat(np.arange(len(level_start) - 1), np.diff(level_start))
+    senders, receivers = number[arrays["senders"]], number[arrays["receivers"]]
+    if np.any(level[senders] >= level[receivers]):
+        raise GraphError("an edge does not rise in the stored order of nodes; use another checkpoint")
+    t_indptr, by_receiver, edge_order = np.empty(n_node + 1, np.int64), *np.empty((2, n_edge), np.int32)
+    topology.group_by(receivers, np.arange(n_edge, dtype=np.int32), t_indptr, by_receiver)
+    topology.group_by(senders, by_receiver, t_indptr, edge_order)
+    t_indices = receivers[edge_order]
+    indptr, indices = np.empty_like(t_indptr), np.empty_like(t_indices)
+    topology.transpose(t_indptr, t_indices, indptr, indices)
+    before = [dag.to_caller_order(vector) for vector in (dag.parameters, dag.gradients)]
+    by_node = [array[np.argsort(old.node_order)][node_order] for array in (old.activation, old.is_input, old.is_output)]
+    ports = number[arrays["inputs"]], number[arrays["outputs"]]
+    take_up(dag, type(old)(indptr, indices, t_indptr, t_indices, level_start, *by_node, *ports, node_order, edge_order))
+    dag.parameters[:], dag.gradients[:] = map(dag.from_caller_order, before)
 
 
-def without_dead_nodes(dag):
-    """A network with the same outputs, without the nodes that no output depends on. Inputs stay.
-
-    Returns
-    -------
-    DagNN
-    """
-    alive = dag.dag.is_output | dag.dag.is_input
-    reached = dag.dag.is_output.copy()
-    kernels.reach_backwards(dag.dag.indptr, dag.dag.indices, reached)
-    keep = np.empty(dag.n_node, bool)
-    keep[dag.dag.node_order] = (alive | reached).astype(bool)
-    number = np.cumsum(keep) - 1
-    graph = NamedGraph.of(dag)
-    # An edge between inputs may stay behind: it changes nothing that is read, and costs what it costs.
-    edges = keep[graph.senders] & keep[graph.receivers]
-    names = [name for name, kept in zip(graph.names, keep, strict=True) if kept]
-    smaller = named_graph(
-        number[graph.senders[edges]], number[graph.receivers[edges]], names, weights=graph.weights[edges],
-        inputs=number[graph.inputs], outputs=number[graph.outputs],
-        activations=[name for name, kept in zip(graph.activations, keep, strict=True) if kept],
-        biases=graph.biases[keep],
-    )  # fmt: skip
-    return _network_of(dag, smaller)
-
-
-def _network_of(dag, graph):
-    result = type(dag).from_graph(graph, dtype=dag.dtype)
-    result.names = graph.names if dag.names is not None else None
-    return result
-
-
-def _smallest(weights, old, n_wanted):
-    """Internal positions of the `n_wanted` edges of smallest magnitude, without the last edge of any node."""
-    lost = np.zeros(len(weights), bool)
-    size = np.abs(weights)
-    # Ties go by position, so the result is a function of the weights alone.
-    ascending = np.argsort(size, kind="stable")
-    kernels.choose_lost(ascending, old.t_indices, np.diff(old.indptr), n_wanted, lost)
-    return np.flatnonzero(lost)
-
-
-def _candidates(dag, pairs, seed, n_per_edge):
-    """Different absent edges (senders, receivers), internal ids, in the order they were drawn."""
-    state = np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
-    senders, receivers = np.empty((2, len(pairs) * n_per_edge), np.int32)
-    found = kernels.draw_candidates(dag.dag, pairs, state, senders, receivers)
-    senders, receivers = senders[:found], receivers[:found]
-    _, first = np.unique(senders.astype(np.int64) * dag.n_node + receivers, return_index=True)
-    first.sort()
-    return senders[first], receivers[first]
-
-
-def _adopt(dag, arrays, slots, moments):
-    """Give `dag` the edges of `arrays`; parameters, gradients and moments follow, with 0 in `slots`."""
-    size = dag.n_edge + dag.n_node
-    vectors = [dag.parameters, dag.gradients, *(moment[:size] for moment in moments)]
-    in_caller_order = [dag.to_caller_order(vector) for vector in vectors]
-    with warnings.catch_warnings():
-        # An output may lose its inputs for a while; that is part of the search, not a mistake in the graph.
-        warnings.filterwarnings("ignore", message=".*cannot be reached from any input")
-        new = type(dag).from_topology(arrays, dtype=dag.dtype, init="zero")
-    for vector, values in zip(vectors, in_caller_order, strict=True):
-        values[slots] = 0
-        vector[:] = new.from_caller_order(values)
-    kept = {name: getattr(dag, name) for name in ("parameters", "gradients", "names", "requires_grad")}
-    dag.__dict__.update({**new.__dict__, **kept})
+def take_up(dag, graph):
+    """Let a network work on another `Dag` of as many nodes and edges; its vectors are the caller's matter."""
+    plan = strategy.Plan(graph)
+    plan.strategy = dag.strategy
+    n_live = topology.most_live_nodes(graph.indptr, graph.indices)
+    dag.dag, dag.n_level = graph, graph.n_level
+    dag._plan, dag._workspace = plan, Workspace(graph, dag.dtype, n_live)
+    dag._tiles, dag._batch = None, 0
     dag.parameters_changed()

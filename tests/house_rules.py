@@ -9,30 +9,20 @@ import builtins
 import re
 
 LAYERS = {
-    "errors": 0,
-    "jit": 0,
-    "launcher": 0,
-    "randomness": 0,
-    "arrays": 1,
-    "initializers": 1,
-    "graph": 1,
-    "kernels": 1,
-    "dataset": 2,
-    "workspace": 3,
-    "strategy": 3,
-    "construction": 3,
-    "evolution": 4,
-    "attribution": 4,
-    "network": 3,
-    "embedding": 3,
-    "losses": 3,
-    "brains": 4,
-    "training": 5,
-    "estimators": 5,
-    "distributed": 5,
-    "tasks": 6,
-    "cli": 7,
-    "bench": 7,
+    part: layer
+    for layer, parts in enumerate(
+        (
+            "errors jit launcher randomness",
+            "arrays initializers graph kernels",
+            "dataset",
+            "workspace strategy construction network embedding losses",
+            "brains evolution pruning thinning attribution",
+            "training estimators distributed",
+            "tasks",
+            "cli bench",
+        )
+    )
+    for part in parts.split()
 }
 ONLY_IN = {
     "click": ("grapheme_numba/cli/",),

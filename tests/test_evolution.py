@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from grapheme_numba import DagNN
-from grapheme_numba.errors import ShapeError, UsageError
-from grapheme_numba.evolution import evolve, prune, without_dead_nodes
+from grapheme_numba.errors import GraphError, ShapeError, UsageError
+from grapheme_numba.evolution import evolve, in_order
 from grapheme_numba.graph.rewiring import levels_of
-from grapheme_numba.kernels.evolve import would_be_gradients
+from grapheme_numba.kernels.evolve import would_be_gradient
+from grapheme_numba.kernels.losing import choose_smallest
+from grapheme_numba.pruning import prune, without_dead_nodes
 
 
 def network(seed=0, **options):
@@ -22,11 +24,15 @@ def network(seed=0, **options):
     return dag, [dag.parameters * 2, np.concatenate([dag.parameters * 3, [7.0, 8.0]])]
 
 
+def gradients_of(tiles, senders, receivers):
+    pairs = zip(senders.tolist(), receivers.tolist(), strict=True)
+    return np.array([would_be_gradient(tiles.activations, tiles.deltas, *pair) for pair in pairs])
+
+
 def test_a_would_be_gradient_is_the_gradient_of_an_edge():
     dag, _ = network()
     senders = np.repeat(np.arange(dag.n_node, dtype=np.int32), np.diff(dag.dag.t_indptr))
-    found = np.empty(dag.n_edge)
-    would_be_gradients(dag._tiles.activations, dag._tiles.deltas, senders, dag.dag.t_indices, found)
+    found = gradients_of(dag._tiles, senders, dag.dag.t_indices)
     np.testing.assert_allclose(found, dag.gradients[: dag.n_edge], rtol=1e-10, atol=1e-12)
 
 
@@ -88,10 +94,7 @@ def test_rigl_finds_edges_with_large_gradients():
         evolve(dag, method, 0.2, seed=1)
         new = dag.topology()
         moved = (old["senders"] != new["senders"]) | (old["receivers"] != new["receivers"])
-        score = np.empty(int(moved.sum()))
-        would_be_gradients(
-            tiles.activations, tiles.deltas, internal[new["senders"][moved]], internal[new["receivers"][moved]], score
-        )
+        score = gradients_of(tiles, internal[new["senders"][moved]], internal[new["receivers"][moved]])
         means[method] = np.abs(score).mean()
     assert means["rigl"] > 2 * means["set"]
 
@@ -137,3 +140,54 @@ def test_what_is_refused():
         evolve(dag, "rigl", 0.3, 0)
     with pytest.raises(UsageError, match="density is 0; give a share above 0"):
         prune(dag, 0)
+
+
+def test_the_same_order_gives_the_same_bits(rng):
+    """A network that evolved, and one built from its topology and given its order, round alike."""
+    dag = DagNN.layered([20, 60, 60, 5], 12, skip=0.2, seed=4)
+    for step in range(5):
+        evolve(dag, "set", 0.3, (4, step))
+    other = DagNN.from_topology(dag.topology(), init="zero")
+    assert not np.array_equal(other.dag.node_order, dag.dag.node_order)
+    in_order(other, dag.dag.node_order, dag.dag.level_start)
+    for ours, theirs in zip(dag.dag, other.dag, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+    other.parameters[:] = other.from_caller_order(dag.to_caller_order(dag.parameters))
+    other.parameters_changed()
+    x, gy = rng.normal(size=(33, 20)).astype(np.float32), rng.normal(size=(33, 5)).astype(np.float32)
+    for network_ in (dag, other):
+        network_.zero_grad()
+    assert dag.forward(x).tobytes() == other.forward(x).tobytes()
+    assert dag.backward_accumulate(gy).tobytes() == other.backward_accumulate(gy).tobytes()
+    assert dag.gradients.tobytes() == other.gradients.tobytes()
+
+
+def test_an_order_that_is_none_is_refused():
+    dag, _ = network()
+    order, levels = dag.dag.node_order, dag.dag.level_start
+    with pytest.raises(GraphError, match="the stored order is not one of this network's nodes"):
+        in_order(dag, order[:-1], levels)
+    with pytest.raises(GraphError, match="the stored order is not one"):
+        in_order(dag, order, levels[:-1])
+    with pytest.raises(GraphError, match="an edge does not rise in the stored order"):
+        in_order(dag, order[::-1], levels)
+
+
+@pytest.mark.parametrize("n_wanted", [0, 1, 37, 200, 10_000])
+def test_lost_edges_are_those_a_greedy_choice_takes(n_wanted):
+    """Smallest first, never the last edge of a receiver: what a sort and a loop would do."""
+    for seed in range(20):
+        rng = np.random.default_rng([9, seed])
+        receivers = rng.integers(0, 40, 300).astype(np.int32)
+        weights = rng.normal(size=300).astype(np.float32) * 10.0 ** rng.integers(-9, 9, 300)
+        weights = weights.astype(np.float32)
+        lost = np.zeros(300, bool)
+        found = choose_smallest(np.abs(weights).view(np.uint32), receivers, 40, n_wanted, lost)
+        left, greedy = np.bincount(receivers, minlength=40), np.zeros(300, bool)
+        for edge in np.argsort(np.abs(weights), kind="stable"):
+            if greedy.sum() < n_wanted and left[receivers[edge]] > 1:
+                left[receivers[edge]] -= 1
+                greedy[edge] = True
+        assert found == lost.sum()
+        np.testing.assert_array_equal(lost, greedy)

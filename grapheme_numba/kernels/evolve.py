@@ -1,12 +1,189 @@
-"""Topology that learns: which edges to lose, which to try, and what gradient those would have had."""
+"""Topology that learns: where new edges are to stand.
+
+Every random number is a function of a key and a counter, so threads share the draws in any order.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
-from grapheme_numba.jit import PARALLEL, SERIAL
-from grapheme_numba.kernels.random_edges import below
+from grapheme_numba.jit import BORROWED, BORROWED_INLINE, PARALLEL, SERIAL
 
 CHUNK = 64
+TRIES = 16  # draws for a place that is free, before the edge stays where it is
+WORD = np.uint64(0xFFFFFFFF)
+FIRST, SECOND = np.uint64(0x7FEB352D), np.uint64(0x846CA68B)
+FIFTEEN, SIXTEEN, HALF = np.uint64(15), np.uint64(16), np.uint64(32)
+
+
+class Draws(NamedTuple):
+    """What decides the places that are drawn.
+
+    key : (2,) uint64, each below 2**32
+    levels : (n, 2) int32, the levels that edge i is to join
+    """
+
+    key: np.ndarray
+    levels: np.ndarray
+
+
+@njit(**BORROWED_INLINE)
+def mixed(word):
+    """A 32-bit word that depends on every bit of `word` (uint64 below 2**32)."""
+    word ^= word >> SIXTEEN
+    word = (word * FIRST) & WORD
+    word ^= word >> FIFTEEN
+    word = (word * SECOND) & WORD
+    return word ^ (word >> SIXTEEN)
+
+
+@njit(**BORROWED_INLINE)
+def drawn(low, high, key, edge, counter):
+    """A number in [low, high): a function of the key, the edge and the counter."""
+    word = mixed(mixed(np.uint64(edge) ^ key[0]) ^ np.uint64(counter) ^ key[1])
+    return low + np.int64((word * np.uint64(high - low)) >> HALF)
+
+
+@njit(**BORROWED_INLINE)
+def place(dag, draws, edge, attempt):
+    """(sender, receiver) of an attempt to place an edge, internal numbers."""
+    first, last = draws.levels[edge, 0], draws.levels[edge, 1]
+    start = dag.level_start
+    sender = drawn(start[first], start[first + 1], draws.key, edge, 2 * attempt)
+    return sender, drawn(start[last], start[last + 1], draws.key, edge, 2 * attempt + 1)
+
+
+@njit(**BORROWED_INLINE)
+def absent(dag, sender, receiver):
+    """Whether the graph has no edge from `sender` to `receiver`."""
+    low, high = dag.t_indptr[sender], dag.t_indptr[sender + 1]
+    last = high
+    while low < high:
+        middle = (low + high) >> 1
+        if dag.t_indices[middle] < receiver:
+            low = middle + 1
+        else:
+            high = middle
+    return low == last or dag.t_indices[low] != receiver
+
+
+@njit(**PARALLEL)
+def draw_edges(dag, draws, senders_out, receivers_out):
+    """A free place between the levels of each edge; -1 where none was found.
+
+    Places of lost edges are not free, so that what was just judged does not come back at once.
+
+    Parameters
+    ----------
+    dag : Dag
+    draws : Draws
+    senders_out, receivers_out : (n,) int32
+    """
+    n = senders_out.size
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        _draw_chunk(dag, draws, chunk * CHUNK, min(n, (chunk + 1) * CHUNK), senders_out, receivers_out)
+
+
+@njit(**BORROWED)
+def _draw_chunk(dag, draws, first, last, senders_out, receivers_out):
+    for edge in range(first, last):
+        senders_out[edge] = receivers_out[edge] = -1
+        for attempt in range(TRIES):
+            sender, receiver = place(dag, draws, edge, attempt)
+            if absent(dag, sender, receiver):
+                senders_out[edge], receivers_out[edge] = sender, receiver
+                break
+
+
+@njit(**BORROWED)
+def would_be_gradient(activations, deltas, sender, receiver):
+    """`sum over examples of activation[sender] * delta[receiver]`: dL/dw of an edge that need not exist.
+
+    Parameters
+    ----------
+    activations, deltas : (n_tile, n_node, width)
+        Of the latest backward pass; deltas beyond the batch are 0.
+    sender, receiver : int
+        Internal numbers.
+    """
+    total = 0.0
+    for tile in range(activations.shape[0]):
+        # Four sums side by side: additions wait for each other. A width is a multiple of eight.
+        a = b = c = d = 0.0
+        for lane in range(0, activations.shape[2], 4):
+            a += np.float64(activations[tile, sender, lane]) * deltas[tile, receiver, lane]
+            b += np.float64(activations[tile, sender, lane + 1]) * deltas[tile, receiver, lane + 1]
+            c += np.float64(activations[tile, sender, lane + 2]) * deltas[tile, receiver, lane + 2]
+            d += np.float64(activations[tile, sender, lane + 3]) * deltas[tile, receiver, lane + 3]
+        total += (a + b) + (c + d)
+    return total
+
+
+@njit(**PARALLEL)
+def best_edges(dag, draws, activations, deltas, senders_out, receivers_out):
+    """As `draw_edges`, but of `TRIES` free places the one with the largest would-be gradient.
+
+    Parameters
+    ----------
+    dag, draws, senders_out, receivers_out
+        As for `draw_edges`.
+    activations, deltas
+        As for `would_be_gradient`.
+    """
+    n = senders_out.size
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        first, last = chunk * CHUNK, min(n, (chunk + 1) * CHUNK)
+        _best_chunk(dag, draws, activations, deltas, first, last, senders_out, receivers_out)
+
+
+@njit(**BORROWED)
+def _best_chunk(dag, draws, activations, deltas, first, last, senders_out, receivers_out):
+    for edge in range(first, last):
+        senders_out[edge] = receivers_out[edge] = -1
+        largest = -1.0
+        for attempt in range(TRIES):
+            sender, receiver = place(dag, draws, edge, attempt)
+            if absent(dag, sender, receiver):
+                size = abs(would_be_gradient(activations, deltas, sender, receiver))
+                if size > largest:
+                    largest = size
+                    senders_out[edge], receivers_out[edge] = sender, receiver
+
+
+@njit(**BORROWED)
+def redraw_repeats(dag, draws, order, attempts, senders_out, receivers_out):
+    """Draw again for the second and later of edges that want one place.
+
+    Parameters
+    ----------
+    dag, draws
+        As for `draw_edges`.
+    order : (n,) int32
+        The edges by sender, then receiver, then position.
+    attempts : (2,) int64
+        First and last + 1 of the attempts to use; where all fail the place is -1.
+    senders_out, receivers_out : (n,) int32
+        The places wanted; changed in place.
+
+    Returns
+    -------
+    int
+        How many edges there were to draw for.
+    """
+    repeats, before_sender, before_receiver = 0, -1, -1
+    for edge in order:
+        sender, receiver = senders_out[edge], receivers_out[edge]
+        if sender == before_sender and receiver == before_receiver:
+            repeats += 1
+            senders_out[edge] = receivers_out[edge] = -1
+            for attempt in range(attempts[0], attempts[1]):
+                other, other_receiver = place(dag, draws, edge, attempt)
+                if absent(dag, other, other_receiver):
+                    senders_out[edge], receivers_out[edge] = other, other_receiver
+                    break
+        before_sender, before_receiver = sender, receiver
+    return repeats
 
 
 @njit(**SERIAL)
@@ -36,65 +213,6 @@ def choose_lost(ascending, receivers, in_degree, n_wanted, lost_out):
             lost_out[edge] = True
             found += 1
     return found
-
-
-@njit(**SERIAL)
-def draw_candidates(dag, lost, state, senders_out, receivers_out):
-    """Draw new edges between the levels that the lost edges joined; ids are internal.
-
-    A pair that is an edge of `dag` (lost ones included, so that what was just judged does not come back at
-    once) is drawn again, a few times; then it is left out.
-
-    Parameters
-    ----------
-    dag : Dag
-    lost : (n_lost, 2) int32
-        Levels of sender and receiver of each lost edge.
-    state : (1,) uint64
-        Of the random numbers, moved on.
-    senders_out, receivers_out : (n_candidate,) int32
-        Candidate i joins the levels of lost edge i mod n_lost.
-
-    Returns
-    -------
-    int
-        How many candidates were written.
-    """
-    n_lost, found = lost.shape[0], 0
-    for candidate in range(senders_out.size):
-        low, high = lost[candidate % n_lost, 0], lost[candidate % n_lost, 1]
-        for _ in range(8):
-            sender = dag.level_start[low] + below(dag.level_start[low + 1] - dag.level_start[low], state)
-            receiver = dag.level_start[high] + below(dag.level_start[high + 1] - dag.level_start[high], state)
-            first, last = dag.t_indptr[sender], dag.t_indptr[sender + 1]
-            position = first + np.searchsorted(dag.t_indices[first:last], receiver)
-            if position == last or dag.t_indices[position] != receiver:
-                senders_out[found], receivers_out[found] = sender, receiver
-                found += 1
-                break
-    return found
-
-
-@njit(**PARALLEL)
-def would_be_gradients(activations, deltas, senders, receivers, gradients_out):
-    """`sum over examples of activation[sender] * delta[receiver]`: dL/dw of edges that need not exist.
-
-    Parameters
-    ----------
-    activations, deltas : (n_tile, n_node, width)
-        Of the latest backward pass; deltas beyond the batch are 0.
-    senders, receivers : (n,) int32
-        Internal node ids.
-    gradients_out : (n,) float64
-    """
-    n = senders.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        for i in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
-            total = 0.0
-            for tile in range(activations.shape[0]):
-                for lane in range(activations.shape[2]):
-                    total += np.float64(activations[tile, senders[i], lane]) * deltas[tile, receivers[i], lane]
-            gradients_out[i] = total
 
 
 @njit(**SERIAL)
