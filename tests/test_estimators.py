@@ -159,6 +159,7 @@ def test_edges_move_while_training(method):
         ({"hidden": ()}, r"hidden is \(\); give the widths"),
         ({"max_iter": 0}, "max_iter is 0; give a whole number of at least 1"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0 and validation_fraction 0.1"),
+        ({"weight_decay": -1}, "weight_decay is -1; give 'auto' or a number of at least 0"),
         ({"batch_size": 0}, "batch_size is 0; give 'auto'"),
         ({"evolve": "grow"}, "evolve is 'grow' with evolve_fraction 0.3"),
         ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'"),

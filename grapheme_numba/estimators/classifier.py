@@ -26,15 +26,21 @@ class DagClassifier(ClassifierMixin, DagEstimator):
     activation, init
         As for `DagNN.from_edges`; outputs are linear.
     optimizer, learning_rate, lr_schedule, weight_decay, clip_grad_norm
-        sgd, momentum, adam or adamw; the highest rate; constant, cosine or step.
+        sgd, momentum, adam or adamw; the highest rate; constant, cosine or step; the decay "auto" is 0.3
+        with adamw and 0 with the others, which would take it for a penalty on the squared weights.
     max_iter, batch_size
         Epochs, and examples per step ("auto": 200 at most).
     standardize : bool
         Scale features to mean 0 and deviation 1 first.
     early_stopping, validation_fraction, n_iter_no_change, tol
-        Stop when the score on held-out examples stands still; the best parameters stay.
+        Stop when the score on held-out examples stands still; the best epoch's network stays. With a
+        `density` below 1, epochs count from when the edges are gone.
     warm_start : bool
         `fit` goes on from where it stood.
+    density : float
+        Below 1: training begins with all edges of the topology and gradually loses the smallest weights,
+        until this share of the edges is left. `"dense"` with `density=0.1` is more accurate than as many
+        edges at random. Not in `partial_fit`, which does not know how long training lasts.
     evolve, evolve_fraction, evolve_every
         None, "set" or "rigl": that share of the edges moves every so many epochs.
     class_weight : dict, "balanced" or None
@@ -57,10 +63,10 @@ class DagClassifier(ClassifierMixin, DagEstimator):
     _multi_output = _numeric_target = False
 
     def __init__(
-        self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="leaky_relu",
-        init="dynamic_xavier", optimizer="adam", learning_rate=0.01, lr_schedule="cosine", max_iter=200,
-        batch_size="auto", weight_decay=0.0, clip_grad_norm=0.0, standardize=True, early_stopping=False,
-        validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, evolve=None,
+        self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="silu",
+        init="dynamic_xavier", optimizer="adamw", learning_rate=0.01, lr_schedule="cosine", max_iter=200,
+        batch_size="auto", weight_decay="auto", clip_grad_norm=0.0, standardize=True, early_stopping=False,
+        validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, density=1.0, evolve=None,
         evolve_fraction=0.3, evolve_every=1, class_weight=None, callback=None, n_jobs=None, verbose=0,
         random_state=None,
     ):  # fmt: skip
@@ -69,7 +75,7 @@ class DagClassifier(ClassifierMixin, DagEstimator):
             optimizer=optimizer, learning_rate=learning_rate, lr_schedule=lr_schedule, max_iter=max_iter,
             batch_size=batch_size, weight_decay=weight_decay, clip_grad_norm=clip_grad_norm,
             standardize=standardize, early_stopping=early_stopping, validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, evolve=evolve,
+            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, density=density, evolve=evolve,
             evolve_fraction=evolve_fraction, evolve_every=evolve_every, callback=callback, n_jobs=n_jobs,
             verbose=verbose, random_state=random_state,
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """What classifier and regressor share: parameters, the loop over epochs, and prediction in batches."""
 
+import copy
 import math
 import sys
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from grapheme_numba import jit
+from grapheme_numba import jit, thinning
 from grapheme_numba.errors import NonFiniteError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.parameters import DagParameters
@@ -18,6 +19,9 @@ from grapheme_numba.training import optimizers, schedules
 
 PREDICT_ROWS = 4096
 LARGEST_AUTO_BATCH = 200
+# Of 0.1, 0.3 and 1 on ten data sets of 60 to 1,000 examples and on handwritten digits: 1 costs the small ones 2 points,
+# 0.1 costs thinned networks 0.2.
+ADAMW_DECAY = 0.3
 
 
 class DagEstimator(DagParameters):
@@ -100,6 +104,7 @@ class DagEstimator(DagParameters):
         self.network_, self.columns_ = build_network(
             self.get_params(deep=False), list(names), self._n_output(target), seed, X.dtype
         )
+        self._n_edge_full = self.network_.n_edge
         self.scale_ = scaling.measure(X, weight) if self.standardize else scaling.unscaled(n_feature, X.dtype)
         self._measure_target(target, weight)
         self._state = optimizers.build(self.optimizer).init(self.network_.parameters)
@@ -110,34 +115,48 @@ class DagEstimator(DagParameters):
         steps = self.max_iter * -(-len(weight) // size)
         rate = schedules.build(self.lr_schedule, self.learning_rate, steps, warmup_steps=0)
         first = self._state.count
-        best, best_parameters, waited = -np.inf, None, 0
+        best, best_state, waited = -np.inf, None, 0
         for epoch in range(self.max_iter):
             loss = self._epoch(X, target, weight, (seed, epoch), lambda step: rate(step - first))
             self.n_iter_ += 1
             self.loss_curve_.append(loss)
+            settled = self._move_edges(epoch, seed)
             score = None if held is None else self._held_score(*held)
             self._tell(epoch, loss, score)
-            # Edges rest in the last quarter, so that the last ones to move are trained too.
-            if self.evolve and (epoch + 1) % self.evolve_every == 0 and epoch + 1 < 0.75 * self.max_iter:
-                evolve(self.network_, self.evolve, self._moving_share(epoch), (seed, epoch), self._moments())
             if self.callback is not None and self.callback(self):
                 break
             if score is None:
                 continue
             self.validation_scores_.append(score)
+            if not settled:
+                continue
             waited = 0 if score > best + self.tol else waited + 1
             if score > best:
-                best, best_parameters = score, self.network_.parameters.copy()
+                # With the topology: edges may move after this epoch.
+                best, best_state = score, copy.deepcopy((self.network_, self._state))
             if waited >= self.n_iter_no_change:
                 break
-        if best_parameters is not None:
-            self.network_.parameters[:] = best_parameters
-            self.network_.parameters_changed()
+        if best_state is not None:
+            self.network_, self._state = best_state
+
+    def _move_edges(self, epoch, seed):
+        """Lose or move edges as `density` and `evolve` want it; false while there are still some to lose."""
+        progress = (epoch + 1) / self.max_iter
+        last = progress == 1.0
+        # Edges rest in the last quarter, so that the last ones to move are trained too.
+        if self.evolve and (epoch + 1) % self.evolve_every == 0 and progress < 0.75:
+            evolve(self.network_, self.evolve, self._moving_share(epoch), (seed, epoch), self._moments())
+        if self.density < 1.0:
+            left = thinning.edges_left(1.0 if last else progress, self._n_edge_full, self.density)
+            self.network_, moments = thinning.thin(self.network_, left, self._moments())
+            names = self._state.moments
+            self._state = self._state._replace(moments=dict(zip(names, moments, strict=True)))
+        return self.density == 1.0 or last or progress >= thinning.END
 
     def _epoch(self, X, target, weight, seed, rate):
         """One pass in mini-batches; the mean loss of an example."""
         n_row, dag = len(weight), self.network_
-        optimizer = optimizers.build(self.optimizer, self.weight_decay)
+        optimizer = optimizers.build(self.optimizer, self._decay())
         size = self._batch_rows(n_row)
         order = np.arange(n_row)
         if size < n_row:
@@ -167,6 +186,11 @@ class DagEstimator(DagParameters):
 
     def _moments(self):
         return tuple(self._state.moments.values())
+
+    def _decay(self):
+        if self.weight_decay == "auto":
+            return ADAMW_DECAY if self.optimizer == "adamw" else 0.0
+        return self.weight_decay
 
     def _batch_rows(self, n_row):
         return min(LARGEST_AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size), n_row)

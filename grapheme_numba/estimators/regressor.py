@@ -35,11 +35,11 @@ class DagRegressor(RegressorMixin, DagEstimator):
     _multi_output = _numeric_target = True
 
     def __init__(
-        self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="leaky_relu",
-        init="dynamic_xavier", loss="squared_error", delta=1.0, optimizer="adam", learning_rate=0.01,
-        lr_schedule="cosine", max_iter=200, batch_size="auto", weight_decay=0.0, clip_grad_norm=0.0,
+        self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="silu",
+        init="dynamic_xavier", loss="squared_error", delta=1.0, optimizer="adamw", learning_rate=0.01,
+        lr_schedule="cosine", max_iter=200, batch_size="auto", weight_decay="auto", clip_grad_norm=0.0,
         standardize=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
-        warm_start=False, evolve=None, evolve_fraction=0.3, evolve_every=1, callback=None, n_jobs=None,
+        warm_start=False, density=1.0, evolve=None, evolve_fraction=0.3, evolve_every=1, callback=None, n_jobs=None,
         verbose=0, random_state=None,
     ):  # fmt: skip
         super().__init__(
@@ -47,7 +47,7 @@ class DagRegressor(RegressorMixin, DagEstimator):
             optimizer=optimizer, learning_rate=learning_rate, lr_schedule=lr_schedule, max_iter=max_iter,
             batch_size=batch_size, weight_decay=weight_decay, clip_grad_norm=clip_grad_norm,
             standardize=standardize, early_stopping=early_stopping, validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, evolve=evolve,
+            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, density=density, evolve=evolve,
             evolve_fraction=evolve_fraction, evolve_every=evolve_every, callback=callback, n_jobs=n_jobs,
             verbose=verbose, random_state=random_state,
         )  # fmt: skip
