@@ -125,6 +125,26 @@ def inspect(checkpoint, log_format, quiet, debug):
 
 
 @main.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--output", default="compare.html", show_default=True, metavar="FILE", help="A .html page, or a .png, .svg or .pdf."
+)
+@options.debug_option
+def plot(runs, output, debug):
+    """Compare runs: their curves over one another, their best figures, and what was set differently.
+
+    RUN is a run's folder; it may still be training. The page needs no network; the other formats need
+    Matplotlib, as in grapheme-numba[plot].
+
+    Example:  grapheme-train plot runs/A runs/B --output compare.html
+    """
+    with exit_codes(debug):
+        from grapheme_numba.cli.plotting import plot as plot_runs
+
+        plot_runs(runs, output)
+
+
+@main.command()
 @options.log_format_option
 @options.debug_option
 def doctor(log_format, debug):

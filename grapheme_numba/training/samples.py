@@ -2,9 +2,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from grapheme_numba.dataset.asked import encode_examples, misfit
 from grapheme_numba.dataset.peeking import peek
 from grapheme_numba.dataset.records import MixedExample
+from grapheme_numba.errors import NonFiniteError
+from grapheme_numba.training.optimizers import gradient_norm
 
 LOOK_AT = 128  # examples of every brain, the first ones of the validation data
 OF_EACH = 3  # right and wrong ones per brain
@@ -38,8 +42,10 @@ class Answered(NamedTuple):
 def answer_samples(model, dataset) -> dict[str, Answered]:
     """The samples of every brain of `model` that `dataset` holds examples of.
 
-    Raises ShapeError where the parameters are not finite, RecordError or OSError where the data is gone.
+    Raises NonFiniteError where the parameters are not finite, RecordError or OSError where the data is gone.
     """
+    if not np.isfinite(gradient_norm(model.parameters)):
+        raise NonFiniteError("the parameters are not finite")
     layout, found = model.layout, {}
     for name, peeked in peek(dataset, layout.names, LOOK_AT).items():
         index = layout.index(name)

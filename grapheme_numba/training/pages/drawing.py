@@ -104,9 +104,10 @@ def tags(graph, x, y) -> str:
         if graph.names is not None and len(nodes) <= MOST_TAGS:
             found = [(graph.names[graph.dag.node_order[node]], x[node], y[node]) for node in nodes]
         else:
-            found = [
-                (one.name, x[nodes[one.start]], y[nodes[one.start : one.stop]].mean()) for one in slices[:MOST_TAGS]
-            ]
+            owned = [(one.name, nodes[one.start : one.stop]) for one in slices[:MOST_TAGS]]
+            # only where they stand together at the drawing's side
+            end = x.min() if kind == "tag" else x.max()
+            found = [(name, end, y[own].mean()) for name, own in owned if len(own) and (x[own] == end).all()]
         for name, left, top in found:
             aside = left + (10 if kind == "tag" else -10)
             parts.append(

@@ -65,9 +65,14 @@ def render(run: RunFacts) -> str:
         section("Course of the training", course(epochs, run.config)),
         section("Topology", topology_charts(run.graph), about_graph(run.graph)) if run.graph else "",
         section("Configuration", configuration(run), "Set in bold is what differs from the general defaults."),
-        section("Data and machine", facts([*run.data], "facts long") + facts(run.environment)),
+        section("Data and machine", told(run.data, "facts long") + told(run.environment)),
     ]
     return page(f"{run.name}: grapheme-train {run.task}", "".join(body), plain(run.written), run.refresh)
+
+
+def told(pairs, kind="facts") -> str:
+    """Names and plain values as a list."""
+    return facts([(name, shown(value)) for name, value in pairs], kind)
 
 
 def best_of(validations: list[dict]) -> dict | None:

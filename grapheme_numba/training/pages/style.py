@@ -54,6 +54,9 @@ font-variant-numeric:tabular-nums}
 .area .dots{stroke-width:6;stroke-dasharray:none;stroke-linecap:round}.area .best{stroke-width:10}
 .hovers rect{fill:transparent}.hovers path{stroke:var(--soft);stroke-width:1;opacity:0}
 .hovers g:hover path{opacity:.7}
+.run{stroke-width:2}.c0{stroke:var(--c0)}.c1{stroke:var(--c1)}.c2{stroke:var(--c2)}.c3{stroke:var(--c3)}
+.c4{stroke:var(--c4)}.c5{stroke:var(--c5)}.c6{stroke:var(--c6)}.c7{stroke:var(--c7)}
+.d1{stroke-dasharray:9 4}.d2{stroke-dasharray:2 4}.d3{stroke-dasharray:10 4 2 4}.wide{overflow-x:auto}
 .legend{display:flex;flex-wrap:wrap;gap:4px 20px;font-size:.88rem;color:var(--soft);margin:0 0 14px;padding:0;
 list-style:none}
 .legend li{display:flex;align-items:center;gap:7px;min-width:0;overflow-wrap:anywhere}

@@ -1,0 +1,176 @@
+"""The report of a run: complete, self-contained, safe for any data, and never in the way of the run."""
+
+import json
+
+import numpy as np
+import pytest
+from pages import Page, check_page
+from runs import Recorder, small_data, train
+
+from grapheme_numba.errors import NonFiniteError, StoppedEarly
+from grapheme_numba.training import report
+from grapheme_numba.training.config import KEYS
+from grapheme_numba.training.pages import run_page
+
+EVIL = [
+    "<script>alert(1)</script>",
+    '"><img src=http://example.com/x onerror=alert(1)>',
+    "' onload='x",
+    "\u202eright to left \u05e9\u05dc\u05d5\u05dd",
+    "</style></title></svg><b>",
+    "\x1b[31m\x01red",
+    "&amp;&lt;",
+    "Donaudampfschifffahrtsgesellschaftskapitän" * 20,
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return small_data(tmp_path_factory.mktemp("data"))
+
+
+def read(run):
+    return check_page((run.folder / report.REPORT).read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A finished run and its report."""
+    run = train(data, tmp_path_factory.mktemp("runs") / "my run")
+    return run, read(run)
+
+
+def test_a_report_tells_the_whole_run(finished):
+    run, page = finished
+    text = page.text
+    for part in ("my run", "finished", "Answers by brain", "Each brain", "Sample answers", "Topology", "Configuration"):
+        assert part in text
+    assert run.fingerprint in text
+    last = [row for row in run.journal.rows if row["kind"] == "validation" and row["best"]][-1]
+    for name, one in last["domains"].items():
+        assert name in text
+        assert f"{one['mse']:.4g}".split("e")[0] in text
+    for key in KEYS:
+        assert key in text
+    assert f"{run.model.dag.n_edge:,} edges" in text
+
+
+def test_every_chart_is_told_in_words(finished):
+    run, page = finished
+    labels = [svg.get("aria-label", "") for svg in page.all("svg")]
+    losses = [label for label in labels if label.startswith("Loss.")]
+    assert len(losses) == 1 + len(run.model.layout.names)
+    first = next(row["loss"] for row in run.journal.rows if row["kind"] == "epoch")
+    assert f"training from {first:.4g}" in losses[0]
+    assert "best constant answer" in losses[0]
+    assert sum(label.startswith("Exact answers.") for label in labels) == 1 + len(run.model.layout.names)
+    assert any("edges" in label for label in labels)
+
+
+def test_samples_are_answered_as_predict_does(finished):
+    run, page = finished
+    found = report.answer_samples(run.model, run.val)
+    assert set(found) == set(run.model.layout.names)
+    for one in found.values():
+        assert 0 < len(one.samples) <= 6
+        assert [sample.right for sample in one.samples] == sorted(sample.right for sample in one.samples)
+        for sample in one.samples:
+            assert sample.right == (sample.answer == sample.example.expected_output)
+            assert sample.example.id in page.text
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A run on data, and in a folder, whose names and texts try to break out of the page."""
+    folder = tmp_path_factory.mktemp("hostile")
+    for split in ("train", "val"):
+        with (folder / f"{split}.jsonl").open("w") as lines:
+            for i in range(40):
+                evil = EVIL[i % len(EVIL)]
+                record = {"id": f"{i}{EVIL[i * 3 % 7]}", "domain": f"<b>{EVIL[i % 3]}", "input_type": "text"}
+                lines.write(json.dumps({**record, "input": {"text": evil}, "expected_output": evil[:12]}) + "\n")
+    return train(folder, folder / "<i>&\"'")
+
+
+def test_hostile_data_stays_text(hostile):
+    page = read(hostile)
+    assert {attrs.get("src", "data:")[:5] for attrs in page.all("img")} <= {"data:"}
+    assert "<script>alert(1)</script>" in page.text
+    assert "Donaudampfschifffahrtsgesellschaftskapitän" in page.text
+    assert f"{len(EVIL[-1]):,} characters" in page.text
+    assert "\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}red" in page.text
+
+
+def test_a_stopped_run_says_how_to_go_on_and_a_resumed_one_is_whole(data, tmp_path):
+    with pytest.raises(StoppedEarly, match="--max-steps 9 is reached"):
+        train(data, tmp_path / "run", max_steps=9)
+    page = check_page((tmp_path / "run" / report.REPORT).read_text())
+    assert "stopped early" in page.text
+    assert f"grapheme-train agi --resume auto --output {tmp_path / 'run'}" in page.text
+    whole = read(train(data, tmp_path / "run", resume="auto", max_steps=None))
+    assert "All 3 epochs are done" in whole.text
+
+
+def test_a_run_that_is_not_finite_says_so_and_shows_no_answers(data, tmp_path):
+    def spoil(run):
+        def after_batch(run):
+            if run.progress.epoch == 1:
+                run.model.parameters[5] = np.nan
+                run.model.parameters_changed()
+
+        run.observer.after_batch = after_batch
+
+    with pytest.raises(NonFiniteError, match="not finite"):
+        train(data, tmp_path / "run", before=spoil, observer=Recorder())
+    page = check_page((tmp_path / "run" / report.REPORT).read_text())
+    assert "not finite" in page.text
+    assert "There are no sample answers: the parameters are not finite" in page.text
+
+
+@pytest.mark.parametrize("fault", ["render", "write"])
+def test_a_report_that_cannot_be_made_is_a_warning(data, tmp_path, monkeypatch, fault):
+    if fault == "render":
+        monkeypatch.setattr(report, "render", lambda facts: 1 / 0)
+    else:
+        monkeypatch.setattr(report.storage, "write_file", refuse_reports(report.storage.write_file))
+    with pytest.warns(UserWarning, match=r"no new report.html: .*; the run itself is not affected"):
+        run = train(data, tmp_path / "run")
+    assert run.progress.epoch == 3
+    assert (tmp_path / "run" / "checkpoint_last").is_dir()
+
+
+def refuse_reports(write_file):
+    """`write_file` with a disk that is full when it comes to the report."""
+
+    def refusing(path, data):
+        if path.name == report.REPORT:
+            raise OSError(28, "No space left on device")
+        write_file(path, data)
+
+    return refusing
+
+
+def test_a_run_that_trains_keeps_its_report_fresh(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "REFRESH", 0.0)
+    monkeypatch.setattr(report, "SHARE", 0)
+    pages = []
+    monkeypatch.setattr(report, "render", lambda facts: pages.append(facts) or run_page.render(facts))
+    run = train(data, tmp_path / "run")
+    assert [facts.ending.word for facts in pages] == ["training"] * 3 + ["finished"]
+    assert [len(facts.rows) for facts in pages] == [2, 4, 6, 6]
+    assert 'http-equiv="refresh"' in run_page.render(pages[0])
+    assert 'http-equiv="refresh"' not in (run.folder / report.REPORT).read_text()
+
+
+@pytest.mark.parametrize(
+    ("broken", "complaint"),
+    [
+        ("<p>", "closes"),
+        ("<p onclick='x'></p>", "would run code"),
+        ("<img src='http://x' alt='y'>", "fetches http://x"),
+        ("<p a'b='x'></p>", "odd attributes"),
+    ],
+)
+def test_the_checker_sees_a_bad_page(broken, complaint):
+    with pytest.raises(AssertionError, match=complaint):
+        Page(f"<!doctype html>\n<html><body>{broken}</body></html>")
