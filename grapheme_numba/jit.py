@@ -3,52 +3,13 @@
 Import this before anything that imports Numba: the cache folder has to be known when Numba starts.
 """
 
-import atexit
 import ctypes
 import fcntl
-import hashlib
 import os
-import shutil
 import sys
-import tempfile
-import warnings
 from pathlib import Path
 
-from grapheme_numba.errors import UsageError
-
-
-def _cache_folder() -> Path:
-    """A folder named after the kernels' sources: Numba's own key is one file, not the files it inlines."""
-    sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").glob("*.py"))]
-    stamps = [(source.name, source.stat().st_mtime_ns, source.stat().st_size) for source in sources]
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grapheme_numba"
-        folder = base / hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()
-        # Numba's cache is pickle, so it must live where only this user can write.
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # a container without a home, a read-only disk
-        folder = Path(tempfile.mkdtemp(prefix="grapheme_numba-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        warnings.warn(
-            f"there is no place for compiled kernels ({error}), so every run compiles them anew; "
-            "set NUMBA_CACHE_DIR to a folder of your own",
-            stacklevel=2,
-        )
-    return folder
-
-
-def refuse_open_folder(folder: Path) -> None:
-    """Raise UsageError where others could put compiled code into the cache: loading it would run theirs."""
-    try:
-        status = folder.stat()
-    except FileNotFoundError:
-        return  # Numba makes it, private to the umask
-    if status.st_uid != os.getuid() or status.st_mode & 0o022:
-        raise UsageError(
-            f"the kernel cache {folder} belongs to another user or can be written by others "
-            f"(mode {status.st_mode & 0o777:04o}), so its code cannot be trusted; "
-            f"chmod 700 {folder}, or set NUMBA_CACHE_DIR to a folder of your own"
-        )
+from grapheme_numba import kernel_cache
 
 
 def _preload_tbb() -> None:
@@ -65,8 +26,9 @@ def _preload_tbb() -> None:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())
-refuse_open_folder(Path(os.environ["NUMBA_CACHE_DIR"]))
+    _sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").glob("*.py"))]
+    os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache.choose(_sources))
+kernel_cache.refuse_open_folder(Path(os.environ["NUMBA_CACHE_DIR"]))
 _preload_tbb()
 
 import numba  # noqa: E402

@@ -12,7 +12,7 @@ LAYERS = {
     part: layer
     for layer, parts in enumerate(
         (
-            "errors jit launcher randomness",
+            "errors jit kernel_cache launcher randomness",
             "arrays initializers graph kernels",
             "dataset",
             "workspace strategy construction network embedding losses",
