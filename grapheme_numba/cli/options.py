@@ -122,6 +122,9 @@ compare_single_option = click.option(
     "--compare-single", is_flag=True, help="Then train each brain alone and print shared against alone."
 )
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be trained, and write nothing.")
+tensorboard_option = click.option(
+    "--tensorboard", is_flag=True, help="Also write event files for TensorBoard, into the folder's tensorboard/."
+)
 log_format_option = click.option(
     "--log-format",
     type=click.Choice(LOG_FORMATS),
@@ -138,4 +141,6 @@ batch_size_option = click.option(
 )
 
 output_options = together(log_format_option, quiet_option, debug_option)
-run_options = together(config_file_option, set_option, resume_option, override_option, cache_option, dry_run_option)
+run_options = together(
+    config_file_option, set_option, resume_option, override_option, cache_option, dry_run_option, tensorboard_option
+)

@@ -8,7 +8,7 @@ from grapheme_numba.cli import options
 from grapheme_numba.cli.display import choose_display, describe
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import config_file
-from grapheme_numba.training.observer import Observer
+from grapheme_numba.training.observer import Observer, Together
 from grapheme_numba.training.signals import StopRequest
 
 
@@ -20,6 +20,10 @@ def train(name: str, values: dict[str, Any], comm) -> None:
             comm.holding = stop.deferred
             return follow(values, stop, comm)
         display = choose_display(values["log_format"], values["quiet"])
+        if values["tensorboard"]:
+            from grapheme_numba.training.event_files import EventFiles
+
+            display = Together(display, EventFiles())
         if comm.size > 1:
             comm.holding = stop.deferred
         try:
