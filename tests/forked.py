@@ -89,7 +89,7 @@ class ForkServer:
         """Take a kernel that runs need out of the cache: the next process has to compile it."""
         code = {file.name: file.stat().st_size for file in self.cache.rglob("*.nbc")}
         size = {name: sum(code[file] for file in code if file.startswith(name)) for name in self.kernels}
-        small = sorted(size, key=size.get)[: len(size) // 2]  # the large ones take many seconds each
+        small = sorted(size, key=size.get)[: len(size) // 3]  # the large ones take many seconds each
         for file in self.cache.rglob(f"{draw.choice(small)}*.nbi"):
             file.unlink()
 

@@ -4,9 +4,9 @@ import random
 
 
 def mutants(data: bytes, n: int, seed: int):
-    """Up to `n` copies of `data` that differ from it."""
-    draw = random.Random(seed)
-    for _ in range(n):
+    """`n` copies of `data` that differ from it."""
+    draw, found = random.Random(seed), 0
+    while found < n:
         changed = bytearray(data)
         kind = draw.randrange(4)
         at = draw.randrange(len(changed))
@@ -20,4 +20,5 @@ def mutants(data: bytes, n: int, seed: int):
         else:
             del changed[at:]
         if bytes(changed) != data:
+            found += 1
             yield bytes(changed)

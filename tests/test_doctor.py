@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import every_way
 import pytest
 from click.testing import CliRunner
 from runs import digest, small_data, train
@@ -12,8 +14,6 @@ from runs import digest, small_data, train
 from grapheme_numba import jit
 from grapheme_numba.cli.train import main
 from grapheme_numba.training import selftest
-
-THREADS = (1, 2, 3, 4, 8, 16)
 
 
 def test_doctor_tells_versions_threads_and_findings():
@@ -79,15 +79,15 @@ def test_the_same_bits_by_tiles_or_levels_and_with_or_without_prefetch(tmp_path,
 
 
 @pytest.mark.long
-def test_one_digest_over_one_to_sixteen_threads(tmp_path, data):
-    """Processes with up to 16 kernel threads, whatever the number of cores."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_NUM_THREADS": "16"}
-    digests = {}
-    for n in THREADS:
-        folder = tmp_path / str(n)
-        program = ["-m", "grapheme_numba.cli.train", "agi", "--data", data, "--output", folder, "--epochs", "5"]
-        arguments = [*program, "--hidden", "300,200", "--threads", n, "--quiet"]
-        subprocess.run([sys.executable, *map(str, arguments)], env=environment, check=True)
-        digests[n] = digest(folder)
-    print(f"threads {', '.join(map(str, THREADS))}: {len(set(digests.values()))} digest")  # noqa: T201 - the figure
-    assert len(set(digests.values())) == 1
+def test_one_digest_whatever_the_threads_strategy_and_prefetch(tmp_path, data, figure):
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    variables = {**os.environ, "PYTHONPATH": paths, "NUMBA_NUM_THREADS": "16"}
+    program = [sys.executable, every_way.__file__, data, tmp_path]
+    done = subprocess.run([*map(str, program)], env=variables, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    n = len(every_way.THREADS) * len(every_way.STRATEGIES) * len(every_way.AHEAD)
+    figure(
+        f"the same run with {', '.join(map(str, every_way.THREADS))} threads, by tiles or levels, prefetch on or off",
+        "; ".join(f"{task}: {len(digests)} SHA-256 of {n} runs" for task, digests in found.items()),
+    )
+    assert [len(digests) for digests in found.values()] == [1, 1]

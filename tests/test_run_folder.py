@@ -95,7 +95,7 @@ def held(kind: str, folder) -> int:
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("kind", ["last", "best", "file"])
-def test_a_save_that_fails_anywhere_leaves_what_was_there(tmp_path, kind, code):
+def test_a_save_that_fails_anywhere_leaves_what_was_there(tmp_path, kind, code, figure):
     """Every operation of a save fails in turn, until a save passes clean."""
     at = 0
     while True:
@@ -118,6 +118,10 @@ def test_a_save_that_fails_anywhere_leaves_what_was_there(tmp_path, kind, code):
         assert held(kind, folder) == 4
         if faults.seen < at:
             break
+    figure(
+        f"a save ({kind}) whose n-th operation fails with {errno.errorcode[code]}",
+        f"what was there loads, {at - 1} of {at - 1}",
+    )
     assert at > {"last": 10, "best": 10, "file": 4}[kind]
 
 
