@@ -122,28 +122,13 @@ class _Edges:
         return np.arange(first, first + n)
 
     def deal_shares(self, rng, groups, receivers, k):
-        """`k` different senders for each receiver, from every group about as many."""
-        if k < len(groups):
-            groups = [np.concatenate(groups)]
-        for group, share in zip(groups, _shares(groups, k), strict=True):
-            self.deal(rng, group, receivers, share)
+        self.add(*dealt_shares(rng, groups, receivers, k))
 
     def deal(self, rng, senders, receivers, k):
-        """`k` different senders for each receiver, like cards: every sender about equally often, none never."""
-        self.draw(rng, senders, receivers, k)
-        left_over = np.setdiff1d(senders, self.senders[-1])
-        self.add(left_over, rng.choice(receivers, len(left_over)))
+        self.add(*dealt(rng, senders, receivers, k))
 
     def draw(self, rng, senders, receivers, k):
-        """`k` different senders for each receiver; a sender may be left out."""
-        k = min(k, len(senders))
-        if k == 0:
-            return
-        hands = len(senders) // k  # receivers served by one shuffled pack
-        packs = -(-len(receivers) // hands)
-        shuffled = rng.permuted(np.tile(senders, (packs, 1)), axis=1)
-        columns = shuffled[:, : hands * k].reshape(-1, k)[: len(receivers)]
-        self.add(columns.ravel(), np.repeat(receivers, k))
+        self.add(*drawn(rng, senders, receivers, k))
 
     def reach_all(self, outputs, own, ranges, last):
         """Give outputs that miss something edges from the nodes of `last` that bring most of it.
@@ -164,6 +149,34 @@ class _Edges:
         senders, receivers = np.concatenate(self.senders), np.concatenate(self.receivers)
         order = np.lexsort((senders, receivers))
         return BrainTopology(senders[order], receivers[order], np.arange(self.n_input), outputs, self.n_node)
+
+
+def drawn(rng, senders, receivers, k):
+    """Edges (senders, receivers): `k` different senders for each receiver; a sender may be left out."""
+    k = min(k, len(senders))
+    if k == 0:
+        return np.empty((2, 0), np.int64)
+    hands = len(senders) // k  # receivers served by one shuffled pack
+    packs = -(-len(receivers) // hands)
+    shuffled = rng.permuted(np.tile(senders, (packs, 1)), axis=1)
+    columns = shuffled[:, : hands * k].reshape(-1, k)[: len(receivers)]
+    return columns.ravel(), np.repeat(receivers, k)
+
+
+def dealt(rng, senders, receivers, k):
+    """As `drawn`, but like cards: every sender about equally often, none never."""
+    first, second = drawn(rng, senders, receivers, k)
+    left_over = np.setdiff1d(senders, first)
+    return np.concatenate([first, left_over]), np.concatenate([second, rng.choice(receivers, len(left_over))])
+
+
+def dealt_shares(rng, groups, receivers, k):
+    """As `dealt`, from every group of senders about as many."""
+    if k < len(groups):
+        groups = [np.concatenate(groups)]
+    shares = zip(groups, _shares(groups, k), strict=True)
+    edges = [dealt(rng, group, receivers, share) for group, share in shares]
+    return tuple(map(np.concatenate, zip(*edges, strict=True)))
 
 
 def _shares(groups, k) -> list[int]:

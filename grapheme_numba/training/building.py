@@ -1,9 +1,10 @@
 """From a layout and a config to a fresh model. Both trainers build theirs here; their layouts differ."""
 
+from grapheme_numba.brains.grafting import graft
 from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.brains.topology import layered_topology, layout_slices
 from grapheme_numba.embedding import Embedding
-from grapheme_numba.errors import GraphError, UsageError
+from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.graph.interop import load_graph
 from grapheme_numba.initializers import INITS
@@ -19,7 +20,7 @@ def build_model(layout, config: Config) -> BrainModel:
     UsageError
         A topology, activation or init that is not known, or sizes that make no graph.
     GraphError
-        A graph file whose inputs and outputs are not as many as the data needs.
+        A graph file that holds no usable graph.
     """
     for key, known in (("topology", TOPOLOGIES), ("activation", ACTIVATIONS), ("init", INITS)):
         if getattr(config, key) not in known:
@@ -67,13 +68,11 @@ def scale_free(layout, config: Config) -> DagNN:
 
 
 def from_file(layout, config: Config) -> DagNN:
-    """The user's graph: its inputs and outputs, in order, are those of the layout."""
-    graph = load_graph(config.graph)
+    """The user's graph: the whole network where its ports are as many as the layout's, else the hidden part of it."""
+    graph = load_graph(config.graph, break_cycles=config.break_cycles)
     if (len(graph.inputs), len(graph.outputs)) != (layout.n_input, layout.n_output):
-        raise GraphError(
-            f"{config.graph} has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, but the data needs "
-            f"{layout.n_input} and {layout.n_output}; `--dry-run` without --graph shows what the data needs"
-        )
+        choice = {"activation": config.activation, "init": config.init, "seed": config.seed}
+        graph = graft(layout, graph, config.fan_in, **choice)
     hidden = [config.activation] * graph.n_node
     for node in (*graph.inputs, *graph.outputs):
         hidden[node] = "linear"

@@ -15,6 +15,7 @@ from grapheme_numba.errors import UsageError
 
 Natural = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(gt=0.0, lt=1.0)]
 Fraction = Annotated[float, Meta(ge=0.0, lt=1.0)]
 Rate = Annotated[float, Meta(gt=0.0)]
 Width = Annotated[int, Meta(ge=1)]
@@ -62,12 +63,26 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     init: about(str, "How weights start.") = "dynamic_xavier"
     embedding_dim: about(Positive, "Numbers a character becomes.") = 8
     graph: about(str | None, "File with a graph of your own instead of a built one.") = None
+    break_cycles: about(
+        Literal["error", "feedback-arc"], "What a cycle in that graph does: end the run, or lose edges."
+    ) = "error"
     brain: about(
         dict[str, tuple[Positive, Positive]], "Input and output nodes of a brain, as NAME=INPUTS,OUTPUTS."
     ) = {}
     unknown_domain: about(Literal["error", "skip"], "What to do with a domain that has no brain.") = "error"
     route: about(bool, "Choose the brain by the input, not by the domain field.") = False
     threshold: about(Annotated[float, Meta(ge=0.0, le=1.0)], "Least confidence of that choice.") = 0.6
+    # How the network changes while it learns
+    evolve: about(Literal["none", "set", "rigl"], "Move weak edges to random places, or where gradients are large.") = (
+        "none"
+    )
+    evolve_fraction: about(Share, "Share of the edges that move at first; it falls to 0 at 3/4 of the run.") = 0.3
+    evolve_every: about(
+        Positive | None, "Steps between two changes of edges; a fiftieth of the run when not given."
+    ) = None
+    prune_to: about(
+        Annotated[float, Meta(gt=0.0, le=1.0)], "Share of the edges that stay: the weakest go, until 3/5 of the run."
+    ) = 1.0
     # Reproducing and surviving
     seed: about(Natural, "Everything random follows from it.") = 0
     shards: about(

@@ -33,9 +33,10 @@ def first(model, flat) -> tuple[str, float] | None:
     n_edge, n_node = model.dag.n_edge, model.dag.n_node
     if index < n_edge:
         topology = model.topology()
-        name = f"the weight of edge {topology['senders'][index]} -> {topology['receivers'][index]}"
+        ends = (called(model, topology[end][index]) for end in ("senders", "receivers"))
+        name = f"the weight of edge {' -> '.join(ends)}"
     elif index < n_edge + n_node:
-        name = f"the bias of node {index - n_edge}"
+        name = f"the bias of node {called(model, index - n_edge)}"
     else:
         name = f"the embedding of token {(index - n_edge - n_node) // model.layout.embedding_dim}"
     return name, float(values[index])
@@ -63,7 +64,8 @@ def in_part(model, batch) -> str | None:
     topology = model.topology()
     np.logical_or.at(after_bad, topology["receivers"], bad[topology["senders"]])
     source = int(np.flatnonzero(bad & ~after_bad)[0])
-    return f"the activation {activations[rows[0], source]} of node {source} for {examples(model, batch, rows)}"
+    value, where = activations[rows[0], source], called(model, source)
+    return f"the activation {value} of node {where} for {examples(model, batch, rows)}"
 
 
 def examples(model, batch, rows) -> str:
@@ -78,4 +80,9 @@ def node(model, batch, row, word: str, column: int) -> str:
     domain = model.layout.domains[batch.domain[row]]
     topology = model.topology()
     start, nodes = (domain.input_start, "inputs") if word == "input" else (domain.output_start, "outputs")
-    return f"node {int(topology[nodes][start + column])}"
+    return f"node {called(model, topology[nodes][start + column])}"
+
+
+def called(model, node) -> str:
+    """The node's name where the graph came with names, else its number."""
+    return str(int(node)) if model.dag.names is None else repr(model.dag.names[int(node)])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grapheme_numba.errors import NonFiniteError, ShapeError
-from grapheme_numba.training import diagnosis, handover, snapshot
+from grapheme_numba.training import diagnosis, evolving, handover, snapshot
 from grapheme_numba.training.optimizers import gradient_norm
 
 LEAST_FACTOR = 1 / 64  # six rollbacks, each halving the learning rate; what still fails then is not the rate
@@ -72,6 +72,8 @@ def roll_back(run, fault: RollBack) -> None:
     if checkpoint is None or factor < LEAST_FACTOR:
         reason = "no checkpoint to go back to" if checkpoint is None else "halving the rate six times did not help"
         raise NonFiniteError(f"{fault}; {reason}: lower --lr or look at the named example") from None
+    if evolving.learns_topology(run.config):
+        run.model = snapshot.restore_model(checkpoint)
     run.state = snapshot.fill(run.model, checkpoint)
     run.progress = checkpoint.progress
     run.progress.rate_factor = factor

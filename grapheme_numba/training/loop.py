@@ -1,7 +1,7 @@
 """The training loop, in the order of the algorithm.
 
 epoch:  for every batch: forward, backward (gradients add up); a step whenever enough have
-step:   mean gradient -> norm -> clip -> learning rate -> optimiser -> zero
+step:   mean gradient -> norm -> clip -> learning rate -> optimiser -> zero -> edges move or go, where asked for
 close:  validation, rows of metrics.jsonl, best and newest checkpoint, patience
 """
 
@@ -9,7 +9,7 @@ import math
 import time
 from contextlib import closing
 
-from grapheme_numba.training import guard, metrics, rows
+from grapheme_numba.training import evolving, guard, metrics, rows
 from grapheme_numba.training.optimizers import clip_scale, gradient_norm
 from grapheme_numba.training.run import Run
 
@@ -71,6 +71,7 @@ def step(run: Run, batch) -> None:
     model.zero_grad()
     progress.n_accumulated = 0
     progress.step += 1
+    evolving.after_step(run, batch)
 
 
 def close_epoch(run: Run) -> None:

@@ -26,6 +26,7 @@ class Progress(msgspec.Struct):
     n_row : rows of metrics.jsonl that belong to this position; elapsed : seconds of training so far
     lr, grad_norm : of the latest step, for the epoch's row
     rate_factor : factor of the learning rate, below 1 after a rollback
+    n_edge : edges before the first went (0: not yet known); n_moved : edges moved so far
     """
 
     epoch: int = 0
@@ -43,3 +44,5 @@ class Progress(msgspec.Struct):
     lr: float = 0.0
     grad_norm: float = 0.0
     rate_factor: float = 1.0
+    n_edge: int = 0
+    n_moved: int = 0

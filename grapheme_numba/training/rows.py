@@ -4,6 +4,7 @@ import time
 
 import msgspec
 
+from grapheme_numba.training.evolving import learns_topology
 from grapheme_numba.training.metrics import Score
 
 
@@ -17,6 +18,7 @@ def epoch_row(run) -> dict:
     seconds = now - run.epoch_clock
     rate = run.epoch_examples / seconds if seconds > 0 else 0.0
     run.epoch_clock, run.epoch_examples = now, 0
+    edges = {"n_edge": run.model.dag.n_edge, "n_moved": progress.n_moved} if learns_topology(run.config) else {}
     return {
         "kind": "epoch",
         "epoch": progress.epoch + 1,
@@ -28,6 +30,7 @@ def epoch_row(run) -> dict:
         "grad_norm": progress.grad_norm,
         "n": n,
         "n_skipped": progress.n_skipped,
+        **edges,
         "seconds": round(seconds, 4),
         "examples_per_s": round(rate, 1),
         "domains": {

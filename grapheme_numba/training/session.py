@@ -16,6 +16,7 @@ from grapheme_numba.errors import OutputError, UsageError
 from grapheme_numba.training import (
     config_file,
     constants,
+    evolving,
     loop,
     optimizers,
     report,
@@ -191,6 +192,7 @@ def warm_up(run: Run) -> None:
         vector = np.zeros(1, model.parameters.dtype)
         run.optimizer.update(vector, vector.copy(), run.optimizer.init(vector), 0.0)
         optimizers.gradient_norm(vector)
+        evolving.warm_up(run.config, vector.dtype)
     finally:
         timer.cancel()
     run.observer.note(f"kernels ready after {time.perf_counter() - began:.1f} s")

@@ -7,6 +7,7 @@ from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.dataset.layout import Layout
 from grapheme_numba.embedding import Embedding
 from grapheme_numba.errors import CheckpointError, GraphemeError, NonFiniteError
+from grapheme_numba.evolution import in_order
 from grapheme_numba.network import DagNN
 from grapheme_numba.training.checkpoint import Checkpoint
 from grapheme_numba.training.constants import Constant
@@ -28,18 +29,29 @@ def take(task, config, model, optimizer, progress, constants, fingerprint) -> Ch
         progress=msgspec.convert(msgspec.to_builtins(progress), type(progress)),
         baseline=msgspec.to_builtins(constants),
         fingerprint=fingerprint,
-        topology=model.topology(),
+        topology=topology_of(model, config),
         parameters=order(model.parameters),
         optimizer=OptimizerState(optimizer.count, {name: order(v) for name, v in optimizer.moments.items()}),
         gradient=order(model.gradients) if progress.n_accumulated else None,
     )
 
 
+def topology_of(model, config) -> dict[str, np.ndarray]:
+    """The graph as arrays; where edges move also its internal order, which decides how sums round."""
+    if config.evolve == "none":
+        return model.topology()
+    return {**model.topology(), "node_order": model.dag.dag.node_order, "level_start": model.dag.dag.level_start}
+
+
 def restore_model(checkpoint: Checkpoint) -> BrainModel:
     """The model of a checkpoint. Raises CheckpointError where its parts do not make one."""
     try:
         layout = Layout.from_dict(checkpoint.layout)
+        if layout.vocab_size * layout.embedding_dim > checkpoint.parameters.size:  # before memory is asked for it
+            raise CheckpointError(f"embeddings of {layout.vocab_size} times {layout.embedding_dim} numbers do not fit")
         dag = DagNN.from_topology(checkpoint.topology, dtype=checkpoint.parameters.dtype.name)
+        if "node_order" in checkpoint.topology:
+            in_order(dag, checkpoint.topology["node_order"], checkpoint.topology["level_start"])
         embedding = Embedding(layout.vocab_size, layout.embedding_dim, init="zero", dtype=dag.dtype)
         model = BrainModel(layout, dag, embedding)
     except (GraphemeError, msgspec.ValidationError, KeyError, ValueError, TypeError, IndexError) as error:

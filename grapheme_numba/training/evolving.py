@@ -1,0 +1,113 @@
+"""Topology that learns, in a run: edges move and go between two steps, alike on every rank and after every resume.
+
+What is done at a step follows from the parameters, the seed, the step and the step's last batch alone.
+"""
+
+import math
+from contextlib import closing
+
+import numpy as np
+
+from grapheme_numba import evolution, thinning
+from grapheme_numba.brains.model import BrainModel
+from grapheme_numba.errors import ShapeError
+from grapheme_numba.network import DagNN
+
+UNTIL = 0.75  # of the steps: then edges rest, so that the last ones to move are trained too
+EVENTS = 50  # in a run, where nothing else is asked for
+FAILED = b"-"  # what a rank says that could not judge its examples
+
+
+def learns_topology(config) -> bool:
+    """Whether edges move or go in a run with this config."""
+    return config.evolve != "none" or config.prune_to < 1.0
+
+
+def every(run) -> int:
+    """Steps between two changes of the topology."""
+    return run.config.evolve_every or max(1, run.n_step // EVENTS)
+
+
+def after_step(run, parts) -> None:
+    """Lose and move edges where the step just taken asks for it; `parts` are its last batch, None at an epoch's end."""
+    config, progress = run.config, run.progress
+    if not learns_topology(config) or progress.step % every(run):
+        return
+    progress.n_edge = progress.n_edge or run.model.dag.n_edge
+    share = progress.step / run.n_step
+    if config.prune_to < 1.0:
+        lose_edges(run, share)
+    if config.evolve != "none" and share < UNTIL:
+        fraction = config.evolve_fraction * 0.5 * (1 + math.cos(math.pi * share / UNTIL))
+        change = chosen(run, parts, fraction)
+        if change is not None:
+            evolution.move(run.model.dag, change, list(run.state.moments.values()))
+            progress.n_moved += len(change.lost)
+
+
+def lose_edges(run, share: float) -> None:
+    """Take away the weakest edges that a run is to be without when `share` of it is done."""
+    model, dag = run.model, run.model.dag
+    n_left = thinning.edges_left(share, run.progress.n_edge, run.config.prune_to)
+    size, old = dag.n_edge + dag.n_node, run.state.moments
+    thinner, moments = thinning.thin(dag, n_left, [moment[:size] for moment in old.values()])
+    if thinner is dag:
+        return
+    run.model = BrainModel(model.layout, thinner, model.embedding)
+    whole = [np.concatenate([moment, old[name][size:]]) for name, moment in zip(old, moments, strict=True)]
+    run.state = run.state._replace(moments=dict(zip(old, whole, strict=True)))
+
+
+def chosen(run, parts, fraction: float):
+    """The edges that move and where to, the same on all ranks; None where a number is not finite.
+
+    RigL judges new places by the first shard that has an example: so the number of ranks decides nothing.
+    """
+    config, dag = run.config, run.model.dag
+    seed = config.seed, run.progress.step
+    if config.evolve == "set":
+        return evolution.propose(dag, "set", fraction, seed)
+    own = b""
+    part = next((one for one in parts or latest(run) if len(one.domain)), None)
+    if part is not None:
+        try:
+            run.model.accumulate(part, config.structural_weight)
+            own = to_bytes(evolution.propose(dag, "rigl", fraction, seed))
+        except ShapeError:
+            own = FAILED
+        run.model.zero_grad()
+    said = [own] if run.team.alone else run.team.comm.meet(own)
+    word = next(filter(None, said), b"")
+    return None if word == FAILED else from_bytes(word)
+
+
+def latest(run):
+    """The parts of the epoch's latest batch, read once more."""
+    config, progress = run.config, run.progress
+    place = {"seed": config.seed, "epoch": progress.epoch, "start": progress.batch - 1}
+    with closing(run.team.batches(run.train, run.model.layout, config.batch_size, **place)) as batches:
+        return next(batches)
+
+
+def to_bytes(change) -> bytes:
+    """A `Move` on its way between ranks."""
+    return b"".join(array.tobytes() for array in change)
+
+
+def from_bytes(data) -> evolution.Move:
+    """The inverse of `to_bytes`."""
+    n = len(data) // 16
+    senders, receivers = np.frombuffer(data, np.int32, 2 * n, 8 * n).reshape(2, n)
+    return evolution.Move(np.frombuffer(data, np.int64, n), senders, receivers)
+
+
+def warm_up(config, dtype) -> None:
+    """Compile or load the kernels that change a topology, on a network of a few nodes."""
+    if not learns_topology(config):
+        return
+    dag = DagNN.layered([4, 4, 2], 2, dtype=dtype)
+    dag.forward(np.ones((1, 4), dtype))
+    dag.backward_accumulate(np.ones((1, 2), dtype))
+    if config.evolve != "none":
+        evolution.evolve(dag, config.evolve, 0.5, 0)
+    thinning.thin(dag, 4)

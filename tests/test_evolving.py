@@ -1,0 +1,164 @@
+"""Runs whose edges move and go: exact resume, any number of shards, rollback, and what checkpoints hold."""
+
+import json
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from runs import Recorder, digest, small_data, train
+
+from grapheme_numba import jit
+from grapheme_numba.cli.train import main
+from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.training import checkpoint as checkpoints
+from grapheme_numba.training import evolving, snapshot
+from grapheme_numba.training.journal import read_rows
+
+MOVING = {"evolve": "set", "evolve_every": 2, "hidden": (16, 16)}
+WAYS = {
+    "set": MOVING,
+    "rigl": {**MOVING, "evolve": "rigl"},
+    "rigl, a step an epoch": {**MOVING, "evolve": "rigl", "evolve_every": 1, "accumulate": "epoch"},
+    "rigl in shards": {**MOVING, "evolve": "rigl", "shards": 3},
+    "pruned": {**MOVING, "evolve": "none", "prune_to": 0.3},
+    "pruned and moved": {**MOVING, "prune_to": 0.4, "optimizer": "momentum"},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return small_data(tmp_path_factory.mktemp("data"))
+
+
+def joined(folder):
+    """Every edge of the newest checkpoint as (sender, receiver)."""
+    topology = checkpoints.read(folder / "checkpoint_last").topology
+    return set(zip(topology["senders"].tolist(), topology["receivers"].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_run_that_was_stopped_anywhere_ends_with_the_same_bits(data, tmp_path, threads, how):
+    """Stopped after each few batches, resumed with another number of threads."""
+    config = {**WAYS[how], "epochs": 4}
+    whole = train(data, tmp_path / "whole", **config)
+    assert whole.progress.n_moved > 0 or config["evolve"] == "none"
+    pieces = tmp_path / "pieces"
+    for part in range(40):
+        jit.set_threads(1 + part % 2)
+        stopped = Stopper(after=3)
+        try:
+            train(
+                data, pieces, resume="auto" if part else "never", stop=stopped,
+                **({} if part else config), threads=1 + part % 2,
+            )  # fmt: skip
+        except StoppedEarly:
+            continue
+        break
+    assert part > 2
+    assert digest(pieces) == digest(tmp_path / "whole")
+    assert joined(pieces) == joined(tmp_path / "whole")
+
+
+class Stopper:
+    """A request to stop that comes after so many batches; the rest of `StopRequest` that a run asks for."""
+
+    def __init__(self, after):
+        from grapheme_numba.training.signals import StopRequest
+
+        self.inner, self.left = StopRequest(), after
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def due(self):
+        self.left -= 1
+        return "the test stops it" if self.left < 0 else None
+
+
+def test_edges_move_early_and_rest_late(data, tmp_path):
+    run = train(data, tmp_path / "run", epochs=8, **MOVING)
+    moved = [row["n_moved"] for row in read_rows(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "epoch"]
+    assert moved[0] > 0
+    assert moved == sorted(moved)
+    assert moved[-1] == moved[int(8 * evolving.UNTIL)]
+    still = train(data, tmp_path / "still", epochs=8, **{**MOVING, "evolve": "none"})
+    assert still.model.dag.n_edge == run.model.dag.n_edge
+    assert joined(tmp_path / "still") != joined(tmp_path / "run")
+    assert "n_moved" not in read_rows(tmp_path / "still" / "metrics.jsonl")[0]
+
+
+def test_pruning_ends_with_the_density_asked_for(data, tmp_path):
+    full = train(data, tmp_path / "full", epochs=1, hidden=(16, 16)).model.dag.n_edge
+    run = train(data, tmp_path / "run", epochs=6, hidden=(16, 16), prune_to=0.25)
+    assert 0.2 * full < run.model.dag.n_edge <= round(0.25 * full)
+    checkpoint = checkpoints.read(tmp_path / "run" / "checkpoint_last")
+    assert checkpoint.parameters.size == run.model.parameters.size
+    assert snapshot.restore_model(checkpoint).dag.n_edge == run.model.dag.n_edge
+    edges = [row["n_edge"] for row in read_rows(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "epoch"]
+    assert edges == sorted(edges, reverse=True)
+
+
+@pytest.mark.parametrize("method", ["set", "rigl"])
+def test_moments_of_edges_that_moved_begin_at_zero(data, tmp_path, method):
+    run = train(data, tmp_path / "run", epochs=1, hidden=(16, 16))
+    before = run.model.to_caller_order(run.state.moments["mu"])
+    arrays = run.model.topology()
+    run.config = msgspec.structs.replace(run.config, evolve=method, evolve_every=1)
+    run.progress.batch, run.progress.epoch, run.progress.step, run.n_step = 1, 0, 1, 100
+    evolving.after_step(run, None)
+    after, new = run.model.to_caller_order(run.state.moments["mu"]), run.model.topology()
+    moved = (arrays["senders"] != new["senders"]) | (arrays["receivers"] != new["receivers"])
+    assert moved.sum() == run.progress.n_moved > 0
+    assert not after[: len(moved)][moved].any()
+    np.testing.assert_array_equal(after[: len(moved)][~moved], before[: len(moved)][~moved])
+    np.testing.assert_array_equal(after[len(moved) :], before[len(moved) :])
+    assert not run.model.gradients.any()
+
+
+def test_a_rollback_takes_the_topology_back_too(data, tmp_path):
+    """A fault after edges have moved since the newest checkpoint."""
+
+    def break_late(run):
+        original, calls = run.model.accumulate, []
+
+        def accumulate(batch, *rest):
+            calls.append(1)
+            result = original(batch, *rest)
+            return result._replace(loss=result.loss * np.nan) if len(calls) == 11 else result  # one warms up
+
+        run.model.accumulate = accumulate
+
+    seen = Recorder()
+    run = train(
+        data,
+        tmp_path / "run",
+        observer=seen,
+        before=break_late,
+        epochs=4,
+        nan_policy="rollback",
+        save_every=5,
+        **MOVING,
+    )
+    assert any("went back to step 5" in note for note in seen.notes)
+    assert run.finished()
+    restored = snapshot.restore_model(checkpoints.read(tmp_path / "run" / "checkpoint_last"))
+    np.testing.assert_array_equal(restored.parameters, run.model.parameters)
+
+
+def test_the_command_line_takes_it(data, tmp_path):
+    arguments = f"agi --data {data} --output {tmp_path / 'run'} --hidden 16 --fan-in 8 --epochs 4 --embedding-dim 2"
+    arguments += (
+        " --batch-size 16 --evolve rigl --evolve-fraction 0.3 --evolve-every 3 --prune-to 0.5 --log-format json"
+    )
+    result = CliRunner().invoke(main, arguments.split())
+    assert result.exit_code == 0, result.output
+    epochs = [json.loads(line) for line in result.stdout.splitlines()]
+    last = [row for row in epochs if row["kind"] == "epoch"][-1]
+    start = next(row for row in epochs if row["kind"] == "start")
+    assert last["n_moved"] > 0
+    assert last["n_edge"] <= 0.5 * start["n_edge"] + 1
+    for flag, value in (("--evolve-fraction", "1.5"), ("--prune-to", "0"), ("--evolve", "grow")):
+        refused = CliRunner().invoke(main, ["agi", "--output", str(tmp_path / "other"), flag, value])
+        assert refused.exit_code == 2, refused.output
+        assert not (tmp_path / "other").exists()
