@@ -1,5 +1,10 @@
-"""The view of a run on a terminal: a progress bar, the losses of now, and the table of the last validation."""
+"""The view of a run on a terminal: a progress bar, the losses of now, and the table of the last validation.
 
+All of it fits into 60 columns, so that a terminal made narrower does not break lines that are drawn again; the
+bar is on top, so that a low terminal cuts off the table and not the bar.
+"""
+
+from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -18,7 +23,7 @@ class LiveDisplay(Observer):
         self.console = console or Console(highlight=False)
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("epochs"),
             TimeElapsedColumn(),
@@ -26,7 +31,7 @@ class LiveDisplay(Observer):
             TimeRemainingColumn(),
             console=self.console,
         )
-        self.status, self.table = Text(""), Text("")
+        self.status, self.losses, self.table = Text(""), Text(""), Text("")
         self.live = None
 
     def note(self, text):
@@ -39,7 +44,7 @@ class LiveDisplay(Observer):
             self.console.print(Text(line))
         self.n_batch = max(1, -(-run.train.n_rows // run.config.batch_size))
         self.task = self.bar.add_task(run.task, total=run.config.epochs, completed=run.progress.epoch)
-        self.live = Live(Group(self.table, self.status, self.bar), console=self.console, refresh_per_second=4)
+        self.live = Live(self.picture(), console=self.console, refresh_per_second=4)
         self.live.start()
 
     def after_batch(self, run):
@@ -49,15 +54,19 @@ class LiveDisplay(Observer):
     def epoch_closed(self, rows):
         """The epoch's rows."""
         row = rows[0]
-        losses = "  ".join(f"{name} {figure(one['loss'])}" for name, one in row["domains"].items())
         self.status = Text(
-            f"epoch {row['epoch']}  loss {figure(row['loss'])}  {losses}  lr {row['lr']:.2g}  "
+            f"epoch {row['epoch']}  loss {figure(row['loss'])}  lr {row['lr']:.2g}  "
             f"{row['examples_per_s']:,.0f} examples/s"
         )
+        self.losses = Columns([Text(f"{name} {figure(one['loss'])}") for name, one in row["domains"].items()])
         if len(rows) > 1:
             self.table = validation_table(rows[1])
         self.bar.update(self.task, completed=row["epoch"])
-        self.live.update(Group(self.table, self.status, self.bar))
+        self.live.update(self.picture())
+
+    def picture(self):
+        """What is drawn again and again."""
+        return Group(self.bar, self.status, self.losses, self.table)
 
     def finished(self, run):
         """The closing figures."""
@@ -74,11 +83,11 @@ class LiveDisplay(Observer):
 
 def validation_table(row: dict) -> Table:
     """The scores of a validation beside the best constant answer's."""
-    table = Table(title=f"validation after epoch {row['epoch']}", title_justify="left")
+    title = f"validation after epoch {row['epoch']}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for name in HEADER:
         table.add_column(name, justify="left" if name == "domain" else "right")
     for score in row["domains"].values():
         table.add_row(*score_cells(score))
-    table.add_section()
     table.add_row(*score_cells({"domain": "all", **row}))
     return table
