@@ -177,7 +177,7 @@ def warm_up(run: Run) -> None:
     Here a signal may still stop the process at once; inside the loop it would wait for the compiler.
     """
     began = time.perf_counter()
-    text = "compiling kernels for this machine: once, about a minute"
+    text = "loading kernels; compiling kernels that are new to this machine takes up to a minute, once"
     timer = threading.Timer(COMPILE_NOTE_AFTER, run.observer.note, [text])
     timer.daemon = True
     timer.start()
