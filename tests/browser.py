@@ -120,6 +120,6 @@ class Browser:
         """Save the page from `top` on, down to its end or `height` pixels, as PNG or WebP by the name."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": top, "width": size["width"], "height": height or size["height"] - top, "scale": 1}
-        kind = {"format": "webp", "quality": 86} if str(path).endswith(".webp") else {"format": "png"}
+        kind = {"format": "webp", "quality": 90} if str(path).endswith(".webp") else {"format": "png"}
         data = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True, **kind)["data"]
         Path(path).write_bytes(base64.b64decode(data))

@@ -18,26 +18,28 @@ def score_table(best, answered) -> str:
     header += ["mean error", "constant’s error"]
     rows = [score_row(name, one, answered.get(name)) for name, one in best["domains"].items()]
     if len(rows) > 1:
-        rows.append(score_row("all", best, None))
+        rows.append(score_row("all", best, None, fixed_share(answered, best)))
     if not any(one.get("mae") is not None for one in best["domains"].values()):
         header, rows = header[:-2], [row[:-2] for row in rows]
     return table(header, rows, f"Answers by brain at epoch {best['epoch']}")
 
 
-def score_row(name: str, one: dict, known) -> list[tuple[str, str]]:
-    """A brain's cells."""
+def score_row(name: str, one: dict, known, fixed_in_all=None) -> list[tuple[str, str]]:
+    """A brain's cells; or those of all, where no single answer is the fixed one."""
     exact, mse, constant = one.get("exact"), one.get("mse"), one.get("mse_constant")
     ratio = mse / constant if mse is not None and constant else None
     unfit = f" <small>{one['n_unfit']:,} do not fit</small>" if one.get("n_unfit") else ""
     meter = f'<span class="meter"><i style="width:{100 * (exact or 0):.1f}%"></i></span>'
     verdict = "" if ratio is None else "better" if ratio < 1 else "worse"
-    fixed = f"{share(known.commonest_share)} <small>{shown(known.commonest, 24)}</small>" if known else "–"
+    fixed = (
+        f"{share(known.commonest_share)} <small>{shown(known.commonest, 24)}</small>" if known else share(fixed_in_all)
+    )
     empty = "one-line none" if one.get("mae") is None else "one-line"
     return [
         (shown(name), "left"),
         (number(one.get("n")) + unfit, ""),
         (f"<span>{share(exact)}{meter}</span>", ""),
-        (f"<span>{fixed}</span>", "" if known else " none"),
+        (f"<span>{fixed}</span>", "" if known or fixed_in_all is not None else "none"),
         (number(mse), "one-line"),
         (number(constant), "one-line"),
         ("–" if ratio is None else f'<span class="{verdict}">{times(ratio)}</span>', ""),

@@ -131,14 +131,15 @@ def ribbon(x0, y0, x1, y1, high, title) -> str:
 def tags(blocks, x, tops, heights) -> str:
     """Names: of a brain's block beside it, of a level's above it, with the number of nodes below."""
     parts, last = [], max(block.column for block in blocks)
-    every = -(-(last - 1) // 4)  # a phone has room for so many names in a row
+    middle = [column for column in range(1, last) if 0.2 <= column / last <= 0.8]
+    named = middle[:: -(-len(middle) // 3)]  # a phone has room for three names between those at the sides
     for block, left, top, high in zip(blocks, x, tops, heights, strict=True):
         if block.column in (0, last):
             kind, place = ("tag", left + WIDTH + 6) if block.column == 0 else ("tag from-right", left - 6)
             where = f"left:{place / SIDE:.1%};top:{(top + high / 2) / SIDE:.1%}"
             name = block.name.removesuffix(" inputs").removesuffix(" outputs")
             parts.append(f'<em class="{kind}" style="{where}"><bdi>{plain(name[:60])}</bdi></em>')
-        elif (block.column - 1) % every == 0:
+        elif block.column in named:
             where = f"left:{(left + WIDTH / 2) / SIDE:.1%};--at:-50%"
             parts.append(f'<em class="head" style="{where}">{plain(block.name)}</em>')
             parts.append(f'<em class="foot" style="{where}">{block.n_node:,} nodes</em>')
