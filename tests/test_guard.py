@@ -145,11 +145,6 @@ def test_skip_cannot_help_a_broken_parameter(tmp_path, data):
 
 
 def test_rollback_goes_back_to_the_checkpoint_with_half_the_rate(tmp_path, data):
-    class Once(Planter):
-        def spoilt(self, batch):
-            self.step = -1
-            return super().spoilt(batch)
-
     recorder = Recorder()
     run = train(
         data, tmp_path / "run", before=Once("weight", 6, 3), nan_policy="rollback", observer=recorder, save_every=2
@@ -164,8 +159,58 @@ def test_rollback_goes_back_to_the_checkpoint_with_half_the_rate(tmp_path, data)
 def test_rollback_gives_up_when_the_rate_is_not_the_cause(tmp_path, data):
     with pytest.raises(NonFiniteError, match="halving the rate six times did not help"):
         train(data, tmp_path / "run", before=Planter("target", 6, 3), nan_policy="rollback")
+
+    class Lost(Planter):
+        def spoilt(self, batch):
+            (tmp_path / "other" / "checkpoint_last" / "model.safetensors").unlink()
+            return super().spoilt(batch)
+
     with pytest.raises(NonFiniteError, match="no checkpoint to go back to"):
-        train(data, tmp_path / "other", before=Planter("target", 2, 3), nan_policy="rollback")
+        train(data, tmp_path / "other", before=Lost("target", 2, 3), nan_policy="rollback")
+
+
+class Once(Planter):
+    """Plants its fault the first time only."""
+
+    def spoilt(self, batch):
+        self.step = -1
+        return super().spoilt(batch)
+
+
+def test_rollback_in_the_first_epoch_goes_back_to_the_start(tmp_path, data):
+    recorder = Recorder()
+    run = train(data, tmp_path / "run", before=Once("target", 2, 3), nan_policy="rollback", observer=recorder)
+    assert any("went back to step 0 with 0.5 times the learning rate" in note for note in recorder.notes)
+    assert (run.progress.epoch, run.progress.n_skipped) == (3, 0)
+
+
+def test_rollback_passes_a_damaged_checkpoint_and_sets_it_aside(tmp_path, data):
+    folder = tmp_path / "run"
+
+    class Damaging(Once):
+        def spoilt(self, batch):
+            (folder / "checkpoint_last" / "model.safetensors").write_bytes(b"broken")
+            return super().spoilt(batch)
+
+    recorder = Recorder()
+    options = {"nan_policy": "rollback", "observer": recorder, "save_every": 2, "keep_last": 9}
+    run = train(data, folder, before=Damaging("weight", 6, 3), **options)
+    assert any("went back to step 2 with" in note for note in recorder.notes)
+    assert (folder / "set_aside_1" / "checkpoint_last" / "model.safetensors").read_bytes() == b"broken"
+    for kept in [*folder.glob("checkpoint_step_*"), folder / "checkpoint_last"]:
+        assert checkpoints.read(kept).progress.step <= run.progress.step
+    assert (folder / "checkpoint_step_00000004").exists()  # the place of the damaged one is saved again
+
+
+def test_an_epoch_of_nothing_but_bad_batches_ends_the_run(tmp_path, data):
+    class Every(Planter):
+        def batches(self, *arguments, **options):
+            yield from map(self.spoilt, self.real.batches(*arguments, **options))
+
+    with pytest.raises(
+        NonFiniteError, match=r"step 1: .*so was every batch of the epoch, and nothing is left to learn"
+    ):
+        train(data, tmp_path / "run", before=Every("target", 1, 3), nan_policy="skip")
 
 
 def test_a_gradient_that_overflows_is_named(tmp_path, data):

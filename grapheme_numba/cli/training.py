@@ -90,7 +90,7 @@ def share_out(run, comm) -> None:
 def tell_where(run, comm) -> None:
     """Leave word of what to do should a rank be lost."""
     comm.tell(f"folder {run.folder.resolve()}")
-    comm.tell(f"command grapheme-train {run.task} --resume auto --output {run.folder}")
+    comm.tell(f"command {run.command()}")
 
 
 def config_layers(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

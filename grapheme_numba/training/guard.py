@@ -3,7 +3,7 @@
 import numpy as np
 
 from grapheme_numba.errors import NonFiniteError, ShapeError
-from grapheme_numba.training import diagnosis, evolving, handover, snapshot
+from grapheme_numba.training import diagnosis, evolving, handover, run_folder, snapshot
 from grapheme_numba.training.optimizers import gradient_norm
 
 LEAST_FACTOR = 1 / 64  # six rollbacks, each halving the learning rate; what still fails then is not the rate
@@ -47,6 +47,8 @@ def refuse(run, batch, before) -> None:
             run.progress.n_accumulated = 0
         else:
             run.model.gradients[:] = before
+        if batch is not None and not run.progress.tally and run.progress.batch + 1 >= run.n_batch():
+            raise NonFiniteError(f"{text}; so was every batch of the epoch, and nothing is left to learn from")
         return
     fail(run, text)
 
@@ -78,5 +80,8 @@ def roll_back(run, fault: RollBack) -> None:
     run.progress = checkpoint.progress
     run.progress.rate_factor = factor
     run.journal.cut(run.progress.n_row)
+    if run.team.writes:
+        run_folder.set_aside_later(run.folder, checkpoint)
+    run.saved_at = run.position()
     for note in [*notes, f"{fault}; went back to step {run.progress.step} with {factor:g} times the learning rate"]:
         run.observer.note(note)

@@ -1,6 +1,7 @@
 """A run in memory: what the loop works on, and the few verbs it needs."""
 
 import math
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,10 @@ class Run:
         place = {"seed": config.seed, "epoch": progress.epoch, "start": progress.batch}
         return self.team.batches(self.train, self.model.layout, config.batch_size, **place)
 
+    def n_batch(self) -> int:
+        """How many batches an epoch has."""
+        return max(1, math.ceil(self.train.n_rows / self.config.batch_size))
+
     def count(self, seen) -> None:
         """Add a batch's losses to the sums of the epoch."""
         progress, names = self.progress, self.model.layout.names
@@ -90,13 +95,18 @@ class Run:
         if reason is None and config.max_steps is not None and progress.step >= config.max_steps:
             reason = f"--max-steps {config.max_steps} is reached"
         due = config.save_every is not None and progress.n_accumulated == 0 and progress.step % config.save_every == 0
+        due |= config.nan_policy == "rollback" and not self.saved_at  # where the first fault goes back to
         if wish.save or reason is not None or due:
             self.save()
         if reason is not None:
             raise StoppedEarly(
                 f"stopped at epoch {progress.epoch + 1}, step {progress.step} because {reason}; "
-                f"go on with: grapheme-train {self.task} --resume auto --output {self.folder}"
+                f"go on with: {self.command()}"
             )
+
+    def command(self) -> str:
+        """What goes on with this run, as a shell takes it."""
+        return f"grapheme-train {self.task} --resume auto --output {shlex.quote(str(self.folder))}"
 
     def save(self, best: bool = False) -> None:
         """Write the newest checkpoint (unless this position is already written), or the best. Rank 0 writes."""

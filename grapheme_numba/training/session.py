@@ -2,7 +2,7 @@
 
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from grapheme_numba import jit
 from grapheme_numba.dataset.external import with_external
 from grapheme_numba.dataset.source import open_dataset
 from grapheme_numba.distributed import Serial
-from grapheme_numba.errors import OutputError, UsageError
+from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.training import (
     config_file,
     constants,
@@ -164,6 +164,7 @@ def open_folder(run: Run, start: Start) -> None:
         for moved in run_folder.set_aside_later(run.folder, start.checkpoint):
             run.observer.note(f"{moved.name} is later than where this run goes on from, so it now is {moved}")
         run.saved_at = run.position() if start.source == run.folder else ()
+        run.observer.note(f"going on after epoch {run.progress.epoch}, step {run.progress.step} of {start.source}")
     if run.progress.n_row and not rows.exists():
         run.observer.note(f"{rows} is gone, so the rows of earlier epochs are missing from the report")
         run.progress.n_row = 0
@@ -185,7 +186,8 @@ def warm_up(run: Run) -> None:
         model, gradients = run.model, run.model.gradients.copy()
         with closing(run.train.batches(model.layout, run.config.batch_size)) as batches:
             batch = next(batches)
-        model.accumulate(batch, run.config.structural_weight)
+        with suppress(ShapeError):  # a number that is not finite is the loop's to name, by example and node
+            model.accumulate(batch, run.config.structural_weight)
         model.gradients[:] = gradients
         for index in range(len(model.layout.domains)):
             model.layout.decode(index, model.evaluate(batch).y_packed)
