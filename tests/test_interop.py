@@ -13,7 +13,7 @@ from grapheme_numba.graph.named import named_graph
 N_DAG = 200
 
 
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "graphml"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "graphml", "npz"])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_files_give_the_graph_back(tmp_path, suffix, weighted):
     for seed in range(N_DAG):
@@ -21,7 +21,10 @@ def test_files_give_the_graph_back(tmp_path, suffix, weighted):
         save_graph(graph, tmp_path / f"graph.{suffix}")
         loaded = load_graph(tmp_path / f"graph.{suffix}")
         named_graphs.assert_same(graph, loaded)
-        assert loaded.to_edge_list() == graph.to_edge_list()
+        if suffix != "npz":  # a sparse matrix has an edge order of its own
+            assert loaded.to_edge_list() == graph.to_edge_list()
+        else:
+            assert (scipy.sparse.load_npz(tmp_path / "graph.npz") != graph.to_scipy()).nnz == 0
 
 
 def test_neat_files_give_the_graph_back(tmp_path):

@@ -52,6 +52,8 @@ class BrainModel:
     ----------
     parameters, gradients : (n_parameter,)
         One flat vector each: weights | biases | embedding. The DAG and the embedding hold views of it.
+    grafted : bool or None
+        Of a fresh model on a graph of one's own: whether that is only the hidden part, or the whole network.
 
     Raises
     ------
@@ -61,7 +63,7 @@ class BrainModel:
 
     def __init__(self, layout, dag, embedding):
         _check_sizes(layout, dag, embedding)
-        self.layout, self.dag, self.embedding = layout, dag, embedding
+        self.layout, self.dag, self.embedding, self.grafted = layout, dag, embedding, None
         self.dtype = np.dtype(dag.dtype)
         self._buffers: dict[str, np.ndarray] = {}
         self._n_dag = dag.n_edge + dag.n_node
@@ -96,6 +98,11 @@ class BrainModel:
         sliced_mse_grad(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, weight, gy)
         self._accumulate_embedding(batch, self.dag.backward_accumulate(gy))
         return result
+
+    def forward_with_inputs(self, batch) -> tuple[np.ndarray, np.ndarray]:
+        """The whole network's outputs (batch, n_output), and its inputs (batch, n_input) until the next pass."""
+        y = self._outputs(batch)
+        return y, self._buffer("x", (len(y), self.layout.n_input), self.dtype)
 
     def _outputs(self, batch) -> np.ndarray:
         layout = self.layout

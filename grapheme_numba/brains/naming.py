@@ -1,6 +1,9 @@
 """What the nodes of a model are called: inputs and outputs by what enters and leaves there."""
 
+import difflib
+
 from grapheme_numba.dataset.answers import LabelAnswer, TextAnswer
+from grapheme_numba.errors import UsageError
 
 BITS = 8
 
@@ -36,6 +39,16 @@ def node_names(layout, dag) -> tuple[str, ...]:
         for node, name in zip(nodes.tolist(), known, strict=True):
             names[node] = name
     return tuple(unlike(names, ()))
+
+
+def nodes_called(wanted, names) -> list[int]:
+    """The ids of the nodes with these names. Raises UsageError for a name that no node has, with the nearest one."""
+    found = {name: node for node, name in enumerate(names)}
+    for name in wanted:
+        if name not in found:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+            raise UsageError(f"no node is called {name!r}; the nearest name is {near!r}")
+    return [found[name] for name in wanted]
 
 
 def unlike(names, taken) -> list[str]:

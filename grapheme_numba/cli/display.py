@@ -34,7 +34,12 @@ def describe(run) -> list[str]:
     hidden = f"{dag.n_node - dag.n_input - dag.n_output:,} hidden nodes"
     if run.task == "unified":
         hidden += f" ({model.sharing().n_shared:,} shared by all brains)"
+    graph = []
+    if model.grafted is not None:
+        place = "lies between the inputs and outputs of the data" if model.grafted else "is the whole network"
+        graph = [f"graph: {config.graph} {place}; its nodes keep their names"]
     return [
+        *graph,
         f"data: {run.train.n_rows:,} examples to learn from, {run.val.n_rows:,} to validate with; domains {domains}",
         f"network: {dag.n_input:,} inputs, {hidden}, {dag.n_output:,} outputs, {dag.n_edge:,} edges in "
         f"{dag.n_level} levels; {model.parameters.size:,} parameters with the embedding",
@@ -78,6 +83,9 @@ def closing_lines(run) -> list[str]:
         f"trained {run.progress.epoch} epochs, {run.progress.step:,} steps in {run.progress.elapsed:.1f} s{skipped}; "
         f"report: {run.folder / 'report.html'}"
     )
+    if run.progress.n_edge:
+        left = f"{run.model.dag.n_edge:,} of {run.progress.n_edge:,}"
+        lines.append(f"topology: edges moved {run.progress.n_moved:,} times, {left} are left")
     lines.append(f"next: grapheme-train evaluate {run.folder} --data FILE")
     return lines
 

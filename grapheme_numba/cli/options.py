@@ -136,6 +136,8 @@ debug_option = click.option("--debug", is_flag=True, help="Show the traceback of
 threads_option = config_option("threads", {})
 route_option = config_option("route", {})
 unknown_domain_option = config_option("unknown_domain", {})
+break_cycles_option = config_option("break_cycles", {})
+optimizer_option = config_option("optimizer", {})
 batch_size_option = click.option(
     "--batch-size", type=click.IntRange(min=1), default=256, show_default=True, help="Examples run together."
 )

@@ -93,10 +93,13 @@ def evaluate(checkpoint, data, route, unknown_domain, batch_size, threads, no_ca
 @click.option("--rejects", metavar="FILE", help="Lines that cannot be answered, with the reason.")
 @click.option("--route", is_flag=True, help="Choose the brain by the input, not by the domain field.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=None, help="Least confidence of the router.")
+@click.option(
+    "--node", "nodes", multiple=True, metavar="NAME", help="Add this node's activation to each answer; repeatable."
+)
 @options.batch_size_option
 @options.threads_option
 @options.debug_option
-def predict(checkpoint, source, target, rejects, route, threshold, batch_size, threads, debug):
+def predict(checkpoint, source, target, rejects, route, threshold, nodes, batch_size, threads, debug):
     """Answer JSONL questions: one line out per line in, with id, domain, answer and confidence.
 
     A question without a domain goes to the brain that fits its input. Lines that cannot be answered
@@ -107,21 +110,80 @@ def predict(checkpoint, source, target, rejects, route, threshold, batch_size, t
     with exit_codes(debug), StopRequest().listening():
         from grapheme_numba.cli.using import answer_lines
 
-        answer_lines(checkpoint, source, target, rejects, route, threshold, batch_size, threads)
+        answer_lines(checkpoint, source, target, rejects, route, threshold, batch_size, threads, nodes)
 
 
 @main.command()
 @click.argument("checkpoint")
+@click.option("--data", metavar="PATH", help="File, or folder with a test split; by default the run's own data.")
+@click.option(
+    "--output",
+    "target",
+    default="attribution.parquet",
+    show_default=True,
+    metavar="FILE.parquet",
+    help="Where to write.",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many examples.")
+@options.batch_size_option
+@options.threads_option
+@options.cache_option
 @options.output_options
-def inspect(checkpoint, log_format, quiet, debug):
-    """What a checkpoint holds: trainer, position, network, domains, configuration.
+def attribute(checkpoint, data, target, limit, batch_size, threads, no_cache, log_format, quiet, debug):
+    """Which character, pixel or value each answer comes from: gradient times input, by name.
 
-    Example:  grapheme-train inspect runs/RUN
+    FILE.parquet gets a row for every character, value and pixel of every example. Beside it FILE.inputs.parquet,
+    FILE.nodes.parquet and FILE.edges.parquet hold means over all examples. Explained is the answer given: the
+    output of its label, the size of its number, how clear the bits of its text are.
+
+    Example:  grapheme-train attribute runs/RUN --data questions.jsonl --output why.parquet
     """
     with exit_codes(debug), StopRequest().listening():
-        from grapheme_numba.cli.inspecting import show_checkpoint
+        from grapheme_numba.cli.explaining import attribute as explain
 
-        show_checkpoint(checkpoint, log_format, quiet)
+        explain(checkpoint, data, target, limit, batch_size, threads, not no_cache, log_format, quiet)
+
+
+@main.command()
+@click.argument("checkpoint")
+@click.option("--to", "target", required=True, metavar="FILE", help="File to write; its suffix says the format.")
+@click.option("--drop-dead", is_flag=True, help="Leave out nodes that no output depends on.")
+@options.quiet_option
+@options.debug_option
+def export(checkpoint, target, drop_dead, quiet, debug):
+    """Write a checkpoint's network for other programs, with the names of its nodes.
+
+    FILE ends in .graphml, .csv, .tsv, .parquet (edges, and nodes beside them), .npz (SciPy), .json (neat-python) or
+    .onnx. Where the data holds text its embedding stands beside it.
+
+    Example:  grapheme-train export runs/RUN --to network.graphml
+    """
+    with exit_codes(debug), StopRequest().listening():
+        from grapheme_numba.cli.exporting import export as write
+
+        write(checkpoint, target, drop_dead, quiet)
+
+
+@main.command()
+@click.argument("path", metavar="CHECKPOINT|GRAPH")
+@options.break_cycles_option
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Examples of a step.")
+@options.optimizer_option
+@click.option("--measure", is_flag=True, help="Time a step on this machine instead of predicting it.")
+@options.threads_option
+@options.output_options
+def inspect(path, break_cycles, batch_size, optimizer, measure, threads, log_format, quiet, debug):
+    """What a checkpoint or a graph file holds: sizes, levels, degrees, memory, time of a step, dead nodes.
+
+    Of a checkpoint also: trainer, position, domains, configuration.
+
+    Example:  grapheme-train inspect runs/RUN
+    Example:  grapheme-train inspect pathways.gmt --measure
+    """
+    with exit_codes(debug), StopRequest().listening():
+        from grapheme_numba.cli.inspecting import show
+
+        show(path, break_cycles, (batch_size, optimizer, measure), threads, log_format, quiet)
 
 
 @main.command()

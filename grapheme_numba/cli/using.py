@@ -74,19 +74,20 @@ def test_file(data: str | None, trained_on: str | None) -> Path:
     return found
 
 
-def answer_lines(path, source, target, rejects, route, threshold, batch_size, threads) -> None:
+def answer_lines(path, source, target, rejects, route, threshold, batch_size, threads, nodes=()) -> None:
     """Answer every line of `source`; refuse the lines that cannot be answered, each with its reason."""
     if source != "-" and not Path(source).is_file():
         raise MissingInputError(f"the input {source} does not exist; give a JSONL file or - for standard input")
     checkpoint, _ = load(path, threads)
     model = snapshot.restore_model(checkpoint)
-    answerer = Answerer(model, threshold=threshold, route_all=route, batch_size=batch_size)
+    answerer = Answerer(model, threshold=threshold, route_all=route, batch_size=batch_size, nodes=nodes)
     n_refused = n_answered = 0
     with sink(target, False) as write, sink(rejects, True) as refuse:
         for one in answerer.answer(source):
             if isinstance(one, Answer):
                 n_answered += 1
-                write(json.dumps(one._asdict(), ensure_ascii=False))
+                told = {key: value for key, value in one._asdict().items() if value is not None}
+                write(json.dumps(told, ensure_ascii=False))
             else:
                 n_refused += 1
                 refuse(json.dumps(one._asdict(), ensure_ascii=False))

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from grapheme_numba.errors import GraphError, OutputError
-from grapheme_numba.graph import edge_lists, graphml, matrices, neat, pathways
+from grapheme_numba.graph import array_files, edge_lists, graphml, matrices, neat, pathways
 from grapheme_numba.graph.files import read_text, read_whole, write_whole
 from grapheme_numba.graph.named import NamedGraph, named_graph
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".graphml", ".json", ".gmt")
+SUFFIXES = (".csv", ".tsv", ".parquet", ".graphml", ".json", ".gmt", ".npz", ".npy")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _MOST_ROWS = np.iinfo(np.int32).max
 
@@ -22,8 +22,9 @@ def load_graph(source, *, inputs=None, outputs=None, names=None, relations=None,
     source : path or object
         `.csv`, `.tsv`, `.parquet`: an edge list, with `NAME.nodes.SUFFIX` beside it where there is one;
         `.graphml`; `.json`: neat-python's export; `.gmt`: gene sets, with their hierarchy in `relations`
-        or in `NAME.relations.tsv` beside it. Objects: a SciPy sparse array or square NumPy array, a
-        NetworkX `DiGraph`, a pair (senders, receivers), a `NamedGraph`, or a `DagNN`.
+        or in `NAME.relations.tsv` beside it; `.npz`: a SciPy sparse matrix; `.npy`: a square one. Objects: a
+        SciPy sparse array or square NumPy array, a NetworkX `DiGraph`, a pair (senders, receivers), a
+        `NamedGraph`, or a `DagNN`.
     inputs, outputs : sequences of names or ids, optional
         Instead of those the source states; where it states none, the nodes without incoming, or without
         outgoing, edges.
@@ -79,6 +80,8 @@ def save_graph(graph, path):
         write_whole(path, graphml.format_graph(graph).encode())
     elif suffix == ".json":
         write_whole(path, neat.format_export(graph))
+    elif suffix == ".npz":
+        write_whole(path, array_files.format_sparse(graph))
     elif suffix == ".gmt":
         gmt, relations = pathways.format_pathways(graph)
         write_whole(path, gmt.encode())
@@ -117,6 +120,9 @@ def _from_file(path, relations, columns, options):
         return graphml.parse(read_whole(path), **options)
     if suffix == ".json":
         return neat.parse(read_whole(path), **options)
+    if suffix in (".npz", ".npy"):
+        parse = array_files.parse_sparse if suffix == ".npz" else array_files.parse_matrix
+        return parse(read_whole(path), **options)
     if suffix == ".gmt":
         gmt = pathways.parse_gmt(read_text(path))
         relations = _relations_beside(path) if relations is None else Path(relations)

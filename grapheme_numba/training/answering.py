@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from grapheme_numba.brains.naming import node_names, nodes_called
 from grapheme_numba.brains.router import THRESHOLD, CognitiveRouter
 from grapheme_numba.dataset.asked import encode_examples, misfit
 from grapheme_numba.dataset.lines import read_blocks, split_lines
@@ -13,12 +14,13 @@ from grapheme_numba.errors import RecordError
 
 
 class Answer(NamedTuple):
-    """The answer to one line. `confidence` is in [0, 1]."""
+    """The answer to one line. `confidence` is in [0, 1]; `nodes` holds the activations that were asked for."""
 
     id: str
     domain: str
     answer: str
     confidence: float
+    nodes: dict[str, float] | None = None
 
 
 class Refusal(NamedTuple):
@@ -31,9 +33,15 @@ class Refusal(NamedTuple):
 
 
 class Answerer:
-    """A model with a router: it routes what names no domain or, with `route_all`, everything."""
+    """A model with a router: it routes what names no domain or, with `route_all`, everything.
 
-    def __init__(self, model, *, threshold: float | None = None, route_all: bool = False, batch_size: int = 256):
+    `nodes` are names of nodes whose activations stand beside each answer.
+    """
+
+    def __init__(
+        self, model, *, threshold: float | None = None, route_all: bool = False, batch_size: int = 256, nodes=()
+    ):
+        self.nodes = dict(zip(nodes, nodes_called(nodes, node_names(model.layout, model.dag)), strict=True))
         self.model, self.route_all, self.batch_size = model, route_all, batch_size
         kinds = {domain.name: domain.input_type for domain in model.layout.domains}
         self.router = CognitiveRouter(THRESHOLD if threshold is None else threshold, kinds)
@@ -83,11 +91,13 @@ class Answerer:
         """The answers to examples with domains."""
         layout = self.model.layout
         outputs = self.model.forward(encode_examples(examples, layout))
+        inside = self.model.dag.activations()[:, list(self.nodes.values())].tolist() if self.nodes else None
         answers: dict[int, Answer] = {}
         for index, name in enumerate(layout.names):
             rows = [row for row, example in enumerate(examples) if example.domain == name]
             if rows:
                 decoded = layout.decode(index, outputs[rows])
                 for row, text, confidence in zip(rows, decoded.answers, decoded.confidence, strict=True):
-                    answers[row] = Answer(examples[row].id, name, text, round(float(confidence), 4))
+                    seen = dict(zip(self.nodes, inside[row], strict=True)) if self.nodes else None
+                    answers[row] = Answer(examples[row].id, name, text, round(float(confidence), 4), seen)
         return [answers[row] for row in range(len(examples))]

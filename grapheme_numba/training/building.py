@@ -4,7 +4,7 @@ from grapheme_numba.brains.grafting import graft
 from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.brains.topology import layered_topology, layout_slices
 from grapheme_numba.embedding import Embedding
-from grapheme_numba.errors import UsageError
+from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.graph.interop import load_graph
 from grapheme_numba.initializers import INITS
@@ -25,9 +25,15 @@ def build_model(layout, config: Config) -> BrainModel:
     for key, known in (("topology", TOPOLOGIES), ("activation", ACTIVATIONS), ("init", INITS)):
         if getattr(config, key) not in known:
             raise UsageError(f"unknown {key} {getattr(config, key)!r}; choose one of {', '.join(known)}")
-    dag = TOPOLOGIES[config.topology](layout, config) if config.graph is None else from_file(layout, config)
+    grafted = None
+    if config.graph is None:
+        dag = TOPOLOGIES[config.topology](layout, config)
+    else:
+        dag, grafted = from_file(layout, config)
     embedding = Embedding(layout.vocab_size, layout.embedding_dim, seed=config.seed)
-    return BrainModel(layout, dag, embedding)
+    model = BrainModel(layout, dag, embedding)
+    model.grafted = grafted
+    return model
 
 
 def layered(layout, config: Config) -> DagNN:
@@ -67,16 +73,28 @@ def scale_free(layout, config: Config) -> DagNN:
     return DagNN.scale_free(n_node, config.fan_in, **options(layout, config))
 
 
-def from_file(layout, config: Config) -> DagNN:
-    """The user's graph: the whole network where its ports are as many as the layout's, else the hidden part of it."""
+def from_file(layout, config: Config) -> tuple[DagNN, bool]:
+    """The user's graph as the whole network where its ports are as many as the layout's, else as the hidden part.
+
+    Returns the network, and whether the graph is only its hidden part.
+    """
     graph = load_graph(config.graph, break_cycles=config.break_cycles)
-    if (len(graph.inputs), len(graph.outputs)) != (layout.n_input, layout.n_output):
-        choice = {"activation": config.activation, "init": config.init, "seed": config.seed}
+    grafted = (len(graph.inputs), len(graph.outputs)) != (layout.n_input, layout.n_output)
+    choice = {"activation": config.activation, "init": config.init, "seed": config.seed}
+    if grafted:
         graph = graft(layout, graph, config.fan_in, **choice)
     hidden = [config.activation] * graph.n_node
     for node in (*graph.inputs, *graph.outputs):
         hidden[node] = "linear"
-    return DagNN.from_graph(graph, activation=hidden, init=config.init, seed=config.seed)
+    return network_on(graph, config.graph, **{**choice, "activation": hidden}), grafted
+
+
+def network_on(graph, path, **options) -> DagNN:
+    """A network on a graph that a file holds. Raises GraphError, which names the file, where float32 cannot hold it."""
+    try:
+        return DagNN.from_graph(graph, **options)
+    except ShapeError as error:
+        raise GraphError(f"{path}: {error}") from None
 
 
 TOPOLOGIES = {"layered": layered, "random": random, "scale_free": scale_free}

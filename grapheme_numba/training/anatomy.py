@@ -1,0 +1,115 @@
+"""A network described: how large, how deep, how connected, what it costs, and what of it is of no use."""
+
+import time
+
+import numpy as np
+
+from grapheme_numba import jit
+from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.kernels import topology
+from grapheme_numba.pruning import living_nodes
+from grapheme_numba.strategy import BANDWIDTH, RATE
+from grapheme_numba.training import optimizers
+from grapheme_numba.workspace import tile_width
+
+PASSES = 3  # of a step: forward, deltas, gradients of edges; each walks every edge once
+CALLS = 1e-4  # seconds of a step of hardly any edges
+MOST_SECONDS, FEWEST_STEPS, MOST_STEPS = 2.0, 3, 15
+
+
+def anatomy(dag, names, batch_size: int, optimizer: str, measure: bool) -> dict:
+    """The facts of a network as plain values.
+
+    Parameters
+    ----------
+    dag : DagNN
+    names : sequence of str (n_node,)
+    batch_size : int
+        Examples of the step whose memory and time are told.
+    optimizer : str
+    measure : bool
+        Time a step here instead of predicting it.
+    """
+    graph, inner = dag.dag, dag.dag.node_order
+    codes = {code: name for name, code in ACTIVATIONS.items()}
+    used, counts = np.unique(graph.activation, return_counts=True)
+    reached = graph.is_input.copy()
+    topology.mark_reached(graph.indptr, graph.indices, reached)
+    unreached = np.sort(inner[reached == 0])
+    outputs = set(inner[graph.is_output == 1].tolist())
+    seconds, how = (measured if measure else predicted)(dag, batch_size, optimizer)
+    return {
+        "nodes": dag.n_node,
+        "edges": dag.n_edge,
+        "levels": dag.n_level,
+        "widths of the levels": np.diff(graph.level_start).tolist(),
+        "inputs": dag.n_input,
+        "outputs": dag.n_output,
+        "edges into a node": spread(np.diff(graph.indptr)[graph.is_input == 0]),
+        "edges out of a node": spread(np.diff(graph.t_indptr)[graph.is_output == 0]),
+        "activations": {codes[code]: int(n) for code, n in zip(used.tolist(), counts, strict=True)},
+        "outputs that no input reaches": [names[node] for node in unreached.tolist() if node in outputs],
+        "other nodes that no input reaches": [names[node] for node in unreached.tolist() if node not in outputs],
+        "dead nodes (no output depends on them)": [names[node] for node in np.flatnonzero(~living_nodes(dag)).tolist()],
+        "batch size": batch_size,
+        "bytes while training": memory(dag, batch_size, optimizer),
+        "seconds of a step": seconds,
+        "step time is": how,
+    }
+
+
+def spread(degrees) -> dict:
+    """Smallest, middle and largest degree."""
+    if not len(degrees):
+        return {"least": 0, "median": 0.0, "most": 0}
+    return {"least": int(degrees.min()), "median": float(np.median(degrees)), "most": int(degrees.max())}
+
+
+def memory(dag, batch_size: int, optimizer: str) -> dict:
+    """Bytes of everything that a training step holds, and their sum."""
+    graph, item = dag.dag, dag.dtype.itemsize
+    size = dag.n_edge + dag.n_node
+    n_live = topology.most_live_nodes(graph.indptr, graph.indices)
+    width = tile_width(dag.dtype, n_live, batch_size)
+    n_tile = -(-batch_size // width)
+    planes = min(jit.n_threads(), n_tile) if n_tile > 1 and jit.n_threads() > 1 else 0
+    parts = {
+        "topology": sum(array.nbytes for array in graph),
+        "parameters": size * item + dag.n_edge * item,
+        "gradients": size * item * (1 + planes),
+        "optimizer": size * item * len(optimizers.MOMENTS[optimizer]),
+        "activations": 2 * n_tile * width * dag.n_node * item,
+    }
+    return {**parts, "all": sum(parts.values())}
+
+
+def predicted(dag, batch_size: int, optimizer: str) -> tuple[float, str]:
+    """Seconds of a step by the engine's cost model, and the words for that."""
+    threads = jit.n_threads()
+    vectors = 2 + 2 * len(optimizers.MOMENTS[optimizer])
+    moved = (dag.n_edge + dag.n_node) * dag.dtype.itemsize * vectors
+    # In double precision a register holds half as many examples.
+    edges = PASSES * dag.n_edge * batch_size * dag.dtype.itemsize / 4 / RATE
+    seconds = CALLS + (edges + moved / BANDWIDTH) / threads
+    return seconds, f"predicted: {RATE / 1e9:g} G edges x examples a second and thread, {threads} threads"
+
+
+def measured(dag, batch_size: int, optimizer: str) -> tuple[float, str]:
+    """Median seconds of some steps on random examples, and the words for that. The parameters stay."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batch_size, dag.n_input)).astype(dag.dtype)
+    gy = rng.normal(size=(batch_size, dag.n_output)).astype(dag.dtype)
+    rule = optimizers.build(optimizer)
+    scratch = dag.parameters.copy()
+    state, took = rule.init(scratch), []
+    for step in range(MOST_STEPS + 1):
+        began = time.perf_counter()
+        dag.forward(x)
+        dag.backward_accumulate(gy)
+        dag.parameters_changed()  # so that the weights are put in order again, as after a real step
+        state = rule.update(scratch, dag.gradients, state, 0.0)
+        dag.zero_grad()
+        took += [time.perf_counter() - began] if step else []  # the first one loads kernels
+        if len(took) >= FEWEST_STEPS and sum(took) > MOST_SECONDS:
+            break
+    return float(np.median(took)), f"measured: median of {len(took)} steps on {jit.n_threads()} threads"
