@@ -1,8 +1,10 @@
 """The ranks of a run: one process here, or many that `mpiexec` started on one host or more.
 
-Only buffers travel (bytes and arrays, never pickles), and always through two meetings of all ranks:
-`meet` carries a few bytes from everyone to everyone and is where a failure of one becomes the failure of
-all; `exchange` and `spread` move the pieces of a vector. mpi4py is imported only where `mpiexec` started us.
+Only buffers travel (bytes and arrays, never pickles). `meet` carries a few bytes from everyone to everyone
+and is where a failure of one becomes the failure of all. Vectors lie in memory that the ranks of a host
+share (MPI-3 windows), so within a host nothing travels at all: `settle` says that all have written. Between
+hosts the i-th ranks of all of them exchange pieces along a rail of their own.
+mpi4py is imported only where `mpiexec` started us.
 """
 
 import contextlib
@@ -13,12 +15,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from grapheme_numba.cores import Cores, own_mask
 from grapheme_numba.errors import GraphemeError, UsageError
+from grapheme_numba.host_memory import HostMemory
 from grapheme_numba.launcher import n_announced
 
 PIECE_BYTES = 1 << 28  # broadcast at once: MPI counts elements in 32 bits
 PATIENCE = 0.005  # seconds of yielding before a waiting rank begins to sleep
-NAP = 2e-4
+NAP = 5e-5
+SHORT = 4096, 1024  # bytes that travel at a meeting's first exchange, for up to 16 ranks and for more
+ALONE = Cores(np.ones((1, 1), np.uint8), 0)
 
 
 class Agreed(GraphemeError):
@@ -32,15 +38,17 @@ class Agreed(GraphemeError):
 class Serial:
     """One process alone: every meeting is over at once.
 
-    rank, size : place among the ranks, and their number; host_size : ranks on this host
+    rank, size : place among the ranks, and their number; host_rank, host_size : the same on this host
+    host, hosts : number of this host, and the ranks of each; n_rail : ranks that every host has at least
     broken : whether an error struck where the others cannot hear of it any more
     """
 
     rank, size, host_rank, host_size, broken = 0, 1, 0, 1, False
+    host, hosts, n_rail, unbroken = 0, [[0]], 1, contextlib.nullcontext
 
-    def threads(self) -> int | None:
-        """Kernel threads of this rank where none are asked for; None: all cores."""
-        return None
+    def use_cores(self, n_thread: int | None) -> int | None:
+        """Kernel threads of this rank where `n_thread` are asked for; None: all cores."""
+        return n_thread
 
     def meet(self, payload: bytes = b"") -> list[bytes]:
         """Every rank's payload, in rank order. Raises Agreed on all when one of them has failed."""
@@ -49,6 +57,18 @@ class Serial:
     def broadcast(self, data: bytes | None) -> bytes:
         """Rank 0's bytes; the others give None."""
         return data
+
+    def make_room(self, n_byte: int) -> None:
+        """Before `memory` of so many bytes."""
+
+    def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """An array, not set, that all ranks of this host see and write. The next of this name may take its place."""
+        from grapheme_numba.workspace import aligned_empty  # it brings the kernels, and signals are not heard yet
+
+        return aligned_empty(shape, dtype)
+
+    def settle(self) -> None:
+        """Go on when all ranks of this host are here; each then sees what the others wrote before."""
 
 
 class Ranks:
@@ -61,14 +81,32 @@ class Ranks:
     def __init__(self, mpi):
         self._mpi, self._world = mpi, mpi.COMM_WORLD
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
-        self._host = self._world.Split_type(mpi.COMM_TYPE_SHARED)
-        self.host_rank, self.host_size = self._host.Get_rank(), self._host.Get_size()
         self.holding = contextlib.nullcontext
-        self.broken = False
+        self.broken, self.cores = False, ALONE
+        self._row = np.zeros(16 + SHORT[self.size > 16], np.uint8)
+        self._rows = np.zeros((self.size, self._row.size), np.uint8)
+        self._settle_down(self._world.Split_type(mpi.COMM_TYPE_SHARED))
+        masks = np.empty((self.host_size, len(mine := own_mask())), np.uint8)
+        self._wait(self._host.Iallgather(mine, masks))
+        self.cores = Cores(masks, self.host_rank)
 
-    def threads(self) -> int:
-        """This rank's share of the host's cores: those it is bound to, or as many as every rank here gets."""
-        return max(1, len(os.sched_getaffinity(0)) // self.host_size)
+    def _settle_down(self, host) -> None:
+        """Learn who shares memory with whom."""
+        self._host, self._shared = host, HostMemory(self._mpi, host)
+        self.host_rank, self.host_size = host.Get_rank(), host.Get_size()
+        first = np.array([self.rank], np.int64)
+        self._wait(host.Ibcast(first, 0))
+        firsts = np.empty(self.size, np.int64)
+        self._wait(self._world.Iallgather(first, firsts))
+        self.hosts = [np.flatnonzero(firsts == one).tolist() for one in np.unique(firsts)]
+        self.host = next(i for i, ranks in enumerate(self.hosts) if self.rank in ranks)
+        self.n_rail = min(map(len, self.hosts))
+        on_rail = self.host_rank < self.n_rail
+        self._rail = self._world.Split(self.host_rank if on_rail else self._mpi.UNDEFINED, self.host)
+
+    def use_cores(self, n_thread: int | None) -> int:
+        """This rank's kernel threads: `n_thread`, or as many as its share of the host's cores, to which it is bound."""
+        return self.cores.use(n_thread)
 
     def host_processes(self) -> list[tuple[int, int]]:
         """(rank, process id) of the ranks of this host."""
@@ -85,18 +123,26 @@ class Ranks:
         self._meet(text.encode(), exit_code)
 
     def _meet(self, payload: bytes, exit_code: int) -> list[bytes]:
-        heads = np.empty((self.size, 2), np.int64)
-        self._wait(self._world.Iallgather(np.array([exit_code, len(payload)], np.int64), heads))
-        ends = np.cumsum(heads[:, 1])
-        bodies = np.empty(int(ends[-1]), np.uint8)
-        if bodies.size:
-            self.spread(np.frombuffer(payload, np.uint8), bodies, heads[:, 1])
-        found = [part.tobytes() for part in np.split(bodies, ends[:-1])]
-        failed = np.flatnonzero(heads[:, 0])
+        row, rows = self._row, self._rows
+        head = row[:16].view(np.int64)
+        head[0], head[1] = exit_code, len(payload)
+        part = payload[: row.size - 16]
+        row[16 : 16 + len(part)] = np.frombuffer(part, np.uint8)
+        self._wait(self._world.Iallgather(row, rows))
+        heads = rows[:, :16].copy().view(np.int64)
+        codes, lengths = heads[:, 0], heads[:, 1]
+        if lengths.max() <= row.size - 16:
+            found = [one[16 : 16 + length].tobytes() for one, length in zip(rows, lengths, strict=True)]
+        else:
+            ends = np.cumsum(lengths)
+            bodies = np.empty(int(ends[-1]), np.uint8)
+            self._wait(self._world.Iallgatherv(np.frombuffer(payload, np.uint8), [bodies, parts(lengths)]))
+            found = [one.tobytes() for one in np.split(bodies, ends[:-1])]
+        failed = np.flatnonzero(codes)
         if len(failed):
             first = int(failed[0])
             place = f"on rank {first}: " if first else ""
-            raise Agreed(place + found[first].decode(), int(heads[first, 0]), first)
+            raise Agreed(place + found[first].decode(), int(codes[first]), first)
         return found
 
     def broadcast(self, data: bytes | None) -> bytes:
@@ -107,14 +153,34 @@ class Ranks:
             self._wait(self._world.Ibcast(buffer[first : first + PIECE_BYTES], 0))
         return buffer.tobytes() if data is None else data
 
-    def exchange(self, send: np.ndarray, send_counts, receive: np.ndarray, receive_counts) -> None:
-        """Part i of `send` goes to rank i; part i of `receive` comes from it. Parts follow one another."""
-        give, take = parts(send_counts), parts(receive_counts)
-        self._wait(self._world.Ialltoallv([send, give], [receive, take]))
+    def make_room(self, n_byte: int) -> None:
+        """A meeting before `memory`: where a host cannot share so much, every rank becomes a host of its own."""
+        short = self.host_rank == 0 and self.host_size > 1 and self._shared.room() < n_byte
+        if any(self.meet(b"short" if short else b"")):
+            self._settle_down(self._mpi.COMM_SELF)
 
-    def spread(self, piece: np.ndarray, whole: np.ndarray, counts) -> None:
-        """Fill `whole` with every rank's piece, in rank order; `counts` are their sizes."""
-        self._wait(self._world.Iallgatherv(piece, [whole, parts(counts)]))
+    def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """An array, not set, that all ranks of this host see and write. They ask for it together, after `make_room`.
+
+        The next array of the same name may take its place.
+        """
+        return self._shared.array(name, shape, dtype)
+
+    def settle(self) -> None:
+        """Go on when all ranks of this host are here; each then sees what the others wrote before."""
+        self._shared.fence()
+        self._wait(self._host.Ibarrier())
+        self._shared.fence()
+
+    def exchange(self, send: np.ndarray, send_parts, receive: np.ndarray, receive_parts) -> None:
+        """Along the rail: parts (counts, displacements) of `send` go to the hosts, those of `receive` come in."""
+        self._wait(self._rail.Ialltoallv([send, send_parts], [receive, receive_parts]))
+
+    def spread(self, whole: np.ndarray, bounds: Sequence[int]) -> None:
+        """Along the rail: fill `whole`, of which host i has the elements bounds[i] : bounds[i + 1]."""
+        counts = np.diff(bounds)
+        place = counts.tolist(), [int(first) for first in bounds[:-1]]
+        self._wait(self._rail.Iallgatherv(self._mpi.IN_PLACE, [whole, place]))
 
     @contextlib.contextmanager
     def unbroken(self):
@@ -129,12 +195,12 @@ class Ranks:
 
     def _wait(self, request) -> None:
         # Spinning inside MPI would starve the ranks that share the core, and Python's signal handlers.
+        if request.Test():
+            return
         with self.holding():
-            until = None
+            until = time.monotonic() + (0 if self.cores.crowded else PATIENCE)
             while not request.Test():
-                if until is None:
-                    until = time.monotonic() + PATIENCE
-                elif time.monotonic() > until:
+                if time.monotonic() > until:
                     time.sleep(NAP)
                 os.sched_yield()
 

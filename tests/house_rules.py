@@ -12,12 +12,12 @@ LAYERS = {
     part: layer
     for layer, parts in enumerate(
         (
-            "errors jit kernel_cache launcher randomness",
+            "errors jit kernel_cache launcher cores randomness",
             "arrays initializers graph kernels",
             "dataset",
             "workspace strategy construction network embedding losses",
             "brains evolution pruning thinning attribution",
-            "training estimators distributed",
+            "training estimators distributed host_memory",
             "tasks",
             "cli bench",
         )

@@ -13,20 +13,20 @@ SMALL = ("--hidden", "16", "--fan-in", "8", "--embedding-dim", "2", "--threads",
 def command(n_rank: int, *arguments) -> list[str]:
     """The command line of a job: grapheme-train, or grapheme-data convert, on ranks; without mpiexec on 1."""
     module = "data" if arguments[0] == "convert" else "train"
-    program = [sys.executable, "-m", f"grapheme_numba.cli.{module}", *map(str, arguments)]
+    program = [sys.executable, *([] if str(arguments[0]).endswith(".py") else ["-m", f"grapheme_numba.cli.{module}"])]
+    program += map(str, arguments)
     return program if n_rank == 1 else [str(MPIEXEC), "-n", str(n_rank), *program]
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     """Variables under which the package is found and its kernels come from the tests' cache."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
-def job(n_rank: int, *arguments, timeout: float = 240) -> subprocess.CompletedProcess:
-    """Run a job to its end; its output as text."""
-    return subprocess.run(
-        command(n_rank, *arguments), env=environment(), capture_output=True, text=True, timeout=timeout
-    )
+def job(n_rank: int, *arguments, timeout: float = 240, **variables: str) -> subprocess.CompletedProcess:
+    """Run a job to its end, with more environment variables; its output as text."""
+    words = command(n_rank, *arguments)
+    return subprocess.run(words, env=environment(**variables), capture_output=True, text=True, timeout=timeout)
 
 
 def ranks_of(parent: int) -> dict[int, int]:

@@ -1,37 +1,17 @@
-"""The fixed tree over virtual shards: its sum against a plain one, for every way to share it out."""
-
-from itertools import pairwise
+"""The fixed tree over virtual shards and the passes over its planes: against plain sums, for every way to share it."""
 
 import numpy as np
 import pytest
 
-from grapheme_numba.distributed import Agreed, Serial, parts
+from grapheme_numba.distributed import ALONE, Agreed, Serial, parts
 from grapheme_numba.errors import UsageError
-from grapheme_numba.training.shards import Node, ShardedSum, own_shards, whole_nodes
+from grapheme_numba.kernels import shards as kernels
+from grapheme_numba.kernels.updates import CHUNK
+from grapheme_numba.training.gradients import as_table
+from grapheme_numba.training.optimizers import gradient_norm
+from grapheme_numba.training.shards import Node, additions, own_shards, whole_nodes
 from grapheme_numba.training.team import Team, Wish, first_wish
-
-
-class Together:
-    """Ranks of one process that only need their exchange: each call is answered when all have made theirs."""
-
-    def __init__(self, size):
-        self.size = size
-
-    def run(self, n_shard, vectors):
-        """Every rank's sum, with the ranks' chunks exchanged by hand."""
-        sums = []
-        for rank in range(self.size):
-            comm = Serial()
-            comm.rank, comm.size = rank, self.size
-            one = ShardedSum(comm, n_shard, np.zeros(vectors.shape[1], np.float32))
-            one.add_own(lambda index, one=one: np.add(one.gradients, vectors[one.own[index]], out=one.gradients))
-            sums.append(one)
-        known = {}
-        for one in sums:
-            mine = one.owners[one.comm.rank]
-            for node in mine:
-                known[node] = one.gradients if len(mine) == 1 else one._buffers[node]
-        return known, sums[0].root
+from grapheme_numba.workspace import aligned_empty
 
 
 def naive(node, vectors):
@@ -42,17 +22,76 @@ def naive(node, vectors):
     return naive(left, vectors) + naive(right, vectors)
 
 
+def planes_of(nodes, vectors):
+    """The sum of each node, one below the other."""
+    planes = aligned_empty((len(nodes), vectors.shape[1]), vectors.dtype)
+    for row, node in enumerate(nodes):
+        planes[row] = naive(node, vectors)
+    return planes
+
+
 @pytest.mark.parametrize("n_shard", [1, 2, 3, 5, 8, 11])
-def test_every_sharing_gives_the_nodes_of_the_same_tree(rng, n_shard):
-    vectors = rng.standard_normal((n_shard, 50)).astype(np.float32)
+def test_every_sharing_adds_the_same_tree(rng, n_shard):
+    """Ranks anywhere on two hosts: the planes of a host are added first, then the hosts' sums."""
+    vectors, root = rng.standard_normal((n_shard, 50)).astype(np.float32), Node(0, n_shard)
+    wanted = naive(root, vectors)
     for size in range(1, n_shard + 1):
-        known, root = Together(size).run(n_shard, vectors)
-        held = sorted(known)
-        assert held[0].first == 0 and held[-1].stop == n_shard
-        assert all(a.stop == b.first for a, b in pairwise(held))
-        for node, sums in known.items():
-            np.testing.assert_array_equal(sums, naive(node, vectors))
-        assert root == Node(0, n_shard)
+        owned = [own_shards(rank, size, n_shard) for rank in range(size)]
+        for hosts in (
+            [range(size)],
+            [range(size // 2), range(size // 2, size)],
+            [range(0, size, 2), range(1, size, 2)],
+        ):
+            sums = {}
+            for ranks in filter(None, hosts):
+                nodes = [node for rank in ranks for node in whole_nodes(owned[rank], root)]
+                planes, rows = planes_of(nodes, vectors), {node: row for row, node in enumerate(nodes)}
+                for node in whole_nodes({shard for rank in ranks for shard in owned[rank]}, root):
+                    how = additions(node, rows)
+                    kernels.fold(planes, as_table(how.pairs), (0, 1))
+                    sums[node] = planes[how.row].copy()
+            planes, rows = np.array(list(sums.values())), {node: row for row, node in enumerate(sums)}
+            how = additions(root, rows)
+            kernels.fold(planes, as_table(how.pairs), (0, 1))
+            np.testing.assert_array_equal(planes[how.row], wanted)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("fresh", [True, False])
+def test_pieces_of_a_fold_make_the_whole(rng, fresh, dtype):
+    """Four planes, added by three ranks in blocks of their own; the squares are those of the norm."""
+    n = 5 * CHUNK + 17
+    vectors, before = rng.standard_normal((4, n)).astype(dtype), rng.standard_normal(n).astype(dtype)
+    total, squares = before.copy(), np.full(6, np.nan)
+    for chunks in ((0, 2), (2, 5), (5, 6)):
+        first, stop = chunks[0] * CHUNK, min(chunks[1] * CHUNK, n)
+        block = vectors[:, first:stop].copy()
+        kernels.fold_into(block, as_table([(0, 1), (2, 3)]), (0, 2), chunks, first, fresh, total, squares)
+    wanted = (vectors[0] + vectors[1]) + (vectors[2] + vectors[3])
+    wanted = wanted if fresh else before + wanted
+    np.testing.assert_array_equal(total, wanted)
+    assert np.sqrt(kernels.in_order(squares)) == gradient_norm(wanted)
+    again = np.full(6, np.nan)
+    kernels.chunk_squares(total, (0, 6), again)
+    np.testing.assert_array_equal(again, squares)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_single_plane_is_the_sum(rng, fresh):
+    vector, total, squares = rng.standard_normal((1, 40)), np.ones(40), np.empty(1)
+    kernels.fold_into(vector, as_table([]), (0, -1), (0, 1), 0, fresh, total, squares)
+    np.testing.assert_array_equal(total, vector[0] if fresh else vector[0] + 1)
+    assert squares[0] == pytest.approx(np.square(total).sum(), rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_published_is_what_was_there(rng, dtype):
+    for n in (0, 1, 15, 16, 33, CHUNK, 2 * CHUNK + 7):
+        values, public = rng.standard_normal(n).astype(dtype), aligned_empty((n + 3,), dtype)
+        public[n:] = 7
+        kernels.publish(values, public)
+        np.testing.assert_array_equal(public[:n], values)
+        assert (public[n:] == 7).all()
 
 
 def test_ranks_own_all_shards_once():
@@ -65,6 +104,7 @@ def test_ranks_own_all_shards_once():
 def test_a_rank_of_neighbouring_powers_holds_one_node():
     assert whole_nodes(range(4, 8), Node(0, 8)) == [Node(4, 8)]
     assert whole_nodes(range(2, 5), Node(0, 8)) == [Node(2, 4), Node(4, 5)]
+    assert whole_nodes({0, 1, 4, 5}, Node(0, 8)) == [Node(0, 2), Node(4, 6)]
 
 
 def test_a_team_refuses_idle_ranks():
@@ -87,3 +127,7 @@ def test_an_agreed_error_has_the_code_of_the_first():
     with pytest.raises(Agreed, match="on rank 2: disk full") as caught:
         raise Agreed("on rank 2: disk full", 74, 2)
     assert (caught.value.exit_code, caught.value.rank) == (74, 2)
+
+
+def test_alone_nobody_is_bound():
+    assert (ALONE.n, ALONE.bound, ALONE.crowded) == (1, False, False)

@@ -68,9 +68,13 @@ class BrainModel:
         self._buffers: dict[str, np.ndarray] = {}
         self._n_dag = dag.n_edge + dag.n_node
         n = self._n_dag + embedding.vocab_size * embedding.dim
-        self.parameters, self.gradients = np.zeros(n, self.dtype), np.zeros(n, self.dtype)
-        dag.bind(self.parameters[: self._n_dag], self.gradients[: self._n_dag])
-        embedding.bind(self.parameters[self._n_dag :], self.gradients[self._n_dag :])
+        self.bind(np.zeros(n, self.dtype), np.zeros(n, self.dtype))
+
+    def bind(self, parameters, gradients) -> None:
+        """Move parameters and gradients into flat vectors (n_parameter,) of someone else, which are overwritten."""
+        self.dag.bind(parameters[: self._n_dag], gradients[: self._n_dag])
+        self.embedding.bind(parameters[self._n_dag :], gradients[self._n_dag :])
+        self.parameters, self.gradients = parameters, gradients
 
     def forward(self, batch) -> np.ndarray:
         """The outputs (batch, n_target) of each example's own slice, from column 0; 0 right of it."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 GRACE = 5.0  # seconds that the launcher has to end the others before we do
+PF_EXITING = 4  # among the kernel's flags of a process
 WHOLE = ("checkpoint_last/manifest.json", "checkpoint_best/manifest.json")
 
 
@@ -69,16 +70,27 @@ def watch(n_rank: int, places: dict[int, int]) -> None:
                 poll.unregister(0)
             if lines:
                 continue
-        lost = [ranks[descriptor] for descriptor in ready if descriptor in ranks]
-        if lost:
+        if any(descriptor in ranks for descriptor in ready):
+            # On a busy host the launcher may have killed the others before the lost one is quite gone.
+            lost = [one for descriptor, one in ranks.items() if descriptor in ready or is_leaving(one[1])]
             os.write(2, sentence(lost, n_rank, **facts).encode() + b"\n")
             return end(poll, ranks)
+
+
+def is_leaving(process: int) -> bool:
+    """Whether a process is on its way out."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            state, *numbers = file.read().rpartition(")")[2].split()
+    except OSError:
+        return True
+    return state in "ZX" or bool(int(numbers[5]) & PF_EXITING)
 
 
 def sentence(lost: list[tuple[int, int]], n_rank: int, folder: str, command: str) -> str:
     """What is said of the lost (rank, process) pairs."""
     names = " and ".join(f"rank {rank} (process {process} on {os.uname().nodename})" for rank, process in lost)
-    text = f"error: {names} was lost, so all {n_rank} ranks end; "
+    text = f"error: {names} {'was' if len(lost) == 1 else 'were'} lost, so all {n_rank} ranks end; "
     if any(os.path.exists(os.path.join(folder, name)) for name in WHOLE):
         return text + f"go on from {folder}/checkpoint_last with: mpiexec -n {n_rank} {command}"
     return text + "there is no checkpoint yet, so start the same command again"

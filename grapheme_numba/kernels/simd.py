@@ -55,6 +55,28 @@ def vstore(typing, array, index, vector):
 
 
 @operation
+def vstream(typing, array, index, vector):
+    """`vstore` past the caches, for what another core reads next; `index` starts a register's worth of bytes."""
+
+    def write(builder, pointer, _array, index, value):
+        store = builder.store(value, pointer(0, index, vector.llvm))
+        store.align = vector.width * bytes_of(array.dtype)
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(I32, 1)]))
+
+    return emit_memory(types.void, (array, types.intp, vector), write)
+
+
+@operation
+def fence(typing, array):
+    """Nothing written later, by this thread, is seen before what it has written until now."""
+
+    def write(builder, pointer, _array):
+        builder.fence("seq_cst")
+
+    return emit_memory(types.void, (array,), write)
+
+
+@operation
 def prefetch(typing, array, index):
     """Ask for the cache line of `index`; never faults, changes nothing."""
 

@@ -104,7 +104,7 @@ def sum_of_squares(vector):
     n_chunk = (n + CHUNK - 1) // CHUNK
     partial = np.zeros(n_chunk, dtype=np.float64)
     for chunk in prange(n_chunk):
-        partial[chunk] = _squares(vector[chunk * CHUNK : min((chunk + 1) * CHUNK, n)])
+        partial[chunk] = squares(vector[chunk * CHUNK : min((chunk + 1) * CHUNK, n)])
     total = 0.0
     for chunk in range(n_chunk):
         total += partial[chunk]
@@ -112,7 +112,8 @@ def sum_of_squares(vector):
 
 
 @njit(**SUMS)
-def _squares(values):
+def squares(values):
+    """Sum of squares of one chunk (n,) in float64."""
     total = 0.0
     for i in range(values.size):
         value = np.float64(values[i])

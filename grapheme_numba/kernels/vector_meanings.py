@@ -23,6 +23,14 @@ def vstore(array, index, vector):
     array.reshape(-1)[index : index + len(vector)] = vector
 
 
+def vstream(array, index, vector):
+    vstore(array, index, vector)
+
+
+def fence(array):
+    """Nothing: one thread sees its own writes in order."""
+
+
 def prefetch(array, index):
     """Nothing: a prefetch changes no value."""
 

@@ -33,6 +33,7 @@ def after_step(run, parts) -> None:
     config, progress = run.config, run.progress
     if not learns_topology(config) or progress.step % every(run):
         return
+    run.team.release(run)
     progress.n_edge = progress.n_edge or run.model.dag.n_edge
     share = progress.step / run.n_step
     if config.prune_to < 1.0:

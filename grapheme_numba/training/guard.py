@@ -14,8 +14,13 @@ class RollBack(Exception):
 
 
 def remember(run) -> np.ndarray | None:
-    """The gradients before a batch, where a bad batch has to be taken out of them again."""
-    return run.model.gradients.copy() if run.config.nan_policy == "skip" and run.progress.n_accumulated else None
+    """The gradients before a batch, where a bad batch has to be taken out of them again.
+
+    Of several shards none is left: a bad batch never gets into their sum.
+    """
+    if run.config.nan_policy != "skip" or not run.progress.n_accumulated:
+        return None
+    return run.model.gradients.copy() if run.team.n_shard == 1 else run.model.gradients[:0]
 
 
 def attempt(run, batch):
@@ -46,7 +51,7 @@ def refuse(run, batch, before) -> None:
             run.model.zero_grad()
             run.progress.n_accumulated = 0
         else:
-            run.model.gradients[:] = before
+            run.model.gradients[: len(before)] = before
         if batch is not None and not run.progress.tally and run.progress.batch + 1 >= run.n_batch():
             raise NonFiniteError(f"{text}; so was every batch of the epoch, and nothing is left to learn from")
         return

@@ -10,7 +10,7 @@ import time
 from contextlib import closing
 
 from grapheme_numba.training import evolving, guard, metrics, rows
-from grapheme_numba.training.optimizers import clip_scale, gradient_norm
+from grapheme_numba.training.optimizers import clip_scale
 from grapheme_numba.training.run import Run
 
 
@@ -57,18 +57,16 @@ def one_epoch(run: Run) -> None:
 
 def step(run: Run, batch) -> None:
     """One optimiser step with the mean of the accumulated gradients; `batch` names examples in errors."""
-    progress, model, config = run.progress, run.model, run.config
+    progress = run.progress
     mean = 1.0 / progress.n_accumulated
-    progress.grad_norm = gradient_norm(model.gradients) * mean
+    progress.grad_norm = run.team.gradient_norm(run.model) * mean
     if not math.isfinite(progress.grad_norm):
         return guard.refuse(run, batch, None)
     progress.lr = run.rate(progress.step) * progress.rate_factor
-    scale = mean * clip_scale(progress.grad_norm, config.clip_grad_norm)
-    run.state = run.optimizer.update(model.parameters, model.gradients, run.state, progress.lr, scale)
-    model.parameters_changed()
-    if not math.isfinite(gradient_norm(model.parameters)):
+    scale = mean * clip_scale(progress.grad_norm, run.config.clip_grad_norm)
+    run.state, finite = run.team.step(run, progress.lr, scale)
+    if not finite:
         guard.refuse_parameters(run, batch)
-    model.zero_grad()
     progress.n_accumulated = 0
     progress.step += 1
     evolving.after_step(run, batch)

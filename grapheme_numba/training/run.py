@@ -111,7 +111,7 @@ class Run:
     def save(self, best: bool = False) -> None:
         """Write the newest checkpoint (unless this position is already written), or the best. Rank 0 writes."""
         progress = self.progress
-        self.team.check_same(self.model.parameters)
+        self.team.before_save(self)
         now = time.perf_counter()
         progress.elapsed += now - self.clock
         self.clock = now

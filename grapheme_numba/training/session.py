@@ -17,6 +17,7 @@ from grapheme_numba.training import (
     config_file,
     constants,
     evolving,
+    gradients,
     loop,
     optimizers,
     report,
@@ -70,7 +71,7 @@ def prepare(
         observer.note(note)
     if not jit.cache_in_use():
         observer.note("first start with these kernels on this machine: compiling kernels, a minute or two, once")
-    jit.set_threads(config.threads or comm.threads())
+    jit.set_threads(comm.use_cores(config.threads))
     splits = find_splits(config.data)
     given = {"cache": cache, "progress": observer.note, "nameless": config.route}
     train = open_dataset(splits.train, **given)
@@ -183,17 +184,19 @@ def warm_up(run: Run) -> None:
     timer.daemon = True
     timer.start()
     try:
-        model, gradients = run.model, run.model.gradients.copy()
+        model, before = run.model, run.model.gradients.copy()
         with closing(run.train.batches(model.layout, run.config.batch_size)) as batches:
             batch = next(batches)
         with suppress(ShapeError):  # a number that is not finite is the loop's to name, by example and node
             model.accumulate(batch, run.config.structural_weight)
-        model.gradients[:] = gradients
+        model.gradients[:] = before
         for index in range(len(model.layout.domains)):
             model.layout.decode(index, model.evaluate(batch).y_packed)
         vector = np.zeros(1, model.parameters.dtype)
         run.optimizer.update(vector, vector.copy(), run.optimizer.init(vector), 0.0)
         optimizers.gradient_norm(vector)
+        if run.team.n_shard > 1:
+            gradients.warm_up(run.model)
         evolving.warm_up(run.config, vector.dtype)
     finally:
         timer.cancel()

@@ -17,7 +17,9 @@ import numpy as np
 from grapheme_numba.dataset.batches import Batch
 from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import NonFiniteError, UsageError
-from grapheme_numba.training.shards import ShardedSum, own_shards
+from grapheme_numba.training.gradients import ShardedGradient
+from grapheme_numba.training.optimizers import OptimizerState, gradient_norm
+from grapheme_numba.training.shards import own_shards
 
 
 class Seen(NamedTuple):
@@ -80,8 +82,7 @@ class Team:
             )
         self.alone, self.writes = size == 1, self.comm.rank == 0
         self._own = own_shards(self.comm.rank, size, n_shard)
-        self._sum: ShardedSum | None = None
-        self._before: np.ndarray | None = None
+        self._sum: ShardedGradient | None = None
         self._wish: Wish | None = None
 
     def batches(self, dataset, layout, batch_size: int, **place) -> Iterator[tuple[Batch, ...]]:
@@ -97,18 +98,20 @@ class Team:
         model, how = run.model, run.config.structural_weight
         if self.n_shard == 1:
             return [model.accumulate(parts[0], how)]
-        if self._sum is None or self._sum.gradients is not model.gradients:
-            self._sum = ShardedSum(self.comm, self.n_shard, model.gradients)
-        self._before = model.gradients.copy() if run.progress.n_accumulated else None
+        if self._sum is None or self._sum.model is not model:
+            if self._sum is not None:
+                self._sum.release()
+            self._sum = ShardedGradient(self.comm, self.n_shard, model, not run.progress.n_accumulated)
         results = []
-        self._sum.add_own(lambda index: results.append(model.accumulate(parts[index], how)))
+        self._sum.run(lambda index: results.append(model.accumulate(parts[index], how)))
         return results
 
     def together(self, run, parts: Sequence[Batch], results: list | None) -> Seen | None:
-        """The whole batch from every rank's `results`; its gradient is then added to the model's.
+        """The whole batch from every rank's `results`; its gradient is then accumulated.
 
-        Returns None where the part of a rank gave no number (its `results` are None). The gradient is
-        wrong then, as it is when a loss is not finite; the caller takes it out.
+        Returns None where the part of a rank gave no number (its `results` are None). Of several shards
+        such a batch, or one with a loss that is not finite, is left out of the sum. One shard has been
+        added to the model's gradients by then, and the caller takes it out.
         """
         own = None if results is None else seen(parts, results)
         if not self.alone:
@@ -118,10 +121,39 @@ class Team:
             self._wish = first_wish([word.wish for word in words])
             own = None if any(word.arrays is None for word in words) else joined([word.arrays for word in words])
         if self._sum is not None and own is not None and own.finite:
-            self._sum.add_all()
-            if self._before is not None:
-                np.add(self._before, run.model.gradients, out=run.model.gradients)
+            self._sum.add(fresh=not run.progress.n_accumulated)
         return own
+
+    def gradient_norm(self, model) -> float:
+        """L2 norm of what is accumulated. Where it is not finite, `model.gradients` then shows why."""
+        if self._sum is None:
+            return gradient_norm(model.gradients)
+        norm = self._sum.norm()
+        if not math.isfinite(norm):
+            self._sum.collect()
+        return norm
+
+    def step(self, run, lr: float, scale: float) -> tuple[OptimizerState, bool]:
+        """An optimiser step with `scale` times what is accumulated: its state, whether all parameters are finite."""
+        if self._sum is not None:
+            return self._sum.step(run.optimizer, run.state, lr, scale)
+        model = run.model
+        state = run.optimizer.update(model.parameters, model.gradients, run.state, lr, scale)
+        model.parameters_changed()
+        model.zero_grad()
+        return state, math.isfinite(gradient_norm(model.parameters))
+
+    def release(self, run) -> None:
+        """Give every rank parameters and moments of its own to change, as all do; the next batch shares again."""
+        if self._sum is not None:
+            run.state = run.state._replace(moments=self._sum.release())
+            self._sum = None
+
+    def before_save(self, run) -> None:
+        """Bring together what a checkpoint holds, and compare the ranks' parameters."""
+        if self._sum is not None and self._sum.model is run.model:
+            self._sum.collect()
+        self.check_same(run.model.parameters)
 
     def share(self, dataset, layout, batch_size: int) -> Iterator[Batch | None]:
         """A dataset's batches in file order, dealt out in runs; None where others have one batch more to do."""
@@ -166,8 +198,9 @@ class Team:
         """Raise NonFiniteError where ranks hold other bits: processors that round differently."""
         if self.alone:
             return
-        sums = self.comm.meet(zlib.crc32(parameters).to_bytes(4))
-        odd = [rank for rank, one in enumerate(sums) if one != sums[0]]
+        first = self.comm.host_rank == 0  # the others of a host have the same memory
+        sums = self.comm.meet(zlib.crc32(parameters).to_bytes(4) if first else b"")
+        odd = [rank for rank, one in enumerate(sums) if one not in (b"", sums[0])]
         if odd:
             raise NonFiniteError(
                 f"rank {odd[0]} holds other parameters than rank 0, so nothing was saved; "

@@ -1,0 +1,55 @@
+"""The cores of a host, dealt out to the ranks that share it."""
+
+import os
+
+import numpy as np
+
+
+def own_mask() -> np.ndarray:
+    """(cores of the host,) uint8: 1 for those that this process may use."""
+    allowed = os.sched_getaffinity(0)
+    mask = np.zeros(max(os.cpu_count() or 1, max(allowed) + 1), np.uint8)
+    mask[list(allowed)] = 1
+    return mask
+
+
+class Cores:
+    """A rank's share of the cores of its host.
+
+    Parameters
+    ----------
+    masks : (n_rank, n_core) uint8
+        `own_mask` of every rank of the host.
+    index : int
+        This rank's row.
+
+    Attributes
+    ----------
+    n : int
+        Threads that keep this rank's share busy, at least 1.
+    bound : bool
+        Whether the launcher gave the ranks different cores: then they stay where they are.
+    crowded : bool
+        Whether ranks have to share cores. A rank that waits then has to sleep, for a core that spins is
+        another's loss.
+    """
+
+    def __init__(self, masks: np.ndarray, index: int):
+        mine = np.flatnonzero(masks[index])
+        self.bound = bool((masks != masks[0]).any())
+        # A core that k ranks may use counts as 1/k, whatever the launcher's masks look like.
+        share = (1.0 / masks.sum(axis=0)[mine]).sum()
+        self.n, self.crowded = max(1, int(share + 1e-9)), bool(share < 1 - 1e-9)
+        self._own = mine[index * self.n : (index + 1) * self.n]
+        self._alone = len(masks) == 1
+
+    def use(self, n_thread: int | None) -> int:
+        """Kernel threads of this rank. Where none are asked for, it is bound to its share from here on.
+
+        `n_thread` threads are left to the operating system: who names a number may have reasons.
+        """
+        if n_thread is not None:
+            return n_thread
+        if not (self.bound or self.crowded or self._alone):
+            os.sched_setaffinity(0, self._own.tolist())
+        return self.n
