@@ -21,6 +21,8 @@ _digest = hashlib.sha256(b"".join(path.read_bytes() for path in _sources) + _bou
 _cache = ROOT / ".pytest_cache" / "numba" / _digest
 _cache.mkdir(mode=0o700, parents=True, exist_ok=True)
 os.environ["NUMBA_CACHE_DIR"] = str(_cache)
+# Before SciPy is imported: without it two of scikit-learn's checks of an estimator skip themselves.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 
 def pytest_configure(config):
@@ -47,7 +49,7 @@ def figure(record_property):
 
 def pytest_addoption(parser):
     """A file for the figures of campaigns, from which `benchmarks/readme_reliability.py` writes README's table."""
-    parser.addoption("--figures", metavar="FILE", help="save the figures that campaigns found as JSON")
+    parser.addoption("--figures", metavar="FILE", help="add the figures that campaigns found to a JSON file")
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -58,9 +60,10 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.section("figures")
     for what, result, seconds in found:
         terminalreporter.write_line(f"{what}: {result} ({seconds:.0f} s)")
-    if path := config.getoption("--figures"):
-        rows = [{"what": what, "result": result, "seconds": round(seconds)} for what, result, seconds in found]
-        Path(path).write_text(json.dumps({"kind": "reliability", "rows": rows}, indent=1) + "\n")
+    if (path := config.getoption("--figures")) and found:
+        rows = json.loads(Path(path).read_text()) if Path(path).exists() else {}
+        rows |= {what: {"result": result, "seconds": round(seconds)} for what, result, seconds in found}
+        Path(path).write_text(json.dumps(rows, indent=1) + "\n")
 
 
 @pytest.fixture

@@ -102,7 +102,8 @@ def test_early_stopping_brings_back_the_topology_of_its_best_epoch():
     ).fit(*IRIS)  # fmt: skip
     best = int(np.argmax(found.validation_scores_))
     assert best + 1 < found.n_iter_
-    np.testing.assert_array_equal(found.predict_proba(IRIS[0]), seen[best])
+    # A copy numbers its nodes anew, and so adds in another order.
+    np.testing.assert_allclose(found.predict_proba(IRIS[0]), seen[best], rtol=1e-12)
 
 
 @pytest.mark.parametrize("density", [0, 1.5, -0.1])

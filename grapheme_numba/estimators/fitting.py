@@ -1,30 +1,29 @@
-"""What classifier and regressor share: parameters, the loop over epochs, and prediction in batches."""
+"""What classifier and regressor share of fitting: checks, the loop over epochs, edges that go or move."""
 
 import copy
 import math
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from grapheme_numba import jit, thinning
+from grapheme_numba import thinning
 from grapheme_numba.errors import NonFiniteError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.parameters import DagParameters
+from grapheme_numba.estimators.predicting import Predicting
 from grapheme_numba.estimators.topology import build_network
 from grapheme_numba.evolution import evolve
 from grapheme_numba.training import optimizers, schedules
 
-PREDICT_ROWS = 4096
 LARGEST_AUTO_BATCH = 200
 # Of 0.1, 0.3 and 1 on ten data sets of 60 to 1,000 examples and on handwritten digits: 1 costs the small ones 2 points,
 # 0.1 costs thinned networks 0.2.
 ADAMW_DECAY = 0.3
 
 
-class DagEstimator(DagParameters):
+class DagEstimator(Predicting, DagParameters):
     """The base of `DagClassifier` and `DagRegressor`; not for direct use."""
 
     def __sklearn_is_fitted__(self):
@@ -199,33 +198,3 @@ class DagEstimator(DagParameters):
         if self.verbose:
             shown = "" if score is None else f", validation score {score:.6f}"
             sys.stdout.write(f"Iteration {epoch + 1}, loss = {loss:.8f}{shown}\n")
-
-    @contextmanager
-    def _threads(self):
-        """`n_jobs` kernel threads inside, the old number afterwards."""
-        before = jit.n_threads()
-        if self.n_jobs is not None:
-            jit.set_threads(None if self.n_jobs < 0 else self.n_jobs)
-        try:
-            yield
-        finally:
-            jit.set_threads(before)
-
-    # --- predicting -----------------------------------------------------------------------------
-
-    def _outputs(self, X):
-        """The network's outputs (n_sample, n_output) for unscaled `X`."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False)
-        with self._threads():
-            return self._raw_outputs(X)
-
-    def _raw_outputs(self, X):
-        dtype = self.network_.dtype
-        y = np.empty((X.shape[0], self.network_.n_output), dtype)
-        for start in range(0, X.shape[0], PREDICT_ROWS):
-            rows = slice(start, start + PREDICT_ROWS)
-            y[rows] = self.network_.forward(
-                scaling.rows_of(X, rows, self.columns_, self.scale_).astype(dtype, copy=False)
-            )
-        return y
