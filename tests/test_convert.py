@@ -45,10 +45,11 @@ def test_generated_records_come_back(tmp_path):
 
 
 @pytest.mark.long
-def test_100_000_generated_records_come_back(tmp_path, scanned):
+def test_100_000_generated_records_come_back(tmp_path, scanned, figure):
     records = list(generate(25_000, "train"))
     write(tmp_path / "a.jsonl", records)
     assert round_trip(tmp_path) == records
+    figure("records to Parquet and back", f"{len(records):,} equal")
 
 
 def test_every_line_is_in_one_of_two_outputs(tmp_path, scanned):

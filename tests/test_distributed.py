@@ -46,9 +46,10 @@ def test_agi_gives_the_same_bits_on_one_and_two_ranks(tmp_path, data):
 @pytest.mark.long
 @pytest.mark.parametrize("task", ["agi", "unified"])
 @pytest.mark.parametrize("options", [(), ("--accumulate", "40"), ("--nan-policy", "skip", "--shards", "11")])
-def test_the_bits_do_not_depend_on_the_ranks(tmp_path, data, task, options):
+def test_the_bits_do_not_depend_on_the_ranks(tmp_path, data, task, options, figure):
     more = ("--data", data, "--epochs", 3, "--batch-size", 23, "--val-freq", 1, "--shards", 8, *options)
     same_bits(task, (1, 2, 3, 4, 8), tmp_path, *more)
+    figure(f"{' '.join((task, *options))} on 1, 2, 3, 4 and 8 ranks", "1 SHA-256")
 
 
 @pytest.mark.long

@@ -123,9 +123,10 @@ def test_mutated_lines(rng):
 
 
 @pytest.mark.long
-def test_100_000_mutated_lines(rng):
+def test_100_000_mutated_lines(rng, figure):
     for _ in range(10):
         mutate(rng, 10_000)
+    figure("damaged JSONL", "100,000 lines with one verdict by two readers, no crash")
 
 
 def numeral(text):

@@ -87,8 +87,10 @@ def test_no_mutant_is_other_data(file, rng):
 
 
 @pytest.mark.long
-def test_none_of_3_000_mutants_is_other_data(file, rng):
-    assert mutate(file, rng, 3000) > 2700
+def test_none_of_3_000_mutants_is_other_data(file, rng, figure):
+    refused = mutate(file, rng, 3000)
+    figure("damaged Parquet", f"{refused} of 3000 refused, 0 read as other data, no crash")
+    assert refused > 2700
 
 
 def test_every_byte_of_a_small_footer_matters(file):

@@ -118,10 +118,9 @@ def test_a_save_that_fails_anywhere_leaves_what_was_there(tmp_path, kind, code, 
         assert held(kind, folder) == 4
         if faults.seen < at:
             break
-    figure(
-        f"a save ({kind}) whose n-th operation fails with {errno.errorcode[code]}",
-        f"what was there loads, {at - 1} of {at - 1}",
-    )
+    what = {"last": "the newest checkpoint", "best": "the best checkpoint", "file": "a file"}[kind]
+    result = f"{at - 1} of {at - 1} leave what was there, or the new one, whole"
+    figure(f"each operation of saving {what} fails with {errno.errorcode[code]}", result)
     assert at > {"last": 10, "best": 10, "file": 4}[kind]
 
 
