@@ -3,6 +3,7 @@
 Random moments by the hundred are in `test_campaigns.py`.
 """
 
+import gc
 import os
 import re
 import signal
@@ -157,6 +158,30 @@ def test_outside_the_loop_a_signal_raises_where_the_program_stands():
         interrupted()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert "signals" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_what_is_half_made_when_a_signal_comes_goes_without_a_word(monkeypatch):
+    """Parts of the compiler fail in `__del__` when their `__init__` did not end, and Python prints a traceback."""
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+
+    class Half:
+        def __init__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+        def __del__(self):
+            raise AttributeError("half made")
+
+    def interrupted():
+        with StopRequest().listening():
+            Half()
+
+    with pytest.raises(StoppedEarly) as caught:
+        interrupted()
+    del caught
+    gc.collect()
+    assert said == []
+    assert sys.unraisablehook == said.append
 
 
 def test_sigusr1_leaves_a_word():

@@ -9,11 +9,14 @@ interpreter also writes each signal's number into a pipe (`set_wakeup_fd`), and 
 ends the process when the main thread does not come to it in time.
 """
 
+import gc
 import os
 import select
 import signal
+import sys
 import threading
 import time
+import traceback
 from contextlib import contextmanager
 
 from grapheme_numba.errors import StoppedEarly
@@ -36,6 +39,7 @@ class StopRequest:
         self._deferred = 0
         self._began = time.monotonic()
         self._deadline: float | None = None
+        self._complaints = None  # the hook for errors in `__del__` that an interruption has replaced
 
     def limit(self, max_time: float | None) -> None:
         """Let `due` ask for a stop so many seconds after this object was made."""
@@ -79,8 +83,12 @@ class StopRequest:
                 signal.signal(number, handler)
             yield self
         except Interrupted as interrupted:
+            traceback.clear_frames(interrupted.__traceback__)
+            gc.collect()  # what was half made goes now, while its complaints are not heard
             raise StoppedEarly(f"stopped because {interrupted}; run the same command again") from None
         finally:
+            if self._complaints is not None:
+                sys.unraisablehook, self._complaints = self._complaints, None
             for number, handler in before.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup)
@@ -114,6 +122,8 @@ class StopRequest:
             leave()
         self.reason = f"{signal.Signals(number).name} was received"
         if not self._deferred:
+            # An object whose making is interrupted may fail as it is deleted, and Python would print that.
+            self._complaints, sys.unraisablehook = sys.unraisablehook, lambda _: None
             raise Interrupted(self.reason)
 
 
