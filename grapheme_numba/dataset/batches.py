@@ -8,7 +8,7 @@ import numpy as np
 
 from grapheme_numba.dataset.columns import Window
 from grapheme_numba.dataset.layout import INPUT_KINDS, Layout
-from grapheme_numba.dataset.order import Span, row_order
+from grapheme_numba.dataset.order import WINDOW_BYTES, Span, row_order
 from grapheme_numba.dataset.texts import Chosen, Texts
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
@@ -41,6 +41,11 @@ class Batch(NamedTuple):
     rows: np.ndarray
     ids: Sequence[str]
     answers: Sequence[str]
+
+
+def row_bytes(layout: Layout) -> int:
+    """Bytes of one encoded row."""
+    return 4 * (layout.text_length + layout.value_width + layout.n_target + 6)
 
 
 def empty_rows(n: int, layout: Layout) -> Rows:
@@ -120,15 +125,25 @@ class Plan(NamedTuple):
     epoch: int
 
     def slabs(self, per_slab: int) -> Iterator[list[tuple[int, int]]]:
-        """Positions (first, last + 1) of the shard's parts of each batch, in slabs of about `per_slab` batches."""
+        """Positions (first, last + 1) of the shard's parts of each batch, in slabs of about `per_slab` batches.
+
+        A slab ends sooner where its windows, all in memory at once, would hold more than WINDOW_BYTES.
+        """
         part, parts, width = (*self.shard, 1)[:3]
-        slab = []
+        slab, at, held = [], -1, 0
         for first in range(self.start * self.batch_size, self.n_rows, self.batch_size):
             size = min(self.batch_size, self.n_rows - first)
+            more = 0
+            while at + 1 < len(self.spans) and self.spans[at + 1].start < first + size:
+                at, more = at + 1, more + self.spans[at + 1].size
+            if slab and more and held + more > WINDOW_BYTES:
+                yield slab
+                slab, held = [], 0
+            held += more
             slab += [(first + size * i // parts, first + size * (i + 1) // parts) for i in range(part, part + width)]
             if len(slab) >= per_slab * parts:
                 yield slab
-                slab = []
+                slab, held = [], self.spans[at].size
         if slab:
             yield slab
 
@@ -146,8 +161,7 @@ class Slab(NamedTuple):
 
 def slabs(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterator[Slab]:
     """The slabs of an epoch, in order; holds at most the windows that a slab touches."""
-    row_bytes = 4 * (layout.text_length + layout.value_width + layout.n_target + 6)
-    per_slab = max(SLAB_BYTES // (row_bytes * plan.batch_size), 1)
+    per_slab = max(SLAB_BYTES // (row_bytes(layout) * plan.batch_size), 1)
     loaded: dict[int, tuple[Window, np.ndarray]] = {}
     at = 0
     for slab in plan.slabs(per_slab):

@@ -9,7 +9,7 @@ from grapheme_numba.dataset.columns import number_views, string_views
 from grapheme_numba.dataset.schema import SCHEMA
 
 GROUP_ROWS = 16_384
-GROUP_BYTES = 32 << 20
+GROUP_BYTES = 16 << 20
 TEXTS = ("id", "text", "expected_output", "metadata", "extra", "input_extra")
 LISTS = ("values", "pixels")
 REPEATED = ("domain", "input_type")
@@ -39,8 +39,8 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
                 rows, size = rows + stop - start, size + int(ends[stop - 1]) - before
             start = stop
             if start < batch.num_rows or rows == GROUP_ROWS:
-                yield group_of(held)
-                held, rows, size = [], 0, 0
+                group, held, rows, size = group_of(held), [], 0, 0  # the pieces go before the group is written
+                yield group
     if held:
         yield group_of(held)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 WINDOW_ROWS = 65_536  # rows that are shuffled together; fewer where they are large
-WINDOW_BYTES = 64 << 20
+WINDOW_BYTES = 32 << 20
 _MASK = (1 << 64) - 1
 
 
@@ -31,12 +31,13 @@ def shuffled(n: int, *key: int) -> np.ndarray:
 
 
 class Span(NamedTuple):
-    """One window: its row groups in order, and the position of its first row in the epoch."""
+    """One window: its row groups in order, the position of its first row in the epoch, rows and bytes."""
 
     index: int
     groups: tuple[int, ...]
     start: int
     rows: int
+    size: int
 
 
 def windows(rows: Sequence[int], sizes: Sequence[int], seed: int | None, epoch: int) -> list[Span]:
@@ -49,12 +50,12 @@ def windows(rows: Sequence[int], sizes: Sequence[int], seed: int | None, epoch: 
     for group in order:
         full = held and (seed is None or count + rows[group] > WINDOW_ROWS or size + sizes[group] > WINDOW_BYTES)
         if full:
-            spans.append(Span(len(spans), tuple(held), start, count))
+            spans.append(Span(len(spans), tuple(held), start, count, size))
             held, start, count, size = [], start + count, 0, 0
         held.append(group)
         count, size = count + rows[group], size + sizes[group]
     if held:
-        spans.append(Span(len(spans), tuple(held), start, count))
+        spans.append(Span(len(spans), tuple(held), start, count, size))
     return spans
 
 

@@ -30,6 +30,7 @@ REPEATING = ("domain", "input_type", "values.list.element", "pixels.list.element
 FLAT = {"PLAIN", "RLE", "BIT_PACKED"}
 DICTIONARY = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 MOST_GROUP_BYTES = 256 << 20  # one row group, unpacked
+LARGE = 8 << 20  # after writing so much, Arrow gives back what it holds: 170 MB for one row of a million numbers
 
 
 def _digest(data) -> str:
@@ -79,6 +80,8 @@ class ParquetSink:
         start = self._file.size
         self._writer.write_table(table, row_group_size=table.num_rows)
         self._groups.append([start, self._file.size - start, self._file.digest()])
+        if table.nbytes > LARGE:
+            pa.default_memory_pool().release_unused()
 
     def __enter__(self) -> "ParquetSink":
         return self

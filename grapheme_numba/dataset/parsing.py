@@ -15,6 +15,7 @@ from grapheme_numba.dataset.verdict import Parsed
 SMALL_BYTES = 8 << 20
 SCANNED_DEPTH = 18  # the scanner takes metadata that is nested 16 deep, inside a record; below, the judge counts
 AHEAD = 2  # blocks that wait, for each thread
+AHEAD_BYTES = 24 << 20  # and what they may hold together, unless it is one long line
 
 
 def parsed_blocks(
@@ -35,10 +36,13 @@ def parsed_blocks(
     slow = limits.depth < SCANNED_DEPTH
     with ThreadPoolExecutor(threads, "grapheme-parse") as pool:
         waiting: deque = deque()
+        held = 0
 
         def next_verdict() -> Parsed:
-            future, read = waiting.popleft()
+            nonlocal held
+            future, read, size = waiting.popleft()
             parsed = future.result()
+            held -= size
             if progress is not None:
                 progress(read, total)
             return parsed
@@ -48,18 +52,19 @@ def parsed_blocks(
                 read = 0
                 for block in read_blocks(source, limits.line_bytes):
                     small = slow or (total < SMALL_BYTES and scanned < SMALL_BYTES)
-                    scanned, read = scanned + len(block.data), block.read
+                    size = len(block.data)
+                    while waiting and (held + size > AHEAD_BYTES or len(waiting) > AHEAD * threads):
+                        yield next_verdict()
+                    scanned, read, held = scanned + size, block.read, held + size
                     if not small and note is not None and not _scanner_is_compiled():
                         note("compiling the parser, once on this machine; it takes some seconds")
                         note = None
-                    waiting.append((pool.submit(judge_block if small else _scan, block, limits), done + read))
-                    if len(waiting) > AHEAD * threads:
-                        yield next_verdict()
+                    waiting.append((pool.submit(judge_block if small else _scan, block, limits), done + read, size))
                 done += read
             while waiting:
                 yield next_verdict()
         finally:
-            for future, _ in waiting:
+            for future, *_ in waiting:
                 future.cancel()
 
 

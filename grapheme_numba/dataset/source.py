@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from grapheme_numba.dataset.batches import LEFT_OUT, Batch, Plan, kept, slabs
+from grapheme_numba.dataset.batches import LEFT_OUT, SLAB_BYTES, Batch, Plan, kept, row_bytes, slabs
 from grapheme_numba.dataset.cache import cached_parquet
 from grapheme_numba.dataset.columns import NEEDED, Window, window_of
 from grapheme_numba.dataset.layout import Layout
@@ -23,6 +23,8 @@ from grapheme_numba.dataset.scan import SCANNED, summarize
 from grapheme_numba.dataset.schema import NAMELESS, from_arrow
 from grapheme_numba.dataset.summary import DatasetSummary
 from grapheme_numba.errors import MissingInputError, RecordError
+
+MOST_AHEAD_BYTES = 16 << 20  # of a batch, to be prepared ahead: several are, at the same time
 
 
 class Dataset:
@@ -105,13 +107,16 @@ class Dataset:
 
         seed : None for file order; else the order is a function of (seed, epoch) alone
         start : number of batches to leave out, without reading them
-        prefetch : slabs of batches prepared ahead in threads; 0 prepares them in the caller's thread
+        prefetch : slabs of batches prepared ahead in threads; 0 prepares them in the caller's thread, as huge
+            batches are in any case
         shard : (i, n): of every batch only its i-th of n contiguous parts; (i, n, k): its k parts from the
             i-th on, each a batch of its own
         """
         spans = windows(self._rows, self._sizes, seed, epoch)
         plan = Plan(spans, self.n_rows, batch_size, start, shard, seed, epoch)
         domains = {name: index for index, name in enumerate(layout.names)} | dict.fromkeys(self._left_out, LEFT_OUT)
+        if self._row_bytes(layout) * batch_size > MOST_AHEAD_BYTES:
+            prefetch = 0
         todo = slabs(plan, layout, lambda span: self._load(span, domains))
         for batches in in_order(lambda slab: slab.batches(layout), todo, prefetch):
             yield from map(kept, batches) if self._left_out else batches
@@ -125,9 +130,14 @@ class Dataset:
             found += from_arrow(table.combine_chunks().to_batches()[0])
         return found
 
+    def _row_bytes(self, layout: Layout) -> int:
+        """Bytes of a row, as it is read and as it is encoded."""
+        return row_bytes(layout) + sum(self._sizes) // self.n_rows
+
     def misfits(self, layout: Layout) -> dict[str, Misfits]:
         """Examples that the layout has no room for, per domain (one streaming pass)."""
-        return count_misfits(self.batches(layout, 4096), layout.names)
+        batch_size = max(SLAB_BYTES // self._row_bytes(layout), 1)
+        return count_misfits(self.batches(layout, batch_size), layout.names)
 
     def _load(self, span: Span, domains: dict[str, int]) -> Window:
         tables = [self._read(*self._groups[group], list(NEEDED)) for group in span.groups]
