@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from pages import Page, check_page
-from runs import Recorder, small_data, train
+from runs import Recorder, digest, small_data, train
 
 from grapheme_numba.errors import NonFiniteError, StoppedEarly
 from grapheme_numba.training import report
@@ -139,6 +139,16 @@ def test_a_report_that_cannot_be_made_is_a_warning(data, tmp_path, monkeypatch, 
     assert (tmp_path / "run" / "checkpoint_last").is_dir()
 
 
+def test_edges_that_move_have_their_curves(data, tmp_path):
+    run = train(data, tmp_path / "run", evolve="set", evolve_every=2, prune_to=0.5)
+    labels = [svg.get("aria-label", "") for svg in read(run).all("svg")]
+    rows = [row for row in run.journal.rows if row["kind"] == "epoch"]
+    assert any(
+        label.startswith(f"Edges. edges from {rows[0]['n_edge']:,} to {rows[-1]['n_edge']:,}") for label in labels
+    )
+    assert any(label.startswith("Edges moved. moved edges from") for label in labels)
+
+
 def refuse_reports(write_file):
     """`write_file` with a disk that is full when it comes to the report."""
 
@@ -150,7 +160,7 @@ def refuse_reports(write_file):
     return refusing
 
 
-def test_a_run_that_trains_keeps_its_report_fresh(data, tmp_path, monkeypatch):
+def test_a_run_that_trains_keeps_its_report_fresh_and_its_bits(data, finished, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "REFRESH", 0.0)
     monkeypatch.setattr(report, "SHARE", 0)
     pages = []
@@ -158,6 +168,7 @@ def test_a_run_that_trains_keeps_its_report_fresh(data, tmp_path, monkeypatch):
     run = train(data, tmp_path / "run")
     assert [facts.ending.word for facts in pages] == ["training"] * 3 + ["finished"]
     assert [len(facts.rows) for facts in pages] == [2, 4, 6, 6]
+    assert digest(run.folder) == digest(finished[0].folder)
     assert 'http-equiv="refresh"' in run_page.render(pages[0])
     assert 'http-equiv="refresh"' not in (run.folder / report.REPORT).read_text()
 

@@ -15,6 +15,8 @@ COURSE = {
     "lr": "course/learning rate",
     "grad_norm": "course/gradient norm",
     "examples_per_s": "course/examples per second",
+    "n_edge": "course/edges",
+    "n_moved": "course/edges moved",
 }
 
 
@@ -103,7 +105,7 @@ def scalars(row: dict) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float | None]] = {}
     brains = {"all": row, **row["domains"]}
     if row["kind"] == "epoch":
-        found["training"] = {tag: row[key] for key, tag in COURSE.items()}
+        found["training"] = {tag: row.get(key) for key, tag in COURSE.items()}
         for name, one in brains.items():
             found["training"] |= {f"loss/{name}": one["loss"], f"exact/{name}": one["exact"]}
     elif row["kind"] == "validation":

@@ -42,6 +42,7 @@ CURVES = (
     ("Training loss", "mean squared error", "epoch", "loss", True, False),
     ("Throughput", "examples/s", "epoch", "examples_per_s", False, False),
     ("Learning rate", "", "epoch", "lr", False, False),
+    ("Edges", "that are left", "epoch", "n_edge", False, False),
     ("Gradient norm", "of the last step of an epoch", "epoch", "grad_norm", True, False),
 )
 

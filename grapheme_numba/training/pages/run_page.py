@@ -146,7 +146,7 @@ def about_samples(run: RunFacts) -> str:
 
 
 def course(epochs, config) -> str:
-    """Learning rate, gradient norm and throughput over the epochs."""
+    """Learning rate, gradient norm and throughput over the epochs; the edges where the run changes them."""
 
     def values(key):
         return [(row["epoch"], row.get(key)) for row in epochs]
@@ -161,6 +161,8 @@ def course(epochs, config) -> str:
         line_chart("Learning rate", [Line("learning rate", values("lr"))]),
         line_chart("Gradient norm", norms, note="of the last step, before clipping"),
         line_chart("Throughput", [Line("throughput", values("examples_per_s"))], note="examples/s"),
+        line_chart("Edges", [Line("edges", values("n_edge"))], note="that are left"),
+        line_chart("Edges moved", [Line("moved edges", values("n_moved"))], note="since the run began"),
     ]
     return f'<div class="charts">{"".join(charts)}</div>' if any(charts) else ""
 
