@@ -166,7 +166,7 @@ def test_sigterm_stops_with_75_and_leaves_nothing(tmp_path):
         time.sleep(0.05)
     _, said = process.communicate()
     assert process.returncode == 75
-    assert said == "error: stopped by a signal; nothing is half-written\n"
+    assert said == "error: stopped because SIGTERM was received; run the same command again\n"
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 

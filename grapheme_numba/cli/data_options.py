@@ -2,14 +2,13 @@
 
 import functools
 import json
-import signal
 import sys
 from contextlib import contextmanager
 
 import click
 
 from grapheme_numba.cli.exits import exit_codes
-from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.training.signals import StopRequest
 
 
 class Show:
@@ -44,25 +43,10 @@ def frame(body):
 
     @functools.wraps(body)
     def command(*args, log_format, quiet, debug, **kwargs):
-        with exit_codes(debug), stopped_by_signal():
+        with exit_codes(debug), StopRequest().listening():
             body(*args, show=Show(log_format, quiet), **kwargs)
 
     return command
-
-
-@contextmanager
-def stopped_by_signal():
-    """SIGTERM ends the work as an exception, so that temporary files go; a second one ends at once."""
-
-    def stop(number, _):
-        signal.signal(number, signal.SIG_DFL)
-        raise StoppedEarly("stopped by a signal; nothing is half-written")
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def limit_options(command):
