@@ -9,7 +9,7 @@ import numpy as np
 
 from grapheme_numba.brains.explaining import Explainer
 from grapheme_numba.brains.naming import node_names, port_names
-from grapheme_numba.cli.tables import aligned, figure
+from grapheme_numba.cli.tables import figure
 from grapheme_numba.cli.using import load, test_file
 from grapheme_numba.dataset.row_table import RowTable, repeated
 from grapheme_numba.dataset.source import open_dataset
@@ -156,11 +156,11 @@ def show(target: Path, model, explainer, n_row: int, quiet: bool) -> None:
     if quiet:
         return
     *domains, nodes = summary(model, explainer)
-    rows = [("domain", "n", "inputs that told most (mean of |gradient x input|)")]
+    click.echo("what told most, as the mean of |gradient x input|:")
+    width = max(len(one["domain"]) for one in domains)
     for one in domains:
         told = ", ".join(f"{name} {figure(value)}" for name, value in list(one["inputs"].items())[:3])
-        rows.append((one["domain"], str(one["n"]), told))
-    click.echo(aligned(rows))
+        click.echo(f"  {one['domain'].ljust(width)}  {told}  ({one['n']:,} examples)")
     click.echo("hidden nodes that told most: " + ", ".join(f"{n} {figure(v)}" for n, v in nodes["nodes"].items()))
     click.echo(f"{target}: {n_row:,} elements of {explainer.n_example:,} examples, each with its attribution")
     others = ", ".join(str(beside(target, what)) for what in ("inputs", "nodes", "edges"))

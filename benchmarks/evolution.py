@@ -1,0 +1,65 @@
+"""What it costs to move edges, in training steps: one after the other in turn, medians.
+
+    python benchmarks/evolution.py
+
+A step is forward, backward and Adam on 64 examples. `rebuild` is the new CSR in both directions with parameters,
+gradients and both moments moved along; `set` and `rigl` are the whole change: choosing what goes, drawing (and
+judging) where it goes, and the rebuild. Edges do not move every step: `--evolve-every` is a fiftieth of the run.
+"""
+
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from grapheme_numba import DagNN, evolution, jit
+from grapheme_numba.training import optimizers
+
+CASES = (([296, 512, 512, 512, 152], 64), ([512, 4096, 4096, 4096, 512], 80))
+BATCH, REPEAT = 64, 9
+HEADER = ("edges", "threads", "step ms", "rebuild", "set", "rigl", "step after")
+
+
+def row(widths, fan_in, threads):
+    """The figures of one network as text: milliseconds of a step, the rest as numbers of steps."""
+    jit.set_threads(threads)
+    dag, rng = DagNN.layered(widths, fan_in, seed=1), np.random.default_rng(0)
+    rule = optimizers.build("adam")
+    state = [rule.init(dag.parameters)]
+    x = rng.normal(size=(BATCH, dag.n_input)).astype(np.float32)
+    gy = rng.normal(size=(BATCH, dag.n_output)).astype(np.float32)
+
+    def step():
+        dag.forward(x)
+        dag.backward_accumulate(gy)
+        state[0] = rule.update(dag.parameters, dag.gradients, state[0], 1e-6)
+        dag.parameters_changed()
+        dag.zero_grad()
+
+    times = {name: [] for name in ("step", "rigl", "set", "rebuild", "after")}
+
+    def timed(name, work):
+        began = time.perf_counter()
+        result = work()
+        times[name].append(time.perf_counter() - began)
+        return result
+
+    for turn in range(REPEAT + 2):
+        step()
+        timed("step", step)
+        timed("rigl", lambda turn=turn: evolution.propose(dag, "rigl", 0.3, (1, turn)))
+        change = timed("set", lambda turn=turn: evolution.propose(dag, "set", 0.3, (1, turn)))
+        timed("rebuild", lambda change=change: evolution.move(dag, change, list(state[0].moments.values())))
+        timed("after", step)
+    middle = {name: statistics.median(values[2:]) for name, values in times.items()}
+    unit, rebuild = middle["step"], middle["rebuild"]
+    whole = [rebuild, middle["set"] + rebuild, middle["rigl"] + rebuild, middle["after"]]
+    return (f"{dag.n_edge:,}", str(threads), f"{unit * 1e3:.2f}", *(f"{value / unit:.1f}" for value in whole))
+
+
+if __name__ == "__main__":
+    rows = [HEADER, *(row(*case, threads) for case in CASES for threads in (1, jit.set_threads(None)))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        sys.stdout.write("  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)) + "\n")
