@@ -1,9 +1,9 @@
 """Gradual magnitude pruning (Zhu and Gupta 2017): train many edges, keep the few that turn out to matter.
 
 Training begins with all edges and loses the smallest weights a few at a time, fast at first and slowly at the
-end, so that the rest makes up for each loss. On 3,823 handwritten digits (1,437 to learn from, the rest held out,
-6 splits) 740 edges left of 7,400 answered 97.5 % rightly; 738 drawn at random and kept 96.4 %, moved by SET
-97.0 %, moved by RigL 97.0 %; all 7,400 97.6 %.
+end, so that the rest makes up for each loss. On scikit-learn's digits, five folds in order, 740 edges left of 7,400
+are right in 94.6 %, all 7,400 in 94.4 %, 738 drawn at random in 92.7 %, moved by SET in 93.7 %, moved by RigL in 94.0 %
+(`benchmarks/accuracy.py`).
 """
 
 import numpy as np
