@@ -3,6 +3,7 @@
 Random moments by the hundred are in `test_campaigns.py`.
 """
 
+import contextlib
 import gc
 import os
 import re
@@ -158,6 +159,26 @@ def test_outside_the_loop_a_signal_raises_where_the_program_stands():
         interrupted()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert "signals" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_an_error_that_follows_from_an_interruption_is_a_stop():
+    """In a callback of C the interruption is dropped, and what was half done fails later."""
+
+    def interrupted():
+        with StopRequest().listening():
+            with contextlib.suppress(BaseException):
+                signal.raise_signal(signal.SIGTERM)
+            raise RuntimeError("no compiled object yet")
+
+    with pytest.raises(StoppedEarly, match="stopped because SIGTERM was received; run the same command again"):
+        interrupted()
+
+    def failed():
+        with StopRequest().listening():
+            raise RuntimeError("of its own")
+
+    with pytest.raises(RuntimeError, match="of its own"):
+        failed()
 
 
 def test_what_is_half_made_when_a_signal_comes_goes_without_a_word(monkeypatch):

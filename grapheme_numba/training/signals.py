@@ -82,10 +82,13 @@ class StopRequest:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             yield self
-        except Interrupted as interrupted:
-            traceback.clear_frames(interrupted.__traceback__)
+        except (Interrupted, Exception) as error:
+            # Python drops what is raised in a callback of C, as the compiler has; then it fails in another way.
+            if self._complaints is None or isinstance(error, StoppedEarly):
+                raise
+            traceback.clear_frames(error.__traceback__)
             gc.collect()  # what was half made goes now, while its complaints are not heard
-            raise StoppedEarly(f"stopped because {interrupted}; run the same command again") from None
+            raise StoppedEarly(f"stopped because {self.reason}; run the same command again") from None
         finally:
             if self._complaints is not None:
                 sys.unraisablehook, self._complaints = self._complaints, None
