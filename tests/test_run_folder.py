@@ -124,6 +124,28 @@ def test_a_save_that_fails_anywhere_leaves_what_was_there(tmp_path, kind, code, 
     assert at > {"last": 10, "best": 10, "file": 4}[kind]
 
 
+def test_setting_aside_that_fails_anywhere_leaves_the_run_where_it_stood_or_where_it_goes_on(tmp_path):
+    at, said = 0, "none yet"
+    while said is not None:
+        at += 1
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        for step in (1, 2, 3):
+            run_folder.save_last(folder, sample(step), keep=3)
+        with pytest.MonkeyPatch.context() as patch:
+            Faults(patch, at, errno.EIO)
+            try:
+                run_folder.set_aside_later(folder, sample(1))
+                said = None
+            except OutputError as error:
+                said = str(error)
+        assert said is None or os.strerror(errno.EIO) in said
+        assert run_folder.newest(folder)[0].progress.step in ((1,) if said is None else (1, 3))
+        run_folder.set_aside_later(folder, sample(1))
+        assert run_folder.newest(folder)[0].progress.step == 1
+    assert at > 4
+
+
 def test_half_written_leftovers_are_swept(tmp_path):
     (tmp_path / f"{storage.TEMPORARY}1-checkpoint_last").mkdir()
     (tmp_path / f"{storage.TEMPORARY}2-config.toml").write_text("x")
