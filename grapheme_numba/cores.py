@@ -41,7 +41,7 @@ class Cores:
         share = (1.0 / masks.sum(axis=0)[mine]).sum()
         self.n, self.crowded = max(1, int(share + 1e-9)), bool(share < 1 - 1e-9)
         self._own = mine[index * self.n : (index + 1) * self.n]
-        self._alone = len(masks) == 1
+        self._binds = len(masks) > 1 and not (self.bound or self.crowded)
 
     def use(self, n_thread: int | None) -> int:
         """Kernel threads of this rank. Where none are asked for, it is bound to its share from here on.
@@ -50,6 +50,14 @@ class Cores:
         """
         if n_thread is not None:
             return n_thread
-        if not (self.bound or self.crowded or self._alone):
+        if self._binds:
             os.sched_setaffinity(0, self._own.tolist())
         return self.n
+
+    def note(self, n_thread: int | None) -> str:
+        """What to say of it after the number of threads."""
+        if self.crowded:
+            return ", more than it has cores: expect every meeting to wait for the scheduler"
+        if self.bound:
+            return ", where the launcher has bound them"
+        return ", bound to cores of their own" if self._binds and n_thread is None else ""

@@ -25,6 +25,7 @@ def test_cores_are_divided_among_the_ranks_of_a_host(bound):
     assert [one.use(None) for one in shares] == [2, 2, 2]
     assert [cores for _, cores in bound] == [[0, 1], [2, 3], [4, 5]]
     assert not any(one.crowded or one.bound for one in shares)
+    assert [shares[0].note(None), shares[0].note(2)] == [", bound to cores of their own", ""]
 
 
 def test_cores_that_the_job_may_not_use_are_left_alone(bound):
@@ -38,6 +39,7 @@ def test_what_the_launcher_bound_stays_and_is_used_whole(bound):
     masks = np.kron(np.eye(2, dtype=np.uint8), np.ones((1, 4), np.uint8))
     one = Cores(masks, 1)
     assert (one.use(None), one.bound, bound) == (4, True, [])
+    assert one.note(None) == ", where the launcher has bound them"
 
 
 def test_two_ranks_bound_to_each_socket_share_it(bound):
@@ -49,6 +51,7 @@ def test_two_ranks_bound_to_each_socket_share_it(bound):
 def test_more_ranks_than_cores_share_them_unbound(bound):
     one = Cores(everywhere(4, 2), 3)
     assert (one.use(None), one.crowded, bound) == (1, True, [])
+    assert one.note(None).startswith(", more than it has cores")
 
 
 def test_who_names_a_number_of_threads_is_not_bound(bound):

@@ -82,7 +82,8 @@ def share_out(run, comm) -> None:
     handover.give(run)
     tell_where(run, comm)
     run.observer.note(
-        f"{comm.size} ranks, {comm.host_size} of them on this host with {jit.n_threads()} threads each; "
+        f"{comm.size} ranks, {comm.host_size} of them on this host with {jit.n_threads()} threads each"
+        f"{comm.cores.note(run.config.threads)}; "
         f"{run.team.n_shard} shards, so up to {run.team.n_shard} ranks give the same bits"
     )
 
