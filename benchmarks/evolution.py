@@ -1,6 +1,7 @@
 """What it costs to move edges, in training steps: one after the other in turn, medians.
 
-    python benchmarks/evolution.py
+    python benchmarks/evolution.py         # what a user waits for, on one thread and on all
+    python benchmarks/evolution.py --cpu   # processor time of one thread, where other programs are running
 
 A step is forward, backward and Adam on 64 examples. `rebuild` is the new CSR in both directions with parameters,
 gradients and both moments moved along; `set` and `rigl` are the whole change: choosing what goes, drawing (and
@@ -16,6 +17,8 @@ import numpy as np
 from grapheme_numba import DagNN, evolution, jit
 from grapheme_numba.training import optimizers
 
+CLOCK = time.thread_time if "--cpu" in sys.argv else time.perf_counter
+THREADS = (1,) if "--cpu" in sys.argv else (1, jit.set_threads(None))
 CASES = (([296, 512, 512, 512, 152], 64), ([512, 4096, 4096, 4096, 512], 80))
 BATCH, REPEAT = 64, 9
 HEADER = ("edges", "threads", "step ms", "rebuild", "set", "rigl", "step after")
@@ -40,9 +43,9 @@ def row(widths, fan_in, threads):
     times = {name: [] for name in ("step", "rigl", "set", "rebuild", "after")}
 
     def timed(name, work):
-        began = time.perf_counter()
+        began = CLOCK()
         result = work()
-        times[name].append(time.perf_counter() - began)
+        times[name].append(CLOCK() - began)
         return result
 
     for turn in range(REPEAT + 2):
@@ -59,7 +62,7 @@ def row(widths, fan_in, threads):
 
 
 if __name__ == "__main__":
-    rows = [HEADER, *(row(*case, threads) for case in CASES for threads in (1, jit.set_threads(None)))]
+    rows = [HEADER, *(row(*case, threads) for case in CASES for threads in THREADS)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
         sys.stdout.write("  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)) + "\n")
