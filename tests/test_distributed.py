@@ -11,6 +11,7 @@ import pytest
 from ranks import SMALL, command, environment, job, ranks_of
 from runs import digest, small_data
 
+from grapheme_numba.cli.lost_rank import shared_files
 from grapheme_numba.training.journal import read_rows
 
 CLOCKS = ("seconds", "examples_per_s", "check")
@@ -94,10 +95,13 @@ def test_a_killed_rank_ends_all_and_is_named(tmp_path, data, lost):
     folder = tmp_path / "run"
     process, ranks = start(folder, data, 2, "--shards", "4", "--val-freq", "1000")
     assert sorted(ranks) == [0, 1]
+    shared = shared_files(ranks.values())
+    assert shared
     began = time.monotonic()
     os.kill(ranks[lost], signal.SIGKILL)
     _, said = process.communicate(timeout=60)
     assert time.monotonic() - began < 10
+    assert not any(map(os.path.exists, shared))
     assert f"rank {lost} (process {ranks[lost]}" in said
     assert f"go on from {folder}/checkpoint_last with: mpiexec -n 2 grapheme-train agi --resume auto" in said
     assert not any(os.path.exists(f"/proc/{one}") for one in ranks.values())

@@ -53,6 +53,7 @@ def watch(n_rank: int, places: dict[int, int]) -> None:
     """Wait until a process of `places` (process -> rank) ends or standard input says `done`."""
     facts = {"folder": "", "command": ""}
     ranks = {os.pidfd_open(process): (rank, process) for process, rank in places.items()}
+    files = shared_files(places)
     poll = select.poll()
     for descriptor in (0, *ranks):
         poll.register(descriptor, select.POLLIN)
@@ -74,7 +75,8 @@ def watch(n_rank: int, places: dict[int, int]) -> None:
             # On a busy host the launcher may have killed the others before the lost one is quite gone.
             lost = [one for descriptor, one in ranks.items() if descriptor in ready or is_leaving(one[1])]
             os.write(2, sentence(lost, n_rank, **facts).encode() + b"\n")
-            return end(poll, ranks)
+            end(poll, ranks)
+            return remove(files)
 
 
 def is_leaving(process: int) -> bool:
@@ -115,8 +117,27 @@ def end(poll, ranks) -> None:
             continue  # it has just ended
 
 
+def shared_files(processes) -> set[str]:
+    """What MPICH keeps in shared memory under a name for these processes, and only takes away when all end well."""
+    found = set()
+    for process in processes:
+        with open(f"/proc/{process}/maps") as file:
+            names = (line.rstrip("\n").partition("/dev/shm/")[2] for line in file)
+            found |= {f"/dev/shm/{name}" for name in names if name.startswith("mpich_shm_") and " " not in name}
+    return found
+
+
+def remove(files: set[str]) -> None:
+    """Take them away."""
+    for name in files:
+        try:
+            os.unlink(name)
+        except OSError:
+            continue  # it is gone
+
+
 if __name__ == "__main__":
     try:
         watch(int(sys.argv[1]), {int(place.split(":")[1]): int(place.split(":")[0]) for place in sys.argv[2:]})
-    except ProcessLookupError:
+    except (ProcessLookupError, FileNotFoundError):
         sys.exit("error: a rank was lost before training began; start the same command again")
