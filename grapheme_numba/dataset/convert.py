@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from grapheme_numba.dataset.grouping import row_groups
 from grapheme_numba.dataset.lines import find_sources, total_bytes
+from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.parsing import parsed_blocks
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
@@ -56,11 +57,14 @@ def convert(
     note : called with a sentence when something takes time before the first byte
 
     The caller compares `rejects` with what it tolerates. Raises MissingInputError for a name that means
-    nothing, RecordError for input without a single line, OutputError when the disk does not take it.
+    nothing, UsageError for an output that is also read, RecordError for input without a single line,
+    OutputError when the disk does not take it.
     """
     names = [names] if isinstance(names, str | Path) else list(names)
     output = Path(output)
     rejects = Path(rejects or default_rejects_path(output))
+    sources = find_sources(names)
+    refuse_overwriting([output, rejects], sources)
     given = dict(strict=strict, limits=limits, threads=threads, progress=progress, note=note)
     if shards > 1:
         refuse_existing(output)
@@ -70,7 +74,6 @@ def convert(
             source = ParquetSource(done.outputs[0])
             return done._replace(outputs=deal(source.tables(), source.n_rows, output, shards))
     refused, lines = RejectSink(rejects), 0
-    sources = find_sources(names)
     sink = FileSink(output) if rows_per_file is None else FolderSink(output, lambda i: rows_per_file)
 
     def accepted() -> Iterator[pa.RecordBatch]:

@@ -10,6 +10,7 @@ import msgspec
 
 from grapheme_numba.dataset.convert import Converted, convert, default_rejects_path
 from grapheme_numba.dataset.lines import find_sources
+from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.dataset.rejects import Reject
 from grapheme_numba.dataset.shards import refuse_existing
@@ -53,6 +54,7 @@ def convert_together(
         raise UsageError(
             "several ranks turn files into a folder of files: name files, and give --output a name without .parquet"
         )
+    refuse_overwriting([output, rejects], sources)
     name = None
     if comm.rank == 0:
         refuse_existing(output)

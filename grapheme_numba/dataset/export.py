@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.plain import to_line
 from grapheme_numba.dataset.schema import from_arrow
 from grapheme_numba.dataset.source import open_parquet
@@ -21,6 +22,8 @@ def export(
     progress : called with rows written and rows in all
     """
     dataset = open_parquet(source)
+    if not hasattr(output, "write"):
+        refuse_overwriting([output], dataset.files)
     file = output if hasattr(output, "write") else WholeFile(Path(output))
     done = 0
     try:

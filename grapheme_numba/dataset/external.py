@@ -9,6 +9,7 @@ from typing import NamedTuple
 from grapheme_numba.dataset.cache import content_digest
 from grapheme_numba.dataset.convert import Converted, default_rejects_path
 from grapheme_numba.dataset.grouping import row_groups
+from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.published import DOMAINS, ENDINGS, READERS, layout_of
 from grapheme_numba.dataset.records import parse_example
 from grapheme_numba.dataset.rejects import Reject, RejectSink
@@ -91,8 +92,11 @@ def import_files(
     Raises RecordError when nothing could be used.
     """
 
+    files = _files(layout, names)
+    refuse_overwriting([output, default_rejects_path(Path(output))], files)
+
     def items():
-        for path in _files(layout, names):
+        for path in files:
             if layout == "csv":
                 yield from _judged(table_records(path, columns, target, domain or path.stem), path)
             else:

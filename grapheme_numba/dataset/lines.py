@@ -102,13 +102,14 @@ def read_blocks(name: str, limit: int, block_bytes: int = BLOCK_BYTES) -> Iterat
     """
     raw, stream = _open(name)
     line, offset, rest = 1, 0, b""
+    counted = raw is not None and raw.seekable()  # a pipe has no position
     try:
         start = _read(stream, len(BYTE_ORDER_MARK), name)
         if start == BYTE_ORDER_MARK:
             start, offset = b"", len(BYTE_ORDER_MARK)
         while data := start + _read(stream, block_bytes, name):
             start = b""
-            read = raw.tell() if raw is not None else offset
+            read = raw.tell() if counted else offset
             end = data.rfind(b"\n") + 1
             if end == 0:
                 rest += data

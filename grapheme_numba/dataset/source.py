@@ -155,6 +155,10 @@ def open_parquet(path: str | Path) -> Dataset:
     path = Path(path)
     if not path.exists():
         raise MissingInputError(f"{path} does not exist; name a .jsonl or .parquet file, or a folder of .parquet")
+    if not path.is_dir() and not path.is_file():
+        raise MissingInputError(
+            f"{path} is a pipe or device; turn what it gives into a file with `grapheme-data convert`"
+        )
     if not path.is_dir():
         return Dataset(path, [path])
     files = sorted(path.glob("*.parquet"))

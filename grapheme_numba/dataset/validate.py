@@ -37,8 +37,8 @@ def validate(
     there is no line at all.
     """
     names = [str(name) for name in names]
-    tables = [Path(name) for name in names if name.endswith(".parquet") and Path(name).exists()]
-    lines = find_sources(name for name in names if Path(name) not in tables)
+    tables = [file for name in names for file in tables_of(Path(name))]
+    lines = find_sources(name for name in names if Path(name) not in tables and not _only_tables(Path(name)))
     rows, rejects, first = 0, 0, []
     for parsed in parsed_blocks(lines, limits, threads, total_bytes(lines), progress, note):
         rows += parsed.rows.num_rows
@@ -53,6 +53,19 @@ def validate(
     if rows + rejects == 0:
         raise RecordError(f"{', '.join(names[:3])} holds no line; at least one example is needed")
     return Validated(rows, rejects, first)
+
+
+def tables_of(path: Path) -> list[Path]:
+    """The Parquet files that a name means: itself, or those of a folder."""
+    if path.is_dir():
+        return sorted(path.glob("*.parquet"))
+    return [path] if path.suffix == ".parquet" and path.exists() else []
+
+
+def _only_tables(path: Path) -> bool:
+    return (
+        path.is_dir() and bool(tables_of(path)) and not any(path.rglob("*.jsonl*")) and not any(path.rglob("*.ndjson*"))
+    )
 
 
 def _wrong_rows(path: Path, limits: Limits):

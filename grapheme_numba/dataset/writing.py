@@ -21,6 +21,10 @@ class WholeFile:
         self.size = 0
         self.closed = False
         self._fresh, self._hasher = hasher, hasher and hasher.copy()
+        if self.path.exists() and not self.path.is_file():
+            raise OutputError(
+                f"cannot write {self.path}: it is a folder, device or pipe, which a file would replace; name a file"
+            )
         try:
             handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent)
         except OSError as error:
