@@ -101,7 +101,9 @@ class Browser:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", media="screen", features=scheme)
         self.events.clear()
-        self.call("Page.navigate", url=Path(path).resolve().as_uri())
+        answer = self.call("Page.navigate", url=Path(path).resolve().as_uri())
+        if "errorText" in answer:
+            raise RuntimeError(f"cannot open {path}: {answer['errorText']}")
         while not any(name == "Page.loadEventFired" for name, _ in self.events):
             self.read()
 
