@@ -1,7 +1,7 @@
 """How long a thinned network and scikit-learn's `MLPClassifier` train until they read 93.8 % of the digits.
 
     python benchmarks/time_to_accuracy.py seconds.json
-    python benchmarks/time_to_accuracy.py seconds.json 40 160    # with epochs that are known: a minute
+    python benchmarks/time_to_accuracy.py seconds.json 40 120 120    # with epochs that are known: a minute
 
 For both, the fewest epochs of `EPOCHS` are found with which the mean five-fold accuracy over `ROUNDS` seeds is 0.938,
 each schedule run to its end. Then fits with those are timed in turn, on all cores that each takes by itself;
@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 from grapheme_numba.bench import records
 from grapheme_numba.estimators import DagClassifier
@@ -28,7 +29,10 @@ ROUNDS = 5
 MODELS = {
     "thinned to a tenth": lambda **options: DagClassifier("dense", density=0.1, **options),
     "MLPClassifier, pixels / 16": lambda **options: MLPClassifier(**options),
+    "the same with one BLAS thread": lambda **options: MLPClassifier(**options),
 }
+# Its products are small: a second BLAS thread costs more than it brings.
+BLAS_THREADS = {"the same with one BLAS thread": 1}
 
 
 class Time(NamedTuple):
@@ -48,8 +52,13 @@ def data():
     return (X / 16).astype(np.float32), y
 
 
-def five_fold(make, epochs, seed):
-    """Mean accuracy, seconds of a fit, and edges."""
+def five_fold(name, epochs, seed):
+    """Mean accuracy, seconds of a fit, and edges of one of `MODELS`."""
+    with threadpool_limits(limits=BLAS_THREADS.get(name), user_api="blas"):
+        return _five_fold(MODELS[name], epochs, seed)
+
+
+def _five_fold(make, epochs, seed):
     X, y = data()
     scores, seconds = [], 0.0
     for train, test in KFold(5).split(X):
@@ -61,10 +70,10 @@ def five_fold(make, epochs, seed):
     return float(np.mean(scores)), seconds / 5, edges
 
 
-def fewest_epochs(make):
+def fewest_epochs(name):
     """The first of `EPOCHS` with which the mean over the rounds' seeds is at least `WANTED`."""
     for epochs in EPOCHS:
-        accuracy = np.mean([five_fold(make, epochs, seed)[0] for seed in range(ROUNDS)])
+        accuracy = np.mean([five_fold(name, epochs, seed)[0] for seed in range(ROUNDS)])
         sys.stdout.write(f"{epochs} epochs: {accuracy:.4f}\n")
         sys.stdout.flush()
         if accuracy >= WANTED:
@@ -75,13 +84,13 @@ def fewest_epochs(make):
 def main(path, epochs):
     """Find the epochs, time the fits in turn, save."""
     warnings.simplefilter("ignore", ConvergenceWarning)
-    epochs = [int(text) for text in epochs] or [fewest_epochs(make) for make in MODELS.values()]
+    epochs = [int(text) for text in epochs] or [fewest_epochs(name) for name in MODELS]
     runs = {name: [] for name in MODELS}
-    for make in MODELS.values():
-        five_fold(make, 2, 0)  # whatever has to be compiled or loaded
+    for name in MODELS:
+        five_fold(name, 2, 0)  # whatever has to be compiled or loaded
     for seed in range(ROUNDS):
-        for (name, make), n_epoch in zip(MODELS.items(), epochs, strict=True):
-            runs[name].append(five_fold(make, n_epoch, seed))
+        for name, n_epoch in zip(MODELS, epochs, strict=True):
+            runs[name].append(five_fold(name, n_epoch, seed))
     rows = []
     for (name, of), n_epoch in zip(runs.items(), epochs, strict=True):
         accuracy, seconds = np.mean([run[0] for run in of]), [run[1] for run in of]

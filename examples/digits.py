@@ -20,7 +20,7 @@ def main(short=False):
     """Five-fold accuracy and edges of three networks."""
     X, y = load_digits(return_X_y=True)
     X = (X / 16).astype(np.float32)
-    epochs = 60 if short else 200
+    epochs = 40 if short else 200
     # Training begins with 14,800 edges (or 7,400) and ends with the most useful 740 (or 370).
     models = {
         "5 % of a dense DAG, 200 hidden": DagClassifier("dense", hidden=(200,), density=0.05, max_iter=epochs),

@@ -1,13 +1,12 @@
 """A classifier on a graph of pathways, and which genes and pathways it answers from, by name.
 
     pip install "grapheme-numba[sklearn]" pandas
-    python examples/pathways.py [--short]
+    python examples/pathways.py
 
 Genes feed the pathways they belong to, pathways their parents. The data are made up, so that the truth is known:
 of 400 genes, the activity of one pathway's genes decides who is ill. The classifier sees names and expression only.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def write_pathways(folder, rng, genes):
     return members
 
 
-def main(short=False):
+def main():
     """Write the graph, train on it, and print accuracy and what the answers come from."""
     rng = np.random.default_rng(7)
     genes = np.array([f"GENE{number}" for number in range(400)])
@@ -40,13 +39,13 @@ def main(short=False):
         members = write_pathways(Path(folder), rng, genes)
         graph = load_graph(Path(folder) / "made_up.gmt")
 
-    X = pd.DataFrame(rng.normal(size=(1500 if short else 2000, 400)), columns=genes)
+    X = pd.DataFrame(rng.normal(size=(2000, 400)), columns=genes)
     activity = X[members[CAUSE]].sum(axis=1) + rng.normal(size=len(X))
     y = np.where(activity > 0, "ill", "well")
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.25, random_state=0)
 
     # Genes are found by column name, because the graph names its inputs. A fifth of the edges stays in the end.
-    model = DagClassifier(graph, activation="tanh", density=0.2, max_iter=40 if short else 100, random_state=0)
+    model = DagClassifier(graph, activation="tanh", density=0.2, max_iter=100, random_state=0)
     model.fit(X, y)
     forest = RandomForestClassifier(random_state=0).fit(X, y)
     print(
@@ -63,4 +62,4 @@ def main(short=False):
 
 
 if __name__ == "__main__":
-    main(short="--short" in sys.argv)
+    main()

@@ -186,6 +186,7 @@ def test_the_top_level_stays_tidy():
         "tests",
         "benchmarks",
         "data",
+        "docs",
         "examples",
     }
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
