@@ -155,7 +155,8 @@ def test_two_hundred_killed_runs(tmp_path, server, data, whole, figure):
 @pytest.mark.long
 def test_a_hundred_terminated_runs(tmp_path, server, data, whole, figure):
     ends = campaign(100, lambda *a: terminated(server, a[0], data, *a[1:]), tmp_path, 6)
-    slowest = max(end.seconds for end in ends)
-    text = f"{len(ends)} of 100 saved and exit 75, slowest {slowest:.1f} s; {in_words(spread(ends))}"
-    figure("SIGTERM or Ctrl-C", text)
-    assert slowest < 5
+    slowest = max(ends, key=lambda end: end.seconds)
+    in_time = sum(end.seconds < 5 for end in ends)
+    text = f"{len(ends)} of 100 saved and exit 75, {in_time} within 5 s, the slowest in {slowest.seconds:.1f} s"
+    figure("SIGTERM or Ctrl-C", f"{text}; {in_words(spread(ends))}")
+    assert in_time == 100, slowest

@@ -9,7 +9,6 @@ interpreter also writes each signal's number into a pipe (`set_wakeup_fd`), and 
 ends the process when the main thread does not come to it in time.
 """
 
-import gc
 import os
 import select
 import signal
@@ -86,8 +85,9 @@ class StopRequest:
             # Python drops what is raised in a callback of C, as the compiler has; then it fails in another way.
             if self._complaints is None or isinstance(error, StoppedEarly):
                 raise
-            traceback.clear_frames(error.__traceback__)
-            gc.collect()  # what was half made goes now, while its complaints are not heard
+            traceback.clear_frames(
+                error.__traceback__
+            )  # what was half made goes now, while its complaints are not heard
             raise StoppedEarly(f"stopped because {self.reason}; run the same command again") from None
         finally:
             if self._complaints is not None:
