@@ -101,8 +101,12 @@ def write_splits(folder: Path, samples: int, seed: int = 0, domains=tuple(DOMAIN
     for split in SPLITS:
         n = held_out.get(split, samples - sum(held_out.values()))
         file = WholeFile(folder / f"{split}.jsonl")
-        for record in generate(n, split, seed, domains):
-            file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        try:
+            for record in generate(n, split, seed, domains):
+                file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        except BaseException:
+            file.abandon()
+            raise
         file.finish()
         counts[split] = n * len(domains)
     return counts
