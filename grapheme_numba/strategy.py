@@ -2,13 +2,13 @@
 
 The cost model, in seconds, for `work` = edges x examples at RATE per thread:
 
-    tiles:  work / RATE * ceil(n_tile / threads) / n_tile  [+ planes: tiles * edges * 12 bytes / BANDWIDTH]
+    tiles:  work / RATE * ceil(n_tile / threads) / n_tile  [+ ceil(n_tile / threads) * n_window * REGION]
     levels: work / RATE / threads * SHARING + ceil(n_tile / group) * n_level * REGION
 
-Tiles need no barrier, but leave threads idle when there are few tiles, and the backward pass then needs
-a plane of gradients per thread, which is written and added again. Levels share everything evenly and
-need no memory, but pay a parallel region per level and read what the other threads' caches hold; as
-many tiles go through the levels together as the shared cache holds. Both give the same bits.
+Tiles share nothing but leave threads idle when there are few tiles; the backward pass then adds the
+gradients of the threads window by window, a parallel region each. Levels share everything evenly, but
+pay a region per level and read what the other threads' caches hold; as many tiles go through the levels
+together as the shared cache holds. Both give the same bits.
 """
 
 from typing import NamedTuple
@@ -19,25 +19,24 @@ from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads
 from grapheme_numba.kernels import topology
 from grapheme_numba.kernels.tiles import Shares, Tiles
-from grapheme_numba.workspace import LAST_LEVEL_SHARE, balanced_parts
+from grapheme_numba.workspace import CACHE_LINE, LAST_LEVEL_SHARE, balanced_parts
 
 STRATEGIES = ("auto", "tiles", "levels")
 RATE = 8e9  # edge-samples per second and thread
 REGION = 3e-6  # seconds to start and end a parallel region
-SHARING = 1.15  # what reading other threads' results costs a shared level
-BANDWIDTH = 8e9  # bytes per second and thread for gradient planes
+SHARING = 1.4  # what reading other threads' results costs a shared level
 # (A penalty for tiles that leave the shared cache together was tried: 20,000 irregular nodes, backward on two
 # threads, run at 12.5 G by tiles and 6.1 by levels, whose 194 regions each touch every tile. It went again.)
-# Planes cost 4 or 8 bytes per edge and thread: beyond this many edges memory decides for levels.
-MOST_EDGES_OF_A_PLANE = 4_000_000
+WINDOW = 32_768  # edges of a window: 128 KB of float32 gradients
 MOST_CHUNKS = 4
 
 
 class Choice(NamedTuple):
-    """The plan of one pass: memory, and either planes (tiles) or node ranges (levels)."""
+    """The plan of one pass: memory, and either windows with their planes (tiles) or node ranges (levels)."""
 
     levels: bool
     tiles: Tiles
+    windows: np.ndarray
     planes: np.ndarray
     shares: Shares
 
@@ -47,6 +46,7 @@ class Plan:
 
     def __init__(self, dag):
         self._dag, self._parts, self._chunks = dag, {}, {}
+        self._windows, self._whole = None, np.array([0, dag.n_node], np.int64)
         self.strategy = "auto"
 
     def force(self, strategy):
@@ -60,7 +60,7 @@ class Plan:
         tiles = workspace.tiles(batch, n_threads())
         group = _group(tiles, workspace.live_bytes(tiles))
         levels = self._levels(tiles, group, 0)
-        return Choice(levels, tiles, workspace.planes(0, 0), Shares(self._ranges("in", levels), group))
+        return Choice(levels, tiles, self._whole, workspace.planes(1, 0), Shares(self._ranges("in", levels), group))
 
     def backward(self, batch, workspace, n_gradient):
         """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none)."""
@@ -68,12 +68,13 @@ class Plan:
         tiles = workspace.tiles(batch, threads)
         n_tile = len(tiles.activations)
         group = _group(tiles, 2 * workspace.live_bytes(tiles))
-        levels = self._levels(tiles, group, n_gradient)
-        many = threads > 1 and n_tile > 1 and not levels and n_gradient <= MOST_EDGES_OF_A_PLANE
-        planes = workspace.planes(min(threads, n_tile) if many else 0, n_gradient)
-        return Choice(levels, tiles, planes, Shares(self._ranges("out", levels), group))
+        windows = self.windows() if threads > 1 and n_tile > 1 and n_gradient else self._whole
+        levels = self._levels(tiles, group, len(windows) - 1)
+        n_plane = 1 if levels else min(threads, n_tile)
+        planes = workspace.planes(n_plane, self._plane_size(windows) if n_gradient and n_plane > 1 else 0)
+        return Choice(levels, tiles, windows, planes, Shares(self._ranges("out", levels), group))
 
-    def _levels(self, tiles, group, n_gradient):
+    def _levels(self, tiles, group, n_window):
         if self.strategy != "auto":
             return self.strategy == "levels"
         threads = n_threads()
@@ -82,11 +83,22 @@ class Plan:
         n_tile, _, width = tiles.activations.shape
         one_tile = len(self._dag.indices) * width / RATE
         rounds = -(-n_tile // threads)
-        by_tiles = rounds * one_tile + (rounds * n_gradient * 12 / BANDWIDTH if n_tile > 1 else 0)
-        if n_gradient > MOST_EDGES_OF_A_PLANE:
-            by_tiles = n_tile * one_tile
+        by_tiles = rounds * (one_tile + n_window * REGION)
         by_levels = n_tile * one_tile / threads * SHARING + -(-n_tile // group) * self._dag.n_level * REGION
         return by_levels < by_tiles
+
+    def windows(self):
+        """Node bounds (n_window + 1,) of windows of about WINDOW edges."""
+        if self._windows is None:
+            indptr = self._dag.t_indptr
+            goals = np.arange(0, len(self._dag.indices), WINDOW)
+            bounds = np.searchsorted(indptr[:-1], goals)
+            self._windows = np.unique(np.append(bounds, (0, self._dag.n_node))).astype(np.int64)
+        return self._windows
+
+    def _plane_size(self, windows):
+        edges = np.diff(self._dag.t_indptr[windows]).max()
+        return int(edges + np.diff(windows).max() + 4 * CACHE_LINE) // CACHE_LINE * CACHE_LINE
 
     def _ranges(self, direction, levels):
         key = direction, n_threads() if levels else 1
@@ -100,8 +112,7 @@ class Plan:
         n_chunk = min(n_threads(), MOST_CHUNKS) if len(self._dag.indices) > 20_000 else 1
         if n_chunk not in self._chunks:
             dag = self._dag
-            whole = np.array([0, dag.n_node], np.int64)
-            chunks = balanced_parts(dag.t_indptr, whole, n_chunk)[0]
+            chunks = balanced_parts(dag.t_indptr, self._whole, n_chunk)[0]
             starts = np.empty((n_chunk, dag.n_node), np.int32)
             topology.chunk_starts(dag.indptr, dag.t_indptr, dag.t_indices, chunks, starts)
             self._chunks[n_chunk] = chunks, starts, np.empty_like(starts)

@@ -68,9 +68,9 @@ class Workspace:
         return self._n_live * tiles.activations.shape[2] * self._dtype.itemsize
 
     def planes(self, n_plane, size):
-        """Gradient planes (n_plane, size)."""
-        self._reserve(("planes",), ((n_plane, size),))
-        return self._view("planes", (n_plane, size))
+        """Gradient planes of two windows (2, n_plane, size)."""
+        self._reserve(("planes",), ((2, n_plane, size),))
+        return self._view("planes", (2, n_plane, size))
 
     def _reserve(self, names, shapes):
         for name, shape in zip(names, shapes, strict=True):

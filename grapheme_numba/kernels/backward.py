@@ -9,6 +9,11 @@ A gradient is the sum over the lanes of a tile, then over tiles in their order. 
 sixteen edges (one register each) wait in a scratch block and are reduced together by `vrow_sums`.
 An edge's bits depend on neither its place in the block nor who computed it, so every strategy and any
 number of threads agree.
+
+Threads that work on different tiles write their gradients into planes of their own, which are added in
+tile order. A plane holds a window of the senders only, so that it never leaves the level-2 cache: planes
+of all edges cost 8 to 12 bytes of memory traffic per edge and tile, and two threads were no faster than
+one at 4 million edges.
 """
 
 import numpy as np
@@ -21,7 +26,7 @@ from grapheme_numba.kernels.simd_blocks import vdot, vrow_sums
 from grapheme_numba.kernels.simd_types import FOUR, ONE, TWO
 from grapheme_numba.kernels.tiles import load_deltas, store_rows
 
-CHUNK = 16384
+CHUNK = 2048
 
 
 @njit(**SERIAL)
@@ -41,15 +46,16 @@ def _write_block(scratch, start, block, first, last, adds, gradients_out):
 
 
 @njit(**SERIAL)
-def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, gradients_out, adds, token):
+def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, shifts, gradients_out, adds, token):
     values, deltas, pre = tiles.activations.reshape(-1), tiles.deltas.reshape(-1), tiles.pre.reshape(-1)
     lanes = vlanes(weights)
     width, bias_rows = lanes * len(token), lanes * lanes
-    n_edge, n_node = weights.size, dag.activation.size
-    base = np.int64(tile) * n_node * width
+    base = np.int64(tile) * dag.activation.size * width
     zero, ones = vsplat(weights.dtype.type(0), token), vsplat(weights.dtype.type(1), token)
     first_edge, last_edge = at(dag.t_indptr, first_node), at(dag.t_indptr, last_node)
     learns = gradients_out.size > 0
+    of_edges, of_biases = shifts
+    first_place, last_place = first_edge + of_edges, last_edge + of_edges
     for node in range(last_node - 1, first_node - 1, -1):
         row = base + node * width
         value = vload(values, row, token)
@@ -75,7 +81,15 @@ def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, gradients_o
                 vstore(scratch, (edge - block) * lanes, vdot(value, d))
                 edge -= 1
             if learns and stop == block:
-                _write_block(scratch, 0, block, first_edge, last_edge, adds, gradients_out)
+                place = block + of_edges
+                if first_place <= place and place + lanes <= last_place:
+                    # As `_write_block`, inline: a call here spills every register, 10 to 20 % of the pass.
+                    sums = vrow_sums(scratch, 0)
+                    if adds:
+                        sums = vadd(vload(gradients_out, place, ONE), sums)
+                    vstore(gradients_out, place, sums)
+                else:
+                    _write_block(scratch, 0, place, first_place, last_place, adds, gradients_out)
         delta = vadd(delta, other)
         kind = at(dag.activation, node)
         if kind == activations.LEAKY_RELU:
@@ -91,68 +105,103 @@ def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, gradients_o
             slot = node & (lanes - 1)
             vstore(scratch, bias_rows + slot * lanes, vdot(ones_or_zero, delta))
             if slot == 0 or node == first_node:
-                block = n_edge + node - slot
-                _write_block(scratch, bias_rows, block, n_edge + first_node, n_edge + last_node, adds, gradients_out)
+                first, last = first_node + of_biases, last_node + of_biases
+                _write_block(scratch, bias_rows, node - slot + of_biases, first, last, adds, gradients_out)
     if learns and first_edge < last_edge and first_edge & (lanes - 1) != 0:
-        _write_block(scratch, 0, first_edge & -lanes, first_edge, last_edge, adds, gradients_out)
+        _write_block(scratch, 0, (first_edge & -lanes) + of_edges, first_place, last_place, adds, gradients_out)
 
 
 @njit(**SERIAL)
-def backward_rows(dag, weights, tiles, tile, nodes, slot, gradients_out, adds):
+def backward_rows(dag, weights, tiles, tile, nodes, slot, shifts, gradients_out, adds):
     """Deltas and gradients of the nodes `nodes[0] : nodes[1]` of one tile; their receivers must be done.
 
-    `weights` (n_edge,) in sender order; `slot` names the scratch to use. `gradients_out` (n_edge + n_node,)
-    receives edge, then bias gradients (`adds`: added, else written; empty: none wanted); bias entries of
-    inputs receive 0.
+    `weights` (n_edge,) in sender order; `slot` names the scratch to use. `gradients_out` receives the
+    gradient of edge e at e + shifts[0] and of bias n at n + shifts[1] (`adds`: added, else written; empty:
+    none wanted); bias entries of inputs receive 0.
     """
     registers = tiles.activations.shape[2] // vlanes(weights)
     first, last = nodes
     scratch = tiles.scratch[slot]
     if registers == 4:
-        _rows(dag, weights, tiles, tile, first, last, scratch, gradients_out, adds, FOUR)
+        _rows(dag, weights, tiles, tile, first, last, scratch, shifts, gradients_out, adds, FOUR)
     elif registers == 2:
-        _rows(dag, weights, tiles, tile, first, last, scratch, gradients_out, adds, TWO)
+        _rows(dag, weights, tiles, tile, first, last, scratch, shifts, gradients_out, adds, TWO)
     else:
-        _rows(dag, weights, tiles, tile, first, last, scratch, gradients_out, adds, ONE)
-
-
-@njit(**PARALLEL)
-def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, status_out):
-    """Whole tiles per thread. `planes` (n_plane, n_edge + n_node): room for one tile's gradients each.
-
-    Tiles are taken in waves of n_plane; after each wave its planes are added in tile order. With no
-    plane the tiles follow one another in one thread and add to the gradients themselves.
-    """
-    n_tile, n_node, n_plane = tiles.activations.shape[0], np.int64(dag.activation.size), planes.shape[0]
-    for first in range(0, n_tile, max(1, n_plane)):
-        wave = min(max(1, n_plane), n_tile - first)
-        for index in prange(wave):
-            slot = np.int64(index)
-            tile = first + slot
-            target = planes[slot] if n_plane > 0 else gradients_out
-            status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.scratch[slot], tiles.deltas)
-            backward_rows(dag, weights, tiles, tile, (np.int64(0), n_node), slot, target, n_plane == 0)
-            store_rows(tiles.deltas, dag.inputs, tile, tiles.scratch[slot], gx_out)
-        if n_plane > 0:
-            for chunk in prange((gradients_out.size + CHUNK - 1) // CHUNK):
-                add_planes(planes, wave, np.int64(chunk) * CHUNK, gradients_out)
+        _rows(dag, weights, tiles, tile, first, last, scratch, shifts, gradients_out, adds, ONE)
 
 
 @njit(**SERIAL)
-def add_planes(planes, wave, start, gradients_out):
-    """Add the first `wave` planes, in order, to one chunk of the gradients."""
-    stop = min(start + CHUNK, gradients_out.size)
-    sums = gradients_out[start:stop]
-    for slot in range(wave):
-        terms = planes[slot, start:stop]
-        for i in range(sums.size):
-            sums[i] += terms[i]
+def _shifts_of_window(dag, lanes, first, last):
+    """Where a plane keeps the edges and biases of the senders `first : last`: blocks stay aligned."""
+    edge = at(dag.t_indptr, first) & -lanes
+    size = (at(dag.t_indptr, last) - edge + lanes - 1) & -lanes
+    return -edge, size - (first & -lanes)
+
+
+@njit(**PARALLEL)
+def backward_tiles(dag, weights, tiles, gy, windows, planes, gradients_out, gx_out, status_out):
+    """Whole tiles per thread, a window of senders at a time.
+
+    `windows` (n_window + 1,) int64: bounds of the windows, in nodes. `planes` (2, n_plane, size): as many
+    tiles at a time as there are planes, each with room for the gradients of a window, twice: while one
+    window is computed the one before is added. A single plane stands for none: tiles follow one another
+    and add to the gradients themselves.
+    """
+    n_tile, n_plane, n_window = tiles.activations.shape[0], planes.shape[1], windows.size - 1
+    lanes, n_edge, learns = vlanes(weights), weights.size, gradients_out.size > 0
+    for wave in range(0, n_tile, n_plane):
+        n_busy = min(n_plane, n_tile - wave)
+        for step in range(n_window + (1 if n_plane > 1 and learns else 0)):
+            for index in prange(n_plane):
+                slot = np.int64(index)
+                tile = wave + slot
+                if step > 0 and n_plane > 1 and learns:
+                    window = n_window - step
+                    nodes = (windows[window], windows[window + 1])
+                    add_planes(dag, planes[(step - 1) & 1], n_busy, nodes, slot, gradients_out)
+                if slot < n_busy:
+                    if step == 0:
+                        status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.scratch[slot], tiles.deltas)
+                    if step < n_window:
+                        window = n_window - step - 1
+                        nodes = (windows[window], windows[window + 1])
+                        if n_plane > 1:
+                            shifts = _shifts_of_window(dag, lanes, nodes[0], nodes[1])
+                            backward_rows(dag, weights, tiles, tile, nodes, slot, shifts, planes[step & 1, slot], False)
+                        else:
+                            backward_rows(dag, weights, tiles, tile, nodes, slot, (0, n_edge), gradients_out, True)
+                    if step == n_window - 1:
+                        store_rows(tiles.deltas, dag.inputs, tile, tiles.scratch[slot], gx_out)
+
+
+@njit(**SERIAL)
+def add_planes(dag, planes, n_busy, nodes, slot, gradients_out):
+    """Add the first `n_busy` planes of a window, in order, to the gradients: one thread's share of it."""
+    n_share, n_edge = planes.shape[0], np.int64(dag.t_indices.size)
+    first, last = nodes
+    of_edges, of_biases = _shifts_of_window(dag, vlanes(planes), first, last)
+    start, size = at(dag.t_indptr, first), at(dag.t_indptr, last) - at(dag.t_indptr, first)
+    _add(planes, n_busy, of_edges, start + size * slot // n_share, start + size * (slot + 1) // n_share, 0, gradients_out)
+    size = last - first
+    _add(planes, n_busy, of_biases, first + size * slot // n_share, first + size * (slot + 1) // n_share, n_edge, gradients_out)
+
+
+@njit(**SERIAL)
+def _add(planes, n_busy, shift, start, stop, place, gradients_out):
+    """`gradients_out[place + i] += planes[k][i + shift]` for i in start : stop, plane after plane."""
+    for chunk in range(start, stop, CHUNK):
+        end = min(chunk + CHUNK, stop)
+        sums = gradients_out[place + chunk : place + end]
+        for k in range(n_busy):
+            terms = planes[k, chunk + shift : end + shift]
+            for i in range(sums.size):
+                sums[i] += terms[i]
 
 
 @njit(**PARALLEL)
 def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, status_out):
     """The nodes of a level shared among threads, a group of tiles at a time (`tiles.Shares`)."""
-    parts, n_tile, n_part = shares.parts, tiles.activations.shape[0], shares.parts.shape[1] - 1
+    parts, n_tile, n_part, n_edge = shares.parts, tiles.activations.shape[0], shares.parts.shape[1] - 1, weights.size
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):
@@ -164,7 +213,7 @@ def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, stat
                 part = np.int64(index)
                 nodes = (parts[level, part], parts[level, part + 1])
                 for tile in range(first, last):
-                    backward_rows(dag, weights, tiles, tile, nodes, part, gradients_out, n_tile > 0)
+                    backward_rows(dag, weights, tiles, tile, nodes, part, (0, n_edge), gradients_out, True)
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):

@@ -48,13 +48,17 @@ def vrow_sums(typing, rows, start):
     register = register_of(rows.dtype)
 
     def write(builder, pointer, _rows, start):
-        current, half = _load_rows(builder, pointer, start, ir.Constant(I64, register.width), register), register.width
-        while len(current) > 1:
-            half //= 2
-            stays, crosses = _halves(register.width, half)
-            pairs = zip(current[: len(current) // 2], current[len(current) // 2 :], strict=True)
-            current = [builder.fadd(shuffle(builder, *p, stays), shuffle(builder, *p, crosses)) for p in pairs]
-        return current[0]
+        rows = _load_rows(builder, pointer, start, ir.Constant(I64, register.width), register)
+
+        def total(first, step):
+            # Rows first, first + step, ...: a pair is added as soon as both are there, so few registers are in use.
+            if step == register.width:
+                return rows[first]
+            pair = total(first, 2 * step), total(first + step, 2 * step)
+            stays, crosses = _halves(register.width, step)
+            return builder.fadd(shuffle(builder, *pair, stays), shuffle(builder, *pair, crosses))
+
+        return total(0, 1)
 
     return emit_memory(register, (rows, types.intp), write)
 
