@@ -22,6 +22,9 @@ class DagNN(Construction):
     dtype : numpy dtype, float32 or float64
     requires_grad : bool
         False: `backward_accumulate` returns dL/dx but adds nothing.
+    keeps_deltas : bool
+        True: the backward pass leaves dL/d(pre-activation) of every node and example in its memory, for
+        attribution and for edges that grow where the gradient would be largest.
     parameters, gradients : ndarray (n_edge + n_node,)
         Weights then biases in internal order, flat, for optimisers. Call `parameters_changed` after
         writing into `parameters`.
@@ -34,6 +37,7 @@ class DagNN(Construction):
         self.n_node, self.n_edge, self.n_level = dag.n_node, dag.n_edge, dag.n_level
         self.n_input, self.n_output = len(dag.inputs), len(dag.outputs)
         self.requires_grad, self.names = True, None
+        self.keeps_deltas = False
         self.parameters = np.zeros(self.n_edge + self.n_node, self.dtype)
         self.gradients = np.zeros_like(self.parameters)
         self._receiver_weights = np.empty(self.n_edge, self.dtype)
@@ -82,7 +86,8 @@ class DagNN(Construction):
         arrays.refuse_non_finite("gy", gy)
         gradients = self.gradients if self.requires_grad else self.gradients[:0]
         weights = self.parameters[: self.n_edge]
-        choice = self._plan.backward(self._batch, self._workspace, gradients.size)
+        choice = self._plan.backward(self._batch, self._workspace, gradients.size, self.keeps_deltas)
+        self._tiles = choice.tiles
         gx = np.empty((self._batch, self.n_input), self.dtype)
         status = np.zeros(len(self._tiles.activations), np.uint8)
         if choice.levels:

@@ -46,7 +46,7 @@ class Plan:
 
     def __init__(self, dag):
         self._dag, self._parts, self._chunks = dag, {}, {}
-        self._windows, self._whole = None, np.array([0, dag.n_node], np.int64)
+        self._windows, self._n_row, self._whole = None, None, np.array([0, dag.n_node], np.int64)
         self.strategy = "auto"
 
     def force(self, strategy):
@@ -62,8 +62,11 @@ class Plan:
         levels = self._levels(tiles, group, 0)
         return Choice(levels, tiles, self._whole, workspace.planes(1, 0), Shares(self._ranges("in", levels), group))
 
-    def backward(self, batch, workspace, n_gradient):
-        """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none)."""
+    def backward(self, batch, workspace, n_gradient, keeps_deltas):
+        """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none).
+
+        `keeps_deltas`: every node's delta of every tile is wanted afterwards.
+        """
         threads = n_threads()
         tiles = workspace.tiles(batch, threads)
         n_tile = len(tiles.activations)
@@ -72,6 +75,8 @@ class Plan:
         levels = self._levels(tiles, group, len(windows) - 1)
         n_plane = 1 if levels else min(threads, n_tile)
         planes = workspace.planes(n_plane, self._plane_size(windows) if n_gradient and n_plane > 1 else 0)
+        n_buffer, n_row = (group if levels else n_plane), self.rows_of_deltas()
+        tiles = workspace.with_deltas(tiles, *((n_tile, self._dag.n_node) if keeps_deltas else (n_buffer, n_row)))
         return Choice(levels, tiles, windows, planes, Shares(self._ranges("out", levels), group))
 
     def _levels(self, tiles, group, n_window):
@@ -95,6 +100,15 @@ class Plan:
             bounds = np.searchsorted(indptr[:-1], goals)
             self._windows = np.unique(np.append(bounds, (0, self._dag.n_node))).astype(np.int64)
         return self._windows
+
+    def rows_of_deltas(self):
+        """How many nodes' deltas the backward pass needs at a time: the span of the longest edge, as a power of two."""
+        if self._n_row is None:
+            dag = self._dag
+            senders = np.flatnonzero(np.diff(dag.t_indptr))
+            span = (dag.t_indices[dag.t_indptr[senders + 1] - 1] - senders).max(initial=0)
+            self._n_row = min(dag.n_node, 1 << int(span).bit_length())
+        return self._n_row
 
     def _plane_size(self, windows):
         edges = np.diff(self._dag.t_indptr[windows]).max()

@@ -47,21 +47,39 @@ class Workspace:
         self._n_node, self._dtype, self._n_live = dag.n_node, np.dtype(dtype), n_live
         self._keeps_pre = bool((dag.activation >= FIRST_OF_PRE).any())
         self._buffers, self._views = {}, {}
+        n_output, n_input = len(dag.outputs), len(dag.inputs)
+        self._port_rows, self._port_of = np.arange(n_output + n_input, dtype=np.int32), None
+        self._dag = dag
 
     def tiles(self, batch, n_slot):
-        """`Tiles` for `batch` examples and `n_slot` concurrent pieces of work."""
+        """`Tiles` for `batch` examples and `n_slot` concurrent pieces of work, without room for deltas."""
         width = tile_width(self._dtype, self._n_live, batch)
         key = batch, width, n_slot
         if key not in self._views:
             lanes = LANES[self._dtype]
             shape = (-(-batch // width), self._n_node, width)
-            names = ("activations", "deltas", "pre", "scratch")
-            shapes = (shape, shape, shape if self._keeps_pre else (1, 1, 1), (n_slot, 2 * lanes * lanes))
+            names = ("activations", "pre", "scratch", "deltas", "ports")
+            shapes = (shape, shape if self._keeps_pre else (1, 1, 1), (n_slot, 2 * lanes * lanes), *2 * [(0, 0, width)])
             self._reserve(names, shapes)
             if len(self._views) > MOST_VIEWS:
                 self._views.clear()
-            self._views[key] = Tiles(*map(self._view, names, shapes))
+            self._views[key] = Tiles(*map(self._view, names, shapes), self._port_rows, self._places_of_ports())
         return self._views[key]
+
+    def with_deltas(self, tiles, n_buffer, n_row):
+        """`tiles` with room for the deltas of `n_buffer` tiles, `n_row` rows each."""
+        width = tiles.activations.shape[2]
+        shapes = (n_buffer, n_row, width), (n_buffer, len(self._port_rows), width)
+        self._reserve(("deltas", "ports"), shapes)
+        return tiles._replace(deltas=self._view("deltas", shapes[0]), ports=self._view("ports", shapes[1]))
+
+    def _places_of_ports(self):
+        if self._port_of is None:
+            outputs, inputs = self._dag.outputs, self._dag.inputs
+            self._port_of = np.zeros((self._n_node, 2), np.int32)
+            self._port_of[outputs, 0] = np.arange(len(outputs))
+            self._port_of[inputs, 1] = np.arange(len(outputs), len(outputs) + len(inputs))
+        return self._port_of
 
     def live_bytes(self, tiles):
         """Bytes of one tile's activations that are needed at one time."""

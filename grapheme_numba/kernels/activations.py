@@ -209,12 +209,13 @@ def apply(kind, row, width, values_out):
 
 
 @njit(**SERIAL)
-def apply_derivative(kind, row, width, outputs, pre, pre_row, deltas_out):
-    """Multiply `deltas_out[row : row + width]` by the derivative of `kind` there."""
+def apply_derivative(kind, row, width, outputs, pre, pre_row, delta_row, deltas_out):
+    """Multiply `deltas_out[delta_row : delta_row + width]` by the derivative of `kind` at `outputs[row ...]`."""
     if kind >= rare_activations.FIRST:
-        rare_activations.apply_derivative(kind, row, width, pre, pre_row, deltas_out)
+        rare_activations.apply_derivative(kind, delta_row, width, pre, pre_row, deltas_out)
         return
     for start in range(0, width, vlanes(outputs)):
         output = vload(outputs, row + start, ONE)
         x = vload(pre, pre_row + start, ONE) if kind >= FIRST_OF_PRE else output
-        vstore(deltas_out, row + start, vmul(vload(deltas_out, row + start, ONE), derivative(kind, output, x)))
+        place = delta_row + start
+        vstore(deltas_out, place, vmul(vload(deltas_out, place, ONE), derivative(kind, output, x)))

@@ -5,7 +5,9 @@ For an edge u -> v the delta of u needs `weight * delta[v]` and the gradient nee
 (Two sweeps, deltas by sender and gradients by receiver, read every edge's lanes twice: measured 1.5 to
 2 times slower for the pair.) Edges are walked in sender order, the order of the parameters.
 
-A gradient is the sum over the lanes of a tile, then over tiles in their order. The partial sums of
+A gradient is the sum over the lanes of a tile, then over tiles, the last one first: the forward pass has
+just left it in the cache. Deltas have a buffer per tile in work, not per tile, with only as many rows as
+an edge spans nodes: they stay in the cache as well. The partial sums of
 sixteen edges (one register each) wait in a scratch block and are reduced together by `vrow_sums`.
 An edge's bits depend on neither its place in the block nor who computed it, so every strategy and any
 number of threads agree.
@@ -48,9 +50,12 @@ def _write_block(scratch, start, block, first, last, adds, gradients_out):
 @njit(**SERIAL)
 def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, shifts, gradients_out, adds, token):
     values, deltas, pre = tiles.activations.reshape(-1), tiles.deltas.reshape(-1), tiles.pre.reshape(-1)
+    ports, (n_buffer, n_row, _) = tiles.ports.reshape(-1), tiles.deltas.shape
     lanes = vlanes(weights)
     width, bias_rows = lanes * len(token), lanes * lanes
-    base = np.int64(tile) * dag.activation.size * width
+    base, buffer = np.int64(tile) * dag.activation.size * width, np.int64(tile) % n_buffer
+    delta_base, port_base = buffer * n_row * width, buffer * tiles.ports.shape[1] * width
+    ring = n_row - 1 if n_row < dag.activation.size else -1
     zero, ones = vsplat(weights.dtype.type(0), token), vsplat(weights.dtype.type(1), token)
     first_edge, last_edge = at(dag.t_indptr, first_node), at(dag.t_indptr, last_node)
     learns = gradients_out.size > 0
@@ -59,7 +64,9 @@ def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, shifts, gra
     for node in range(last_node - 1, first_node - 1, -1):
         row = base + node * width
         value = vload(values, row, token)
-        delta = vload(deltas, row, token) if at(dag.is_output, node) != 0 else zero
+        delta = zero
+        if at(dag.is_output, node) != 0:
+            delta = vload(ports, port_base + np.int64(tiles.port_of[node, 0]) * width, token)
         other = zero
         edge, first = at(dag.t_indptr, node + 1) - 1, at(dag.t_indptr, node)
         while edge >= first:
@@ -68,15 +75,15 @@ def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, shifts, gra
             stop = max(first, block)
             while edge > stop:
                 slot = (edge - block) * lanes
-                d = vload(deltas, base + np.int64(at(dag.t_indices, edge)) * width, token)
+                d = vload(deltas, delta_base + (np.int64(at(dag.t_indices, edge)) & ring) * width, token)
                 delta = vfma(vsplat(at(weights, edge), token), d, delta)
                 vstore(scratch, slot, vdot(value, d))
-                d = vload(deltas, base + np.int64(at(dag.t_indices, edge - 1)) * width, token)
+                d = vload(deltas, delta_base + (np.int64(at(dag.t_indices, edge - 1)) & ring) * width, token)
                 other = vfma(vsplat(at(weights, edge - 1), token), d, other)
                 vstore(scratch, slot - lanes, vdot(value, d))
                 edge -= 2
             if edge == stop:
-                d = vload(deltas, base + np.int64(at(dag.t_indices, edge)) * width, token)
+                d = vload(deltas, delta_base + (np.int64(at(dag.t_indices, edge)) & ring) * width, token)
                 delta = vfma(vsplat(at(weights, edge), token), d, delta)
                 vstore(scratch, (edge - block) * lanes, vdot(value, d))
                 edge -= 1
@@ -94,11 +101,14 @@ def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, shifts, gra
         kind = at(dag.activation, node)
         if kind == activations.LEAKY_RELU:
             delta = vgreater(value, zero, delta, vmul(delta, vconst(activations.LEAK, delta)))
-        vstore(deltas, row, delta)
+        delta_row = delta_base + (node & ring) * width
+        vstore(deltas, delta_row, delta)
         if kind != activations.LEAKY_RELU and kind != activations.LINEAR:
             pre_row = row if pre.size == values.size else 0
-            activations.apply_derivative(kind, row, width, values, pre, pre_row, deltas)
-            delta = vload(deltas, row, token)
+            activations.apply_derivative(kind, row, width, values, pre, pre_row, delta_row, deltas)
+            delta = vload(deltas, delta_row, token)
+        if at(dag.is_input, node) != 0:
+            vstore(ports, port_base + np.int64(tiles.port_of[node, 1]) * width, delta)
         if learns:
             # Inputs have no bias: their place in the vector receives 0.
             ones_or_zero = ones if at(dag.is_input, node) == 0 else zero
@@ -131,6 +141,18 @@ def backward_rows(dag, weights, tiles, tile, nodes, slot, shifts, gradients_out,
 
 
 @njit(**SERIAL)
+def _load_ports(gy, tiles, tile, slot):
+    rows = tiles.port_rows[: gy.shape[1]]
+    return load_deltas(gy, rows, tile, tile % tiles.ports.shape[0], tiles.scratch[slot], tiles.ports)
+
+
+@njit(**SERIAL)
+def _store_ports(tiles, tile, slot, gx_out):
+    rows = tiles.port_rows[tiles.port_rows.size - gx_out.shape[1] :]
+    store_rows(tiles.ports, rows, tile, tile % tiles.ports.shape[0], tiles.scratch[slot], gx_out)
+
+
+@njit(**SERIAL)
 def _shifts_of_window(dag, lanes, first, last):
     """Where a plane keeps the edges and biases of the senders `first : last`: blocks stay aligned."""
     edge = at(dag.t_indptr, first) & -lanes
@@ -154,14 +176,14 @@ def backward_tiles(dag, weights, tiles, gy, windows, planes, gradients_out, gx_o
         for step in range(n_window + (1 if n_plane > 1 and learns else 0)):
             for index in prange(n_plane):
                 slot = np.int64(index)
-                tile = wave + slot
+                tile = n_tile - 1 - wave - slot
                 if step > 0 and n_plane > 1 and learns:
                     window = n_window - step
                     nodes = (windows[window], windows[window + 1])
                     add_planes(dag, planes[(step - 1) & 1], n_busy, nodes, slot, gradients_out)
                 if slot < n_busy:
                     if step == 0:
-                        status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.scratch[slot], tiles.deltas)
+                        status_out[tile] = _load_ports(gy, tiles, tile, slot)
                     if step < n_window:
                         window = n_window - step - 1
                         nodes = (windows[window], windows[window + 1])
@@ -171,7 +193,7 @@ def backward_tiles(dag, weights, tiles, gy, windows, planes, gradients_out, gx_o
                         else:
                             backward_rows(dag, weights, tiles, tile, nodes, slot, (0, n_edge), gradients_out, True)
                     if step == n_window - 1:
-                        store_rows(tiles.deltas, dag.inputs, tile, tiles.scratch[slot], gx_out)
+                        _store_ports(tiles, tile, slot, gx_out)
 
 
 @njit(**SERIAL)
@@ -202,19 +224,19 @@ def _add(planes, n_busy, shift, start, stop, place, gradients_out):
 def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, status_out):
     """The nodes of a level shared among threads, a group of tiles at a time (`tiles.Shares`)."""
     parts, n_tile, n_part, n_edge = shares.parts, tiles.activations.shape[0], shares.parts.shape[1] - 1, weights.size
-    for index in prange(n_part):
-        part = np.int64(index)
-        for tile in range(part, n_tile, n_part):
-            status_out[tile] = load_deltas(gy, dag.outputs, tile, tiles.scratch[part], tiles.deltas)
-    for first in range(0, n_tile, shares.group):
-        last = min(n_tile, first + shares.group)
+    for last in range(n_tile, 0, -shares.group):
+        first = max(0, last - shares.group)
+        for index in prange(n_part):
+            part = np.int64(index)
+            for tile in range(first + part, last, n_part):
+                status_out[tile] = _load_ports(gy, tiles, tile, part)
         for level in range(parts.shape[0] - 1, -1, -1):
             for index in prange(n_part):
                 part = np.int64(index)
                 nodes = (parts[level, part], parts[level, part + 1])
-                for tile in range(first, last):
+                for tile in range(last - 1, first - 1, -1):
                     backward_rows(dag, weights, tiles, tile, nodes, part, (0, n_edge), gradients_out, True)
-    for index in prange(n_part):
-        part = np.int64(index)
-        for tile in range(part, n_tile, n_part):
-            store_rows(tiles.deltas, dag.inputs, tile, tiles.scratch[part], gx_out)
+        for index in prange(n_part):
+            part = np.int64(index)
+            for tile in range(first + part, last, n_part):
+                _store_ports(tiles, tile, part, gx_out)

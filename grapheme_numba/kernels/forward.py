@@ -83,7 +83,7 @@ def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
         for tile in range(slot, n_tile, n_slot):
             status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[slot], tiles.activations)
             forward_rows(dag, weights, biases, tiles, tile, (np.int64(0), n_node))
-            store_rows(tiles.activations, dag.outputs, tile, tiles.scratch[slot], y_out)
+            store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[slot], y_out)
 
 
 @njit(**PARALLEL)
@@ -105,4 +105,4 @@ def forward_levels(dag, weights, biases, x, tiles, shares, y_out, status_out):
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):
-            store_rows(tiles.activations, dag.outputs, tile, tiles.scratch[part], y_out)
+            store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[part], y_out)

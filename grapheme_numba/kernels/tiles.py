@@ -21,18 +21,30 @@ class Tiles(NamedTuple):
 
     Attributes
     ----------
-    activations, deltas : (n_tile, n_node, width)
-        Outputs of the forward pass and dL/d(pre-activation) of the backward pass.
+    activations : (n_tile, n_node, width)
+        Outputs of the forward pass.
     pre : (n_tile, n_node, width) or (1, 1, 1)
         Pre-activations, only where an activation's derivative needs them.
     scratch : (n_slot, 2 * LANES * LANES)
         Per concurrent piece of work: two blocks of rows that are summed or transposed together.
+    deltas : (n_buffer, n_row, width)
+        dL/d(pre-activation) of the backward pass. Tile t uses buffer t % n_buffer; node n uses row n, or
+        with fewer rows than nodes, which are then a power of two, row n % n_row: no edge spans more.
+    ports : (n_buffer, n_output + n_input, width)
+        dL/dy of the outputs, then dL/dx of the inputs.
+    port_rows : int32 (n_output + n_input,)
+        0, 1, 2, ...: where `load_deltas` and `store_rows` find them.
+    port_of : int32 (n_node, 2)
+        The row in `ports` of each node that is an output, and of each that is an input.
     """
 
     activations: np.ndarray
-    deltas: np.ndarray
     pre: np.ndarray
     scratch: np.ndarray
+    deltas: np.ndarray
+    ports: np.ndarray
+    port_rows: np.ndarray
+    port_of: np.ndarray
 
 
 class Shares(NamedTuple):
@@ -53,22 +65,22 @@ class Shares(NamedTuple):
 @njit(**SERIAL)
 def load_rows(rows, nodes, tile, scratch, tiles_out):
     """Put examples `tile * width ...` of `rows` (batch, n) into lanes of `nodes`; 1 if any is not finite."""
-    return _load(rows, nodes, tile, scratch, tiles_out, rows.dtype.type(1))
+    return _load(rows, nodes, tile, tile, scratch, tiles_out, rows.dtype.type(1))
 
 
 @njit(**SERIAL)
-def load_deltas(rows, nodes, tile, scratch, tiles_out):
-    """As `load_rows`, but lanes beyond the batch are 0."""
-    return _load(rows, nodes, tile, scratch, tiles_out, rows.dtype.type(0))
+def load_deltas(rows, nodes, tile, buffer, scratch, tiles_out):
+    """As `load_rows`, but into one of fewer buffers, and lanes beyond the batch are 0."""
+    return _load(rows, nodes, tile, buffer, scratch, tiles_out, rows.dtype.type(0))
 
 
 @njit(**SERIAL)
-def _load(rows, nodes, tile, scratch, tiles_out, beyond):
+def _load(rows, nodes, tile, buffer, scratch, tiles_out, beyond):
     """Lanes beyond the batch receive `beyond` times the last example."""
     batch, n_column = rows.shape
     n_node, width = tiles_out.shape[1], tiles_out.shape[2]
     lanes, flat, zero = vlanes(rows), tiles_out.reshape(-1), rows.dtype.type(0)
-    base = tile * n_node * width
+    base = buffer * n_node * width
     checks, check = vsplat(zero, ONE), zero
     for first_lane in range(0, width, lanes):
         example = tile * width + first_lane
@@ -94,12 +106,12 @@ def _load(rows, nodes, tile, scratch, tiles_out, beyond):
 
 
 @njit(**SERIAL)
-def store_rows(tiles, nodes, tile, scratch, rows_out):
-    """Read the lanes of `nodes` back into rows of examples (batch, n)."""
+def store_rows(tiles, nodes, tile, buffer, scratch, rows_out):
+    """Read the lanes of `nodes` in a buffer back into the rows of a tile's examples (batch, n)."""
     batch, n_column = rows_out.shape
     n_node, width = tiles.shape[1], tiles.shape[2]
     lanes, flat = vlanes(rows_out), tiles.reshape(-1)
-    base = tile * n_node * width
+    base = buffer * n_node * width
     for first_lane in range(0, width, lanes):
         example = tile * width + first_lane
         whole = n_column // lanes * lanes if example + lanes <= batch else 0
@@ -121,4 +133,4 @@ def store_all_rows(tiles, nodes, rows_out):
     for index in prange(n_slot):
         slot = np.int64(index)
         for tile in range(slot, n_tile, n_slot):
-            store_rows(tiles.activations, nodes, tile, tiles.scratch[slot], rows_out)
+            store_rows(tiles.activations, nodes, tile, tile, tiles.scratch[slot], rows_out)
