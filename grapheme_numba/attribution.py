@@ -84,7 +84,8 @@ def attribute(dag, x, output=None, *, names=None):
     graph = NamedGraph.of(dag, names)
     inputs = np.empty(x.shape)
     nodes, edges = np.zeros(dag.n_node), np.zeros(dag.n_edge)
-    learns, dag.requires_grad = dag.requires_grad, False
+    before = dag.requires_grad, dag.keeps_deltas
+    dag.requires_grad, dag.keeps_deltas = False, True
     try:
         for start in range(0, len(x), BATCH):
             part = x[start : start + BATCH]
@@ -96,7 +97,7 @@ def attribute(dag, x, output=None, *, names=None):
             weights = dag.parameters[: dag.n_edge]
             edge_contributions(tiles.activations, tiles.deltas, dag.dag, weights, len(part), edges)
     finally:
-        dag.requires_grad = learns
+        dag.requires_grad, dag.keeps_deltas = before
     node_means, edge_means = np.empty_like(nodes), np.empty_like(edges)
     node_means[dag.dag.node_order], edge_means[dag.dag.edge_order] = nodes / len(x), edges / len(x)
     return Attribution(inputs, node_means, edge_means, graph)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba import strategy
-from grapheme_numba.errors import GraphError, UsageError
+from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.kernels import evolve as kernels
 from grapheme_numba.kernels import moving, topology
 from grapheme_numba.pruning import prune, smallest_edges, without_dead_nodes
@@ -80,6 +80,8 @@ def propose(dag, method, fraction, seed):
         )
     if method == "rigl":
         dag._check_forward()
+        if dag._tiles.deltas.shape != dag._tiles.activations.shape:
+            raise ShapeError("RigL reads every node's delta; set keeps_deltas = True before backward_accumulate")
     old, n_edge = dag.dag, dag.n_edge
     gone = smallest_edges(dag, round(fraction * n_edge))
     lost = np.empty(np.count_nonzero(gone), np.int64)

@@ -93,8 +93,7 @@ class DagNN(Construction):
         if choice.levels:
             backward.backward_levels(self.dag, weights, choice.tiles, gy, choice.shares, gradients, gx, status)
         else:
-            windows, planes = choice.windows, choice.planes
-            backward.backward_tiles(self.dag, weights, choice.tiles, gy, windows, planes, gradients, gx, status)
+            backward.backward_tiles(self.dag, weights, choice.tiles, gy, choice.planes, gradients, gx, status)
         return gx
 
     def activations(self):

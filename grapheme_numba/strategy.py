@@ -18,6 +18,7 @@ import numpy as np
 from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads
 from grapheme_numba.kernels import topology
+from grapheme_numba.kernels.planes import Planes
 from grapheme_numba.kernels.tiles import Shares, Tiles
 from grapheme_numba.workspace import CACHE_LINE, LAST_LEVEL_SHARE, balanced_parts
 
@@ -36,8 +37,7 @@ class Choice(NamedTuple):
 
     levels: bool
     tiles: Tiles
-    windows: np.ndarray
-    planes: np.ndarray
+    planes: Planes
     shares: Shares
 
 
@@ -60,7 +60,9 @@ class Plan:
         tiles = workspace.tiles(batch, n_threads())
         group = _group(tiles, workspace.live_bytes(tiles))
         levels = self._levels(tiles, group, 0)
-        return Choice(levels, tiles, self._whole, workspace.planes(1, 0), Shares(self._ranges("in", levels), group))
+        return Choice(
+            levels, tiles, Planes(self._whole, workspace.planes(1, 0)), Shares(self._ranges("in", levels), group)
+        )
 
     def backward(self, batch, workspace, n_gradient, keeps_deltas):
         """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none).
@@ -74,10 +76,12 @@ class Plan:
         windows = self.windows() if threads > 1 and n_tile > 1 and n_gradient else self._whole
         levels = self._levels(tiles, group, len(windows) - 1)
         n_plane = 1 if levels else min(threads, n_tile)
-        planes = workspace.planes(n_plane, self._plane_size(windows) if n_gradient and n_plane > 1 else 0)
+        planes = Planes(
+            windows, workspace.planes(n_plane, self._plane_size(windows) if n_gradient and n_plane > 1 else 0)
+        )
         n_buffer, n_row = (group if levels else n_plane), self.rows_of_deltas()
         tiles = workspace.with_deltas(tiles, *((n_tile, self._dag.n_node) if keeps_deltas else (n_buffer, n_row)))
-        return Choice(levels, tiles, windows, planes, Shares(self._ranges("out", levels), group))
+        return Choice(levels, tiles, planes, Shares(self._ranges("out", levels), group))
 
     def _levels(self, tiles, group, n_window):
         if self.strategy != "auto":

@@ -19,6 +19,7 @@ def network(seed=0, **options):
     dag = DagNN.layered([20, 30, 30, 5], 6, skip=0.2, seed=seed, dtype="float64", **options)
     rng = np.random.default_rng([5, seed])
     dag.biases = np.where(np.arange(dag.n_node) < 20, 0.0, rng.normal(size=dag.n_node))
+    dag.keeps_deltas = True
     dag.forward(rng.normal(size=(40, 20)))
     dag.backward_accumulate(rng.normal(size=(40, 5)))
     return dag, [dag.parameters * 2, np.concatenate([dag.parameters * 3, [7.0, 8.0]])]
@@ -137,6 +138,10 @@ def test_what_is_refused():
     with pytest.raises(UsageError, match="fraction 1.0; choose"):
         evolve(dag, "set", 1.0, 0)
     with pytest.raises(ShapeError, match="there is no forward pass"):
+        evolve(dag, "rigl", 0.3, 0)
+    dag.forward(np.ones((65, 4)))
+    dag.backward_accumulate(np.ones((65, 2)))
+    with pytest.raises(ShapeError, match="RigL reads every node's delta; set keeps_deltas = True"):
         evolve(dag, "rigl", 0.3, 0)
     with pytest.raises(UsageError, match="density is 0; give a share above 0"):
         prune(dag, 0)

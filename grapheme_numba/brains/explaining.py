@@ -71,11 +71,12 @@ class Explainer:
                 answers[number] = model.layout.decode(number, np.ascontiguousarray(own)).answers
                 upstream = explained(domain.answer, own, answers[number])
                 gy[rows, domain.output_start : domain.output_start + domain.n_output] = upstream
-        learns, dag.requires_grad = dag.requires_grad, False
+        before = dag.requires_grad, dag.keeps_deltas
+        dag.requires_grad, dag.keeps_deltas = False, True
         try:
             product = dag.backward_accumulate(gy).astype(np.float64) * x
         finally:
-            dag.requires_grad = learns
+            dag.requires_grad, dag.keeps_deltas = before
         tiles, weights = dag._tiles, dag.parameters[: dag.n_edge]
         node_contributions(tiles.activations, tiles.deltas, dag.dag, len(y), self.nodes)
         edge_contributions(tiles.activations, tiles.deltas, dag.dag, weights, len(y), self.edges)

@@ -155,6 +155,7 @@ class DagEstimator(Predicting, DagParameters):
     def _epoch(self, X, target, weight, seed, rate):
         """One pass in mini-batches; the mean loss of an example."""
         n_row, dag = len(weight), self.network_
+        dag.keeps_deltas = self.evolve == "rigl"
         optimizer = optimizers.build(self.optimizer, self._decay())
         size = self._batch_rows(n_row)
         order = np.arange(n_row)

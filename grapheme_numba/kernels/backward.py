@@ -23,12 +23,11 @@ from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
 from grapheme_numba.kernels import activations
+from grapheme_numba.kernels.planes import Share, add_planes, share_of_window
 from grapheme_numba.kernels.simd import at, vadd, vconst, vfma, vgreater, vlanes, vload, vmul, vsplat, vstore
 from grapheme_numba.kernels.simd_blocks import vdot, vrow_sums
 from grapheme_numba.kernels.simd_types import FOUR, ONE, TWO
 from grapheme_numba.kernels.tiles import load_deltas, store_rows
-
-CHUNK = 2048
 
 
 @njit(**SERIAL)
@@ -48,7 +47,7 @@ def _write_block(scratch, start, block, first, last, adds, gradients_out):
 
 
 @njit(**SERIAL)
-def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, shifts, gradients_out, adds, token):
+def _rows(dag, weights, tiles, tile, share, scratch, gradients_out, adds, token):
     values, deltas, pre = tiles.activations.reshape(-1), tiles.deltas.reshape(-1), tiles.pre.reshape(-1)
     ports, (n_buffer, n_row, _) = tiles.ports.reshape(-1), tiles.deltas.shape
     lanes = vlanes(weights)
@@ -57,9 +56,9 @@ def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, shifts, gra
     delta_base, port_base = buffer * n_row * width, buffer * tiles.ports.shape[1] * width
     ring = n_row - 1 if n_row < dag.activation.size else -1
     zero, ones = vsplat(weights.dtype.type(0), token), vsplat(weights.dtype.type(1), token)
+    first_node, last_node, of_edges, of_biases = share
     first_edge, last_edge = at(dag.t_indptr, first_node), at(dag.t_indptr, last_node)
     learns = gradients_out.size > 0
-    of_edges, of_biases = shifts
     first_place, last_place = first_edge + of_edges, last_edge + of_edges
     for node in range(last_node - 1, first_node - 1, -1):
         row = base + node * width
@@ -122,22 +121,20 @@ def _rows(dag, weights, tiles, tile, first_node, last_node, scratch, shifts, gra
 
 
 @njit(**SERIAL)
-def backward_rows(dag, weights, tiles, tile, nodes, slot, shifts, gradients_out, adds):
-    """Deltas and gradients of the nodes `nodes[0] : nodes[1]` of one tile; their receivers must be done.
+def backward_rows(dag, weights, tiles, tile, share, slot, gradients_out, adds):
+    """Deltas and gradients of a `Share` of the nodes of one tile; their receivers must be done.
 
-    `weights` (n_edge,) in sender order; `slot` names the scratch to use. `gradients_out` receives the
-    gradient of edge e at e + shifts[0] and of bias n at n + shifts[1] (`adds`: added, else written; empty:
-    none wanted); bias entries of inputs receive 0.
+    `weights` (n_edge,) in sender order; `slot` names the scratch to use. `gradients_out` receives edge and
+    bias gradients (`adds`: added, else written; empty: none wanted); bias entries of inputs receive 0.
     """
     registers = tiles.activations.shape[2] // vlanes(weights)
-    first, last = nodes
     scratch = tiles.scratch[slot]
     if registers == 4:
-        _rows(dag, weights, tiles, tile, first, last, scratch, shifts, gradients_out, adds, FOUR)
+        _rows(dag, weights, tiles, tile, share, scratch, gradients_out, adds, FOUR)
     elif registers == 2:
-        _rows(dag, weights, tiles, tile, first, last, scratch, shifts, gradients_out, adds, TWO)
+        _rows(dag, weights, tiles, tile, share, scratch, gradients_out, adds, TWO)
     else:
-        _rows(dag, weights, tiles, tile, first, last, scratch, shifts, gradients_out, adds, ONE)
+        _rows(dag, weights, tiles, tile, share, scratch, gradients_out, adds, ONE)
 
 
 @njit(**SERIAL)
@@ -152,72 +149,35 @@ def _store_ports(tiles, tile, slot, gx_out):
     store_rows(tiles.ports, rows, tile, tile % tiles.ports.shape[0], tiles.scratch[slot], gx_out)
 
 
-@njit(**SERIAL)
-def _shifts_of_window(dag, lanes, first, last):
-    """Where a plane keeps the edges and biases of the senders `first : last`: blocks stay aligned."""
-    edge = at(dag.t_indptr, first) & -lanes
-    size = (at(dag.t_indptr, last) - edge + lanes - 1) & -lanes
-    return -edge, size - (first & -lanes)
-
-
 @njit(**PARALLEL)
-def backward_tiles(dag, weights, tiles, gy, windows, planes, gradients_out, gx_out, status_out):
-    """Whole tiles per thread, a window of senders at a time.
+def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, status_out):
+    """Whole tiles per thread, a window of senders at a time: as many tiles together as there are `Planes`.
 
-    `windows` (n_window + 1,) int64: bounds of the windows, in nodes. `planes` (2, n_plane, size): as many
-    tiles at a time as there are planes, each with room for the gradients of a window, twice: while one
-    window is computed the one before is added. A single plane stands for none: tiles follow one another
-    and add to the gradients themselves.
+    With a single plane, tiles follow one another and add to the gradients themselves.
     """
-    n_tile, n_plane, n_window = tiles.activations.shape[0], planes.shape[1], windows.size - 1
-    lanes, n_edge, learns = vlanes(weights), weights.size, gradients_out.size > 0
+    bounds, n_plane, n_tile = planes.bounds, planes.room.shape[1], tiles.activations.shape[0]
+    n_window, lanes, n_edge = bounds.size - 1, vlanes(weights), weights.size
+    uses_planes = n_plane > 1 and gradients_out.size > 0
     for wave in range(0, n_tile, n_plane):
         n_busy = min(n_plane, n_tile - wave)
-        for step in range(n_window + (1 if n_plane > 1 and learns else 0)):
+        for step in range(n_window + (1 if uses_planes else 0)):
             for index in prange(n_plane):
-                slot = np.int64(index)
+                slot, window = np.int64(index), n_window - 1 - step
                 tile = n_tile - 1 - wave - slot
-                if step > 0 and n_plane > 1 and learns:
-                    window = n_window - step
-                    nodes = (windows[window], windows[window + 1])
-                    add_planes(dag, planes[(step - 1) & 1], n_busy, nodes, slot, gradients_out)
+                if step > 0 and uses_planes:
+                    before = share_of_window(dag, lanes, bounds[window + 1], bounds[window + 2])
+                    add_planes(dag, planes.room[(step - 1) & 1], n_busy, before, slot, gradients_out)
                 if slot < n_busy:
                     if step == 0:
                         status_out[tile] = _load_ports(gy, tiles, tile, slot)
-                    if step < n_window:
-                        window = n_window - step - 1
-                        nodes = (windows[window], windows[window + 1])
-                        if n_plane > 1:
-                            shifts = _shifts_of_window(dag, lanes, nodes[0], nodes[1])
-                            backward_rows(dag, weights, tiles, tile, nodes, slot, shifts, planes[step & 1, slot], False)
-                        else:
-                            backward_rows(dag, weights, tiles, tile, nodes, slot, (0, n_edge), gradients_out, True)
+                    if step < n_window and uses_planes:
+                        share = share_of_window(dag, lanes, bounds[window], bounds[window + 1])
+                        backward_rows(dag, weights, tiles, tile, share, slot, planes.room[step & 1, slot], False)
+                    elif step < n_window:
+                        share = Share(bounds[window], bounds[window + 1], np.int64(0), np.int64(n_edge))
+                        backward_rows(dag, weights, tiles, tile, share, slot, gradients_out, True)
                     if step == n_window - 1:
                         _store_ports(tiles, tile, slot, gx_out)
-
-
-@njit(**SERIAL)
-def add_planes(dag, planes, n_busy, nodes, slot, gradients_out):
-    """Add the first `n_busy` planes of a window, in order, to the gradients: one thread's share of it."""
-    n_share, n_edge = planes.shape[0], np.int64(dag.t_indices.size)
-    first, last = nodes
-    of_edges, of_biases = _shifts_of_window(dag, vlanes(planes), first, last)
-    start, size = at(dag.t_indptr, first), at(dag.t_indptr, last) - at(dag.t_indptr, first)
-    _add(planes, n_busy, of_edges, start + size * slot // n_share, start + size * (slot + 1) // n_share, 0, gradients_out)
-    size = last - first
-    _add(planes, n_busy, of_biases, first + size * slot // n_share, first + size * (slot + 1) // n_share, n_edge, gradients_out)
-
-
-@njit(**SERIAL)
-def _add(planes, n_busy, shift, start, stop, place, gradients_out):
-    """`gradients_out[place + i] += planes[k][i + shift]` for i in start : stop, plane after plane."""
-    for chunk in range(start, stop, CHUNK):
-        end = min(chunk + CHUNK, stop)
-        sums = gradients_out[place + chunk : place + end]
-        for k in range(n_busy):
-            terms = planes[k, chunk + shift : end + shift]
-            for i in range(sums.size):
-                sums[i] += terms[i]
 
 
 @njit(**PARALLEL)
@@ -233,9 +193,9 @@ def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, stat
         for level in range(parts.shape[0] - 1, -1, -1):
             for index in prange(n_part):
                 part = np.int64(index)
-                nodes = (parts[level, part], parts[level, part + 1])
+                share = Share(parts[level, part], parts[level, part + 1], np.int64(0), np.int64(n_edge))
                 for tile in range(last - 1, first - 1, -1):
-                    backward_rows(dag, weights, tiles, tile, nodes, part, (0, n_edge), gradients_out, True)
+                    backward_rows(dag, weights, tiles, tile, share, part, gradients_out, True)
         for index in prange(n_part):
             part = np.int64(index)
             for tile in range(first + part, last, n_part):

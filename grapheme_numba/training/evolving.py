@@ -72,10 +72,13 @@ def chosen(run, parts, fraction: float):
     part = next((one for one in parts or latest(run) if len(one.domain)), None)
     if part is not None:
         try:
+            dag.keeps_deltas = True
             run.model.accumulate(part, config.structural_weight)
             own = to_bytes(evolution.propose(dag, "rigl", fraction, seed))
         except ShapeError:
             own = FAILED
+        finally:
+            dag.keeps_deltas = False
         run.model.zero_grad()
     said = [own] if run.team.alone else run.team.comm.meet(own)
     word = next(filter(None, said), b"")
@@ -107,6 +110,7 @@ def warm_up(config, dtype) -> None:
     if not learns_topology(config):
         return
     dag = DagNN.layered([4, 4, 2], 2, dtype=dtype)
+    dag.keeps_deltas = True
     dag.forward(np.ones((1, 4), dtype))
     dag.backward_accumulate(np.ones((1, 2), dtype))
     if config.evolve != "none":
