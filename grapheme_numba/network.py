@@ -21,7 +21,8 @@ class DagNN(Construction):
     n_node, n_edge, n_level, n_input, n_output : int
     dtype : numpy dtype, float32 or float64
     requires_grad : bool
-        False: `backward_accumulate` returns dL/dx but adds nothing.
+        False: `backward_accumulate` returns dL/dx but adds nothing, and the forward pass may take the
+        tiles that are best for it alone.
     keeps_deltas : bool
         True: the backward pass leaves dL/d(pre-activation) of every node and example in its memory, for
         attribution and for edges that grow where the gradient would be largest.
@@ -59,7 +60,7 @@ class DagNN(Construction):
             chunks = self._plan.sender_chunks()
             parameters.receiver_order(self.dag, self.parameters[: self.n_edge], *chunks, self._receiver_weights)
             self._stale = False
-        choice = self._plan.forward(len(x), self._workspace)
+        choice = self._plan.forward(len(x), self._workspace, self.requires_grad)
         y = np.empty((len(x), self.n_output), self.dtype)
         status = np.zeros(len(choice.tiles.activations), np.uint8)
         biases = self.parameters[self.n_edge :]
@@ -86,7 +87,8 @@ class DagNN(Construction):
         arrays.refuse_non_finite("gy", gy)
         gradients = self.gradients if self.requires_grad else self.gradients[:0]
         weights = self.parameters[: self.n_edge]
-        choice = self._plan.backward(self._batch, self._workspace, gradients.size, self.keeps_deltas)
+        room, before = self._workspace, self._tiles
+        choice = self._plan.backward(self._batch, room, before, gradients.size, self.keeps_deltas)
         self._tiles = choice.tiles
         gx = np.empty((self._batch, self.n_input), self.dtype)
         status = np.zeros(len(self._tiles.activations), np.uint8)

@@ -55,22 +55,23 @@ class Plan:
             raise UsageError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
         self.strategy = strategy
 
-    def forward(self, batch, workspace):
-        """The `Choice` of a forward pass."""
-        tiles = workspace.tiles(batch, n_threads())
+    def forward(self, batch, workspace, learns):
+        """The `Choice` of a forward pass; `learns`: gradients are wanted of it."""
+        tiles = workspace.tiles(batch, workspace.width(batch, learns), n_threads())
         group = _group(tiles, workspace.live_bytes(tiles))
         levels = self._levels(tiles, group, 0)
         return Choice(
             levels, tiles, Planes(self._whole, workspace.planes(1, 0)), Shares(self._ranges("in", levels), group)
         )
 
-    def backward(self, batch, workspace, n_gradient, keeps_deltas):
+    def backward(self, batch, workspace, before, n_gradient, keeps_deltas):
         """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none).
 
-        `keeps_deltas`: every node's delta of every tile is wanted afterwards.
+        `before`: the `Tiles` of the forward pass. `keeps_deltas`: the delta of every node and tile is wanted
+        afterwards.
         """
         threads = n_threads()
-        tiles = workspace.tiles(batch, threads)
+        tiles = workspace.tiles(batch, before.activations.shape[2], threads)
         n_tile = len(tiles.activations)
         group = _group(tiles, 2 * workspace.live_bytes(tiles))
         windows = self.windows() if threads > 1 and n_tile > 1 and n_gradient else self._whole

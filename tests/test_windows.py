@@ -65,3 +65,18 @@ def test_a_plane_holds_a_window_not_all_edges(threads):
     assert windows[0] == 0
     assert windows[-1] == dag.n_node
     assert dag._workspace._buffers["planes"].size < 2 * 2 * 1.2 * strategy.WINDOW
+
+
+def test_without_gradients_the_forward_pass_takes_narrower_tiles_and_gives_the_same_bits(rng):
+    dag = DagNN.layered([20, 14000, 14000, 5], 4)
+    x, gy = rng.normal(size=(100, 20)), rng.normal(size=(100, 5))
+    y, gx = dag.forward(x), dag.backward_accumulate(gy)
+    wide = dag._tiles.activations.shape[2]
+    dag.requires_grad = False
+    again = dag.forward(x)
+    assert dag._tiles.activations.shape[2] < wide
+    assert np.array_equal(y, again)
+    assert np.array_equal(gx, dag.backward_accumulate(gy))
+    before = dag.edge_grads.copy()
+    dag.backward_accumulate(gy)
+    assert np.array_equal(before, dag.edge_grads)
