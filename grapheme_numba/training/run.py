@@ -90,12 +90,13 @@ class Run:
         """Between two batches: save if due, stop if asked. Raises StoppedEarly after saving."""
         config, progress = self.config, self.progress
         self.observer.after_batch(self)
+        if config.nan_policy == "rollback" and self.team.writes and not self.saved_at:
+            self.stop.save = True  # where the first fault goes back to; only rank 0 knows what is saved, so it asks
         wish = self.team.asked(self.stop)
         reason = wish.reason
         if reason is None and config.max_steps is not None and progress.step >= config.max_steps:
             reason = f"--max-steps {config.max_steps} is reached"
         due = config.save_every is not None and progress.n_accumulated == 0 and progress.step % config.save_every == 0
-        due |= config.nan_policy == "rollback" and not self.saved_at  # where the first fault goes back to
         if wish.save or reason is not None or due:
             self.save()
         if reason is not None:
