@@ -1,9 +1,9 @@
 """Who computes what: whole tiles per thread, or the nodes of each level shared among threads.
 
-The cost model, in seconds, for `work` = edges x examples at RATE per thread:
+The cost model, in seconds, for `work` = edges x examples at FORWARD or BACKWARD per thread:
 
-    tiles:  work / RATE * ceil(n_tile / threads) / n_tile  [+ ceil(n_tile / threads) * n_window * REGION]
-    levels: work / RATE / threads * SHARING + ceil(n_tile / group) * n_level * REGION
+    tiles:  work / rate * ceil(n_tile / threads) / n_tile  [+ ceil(n_tile / threads) * n_window * REGION]
+    levels: START + work / rate / threads * SHARING + ceil(n_tile / group) * (n_level + 2) * REGION
 
 Tiles share nothing but leave threads idle when there are few tiles; the backward pass then adds the
 gradients of the threads window by window, a parallel region each. Levels share everything evenly, but
@@ -23,7 +23,8 @@ from grapheme_numba.kernels.tiles import Shares, Tiles
 from grapheme_numba.workspace import CACHE_LINE, LAST_LEVEL_SHARE, balanced_parts
 
 STRATEGIES = ("auto", "tiles", "levels")
-RATE = 8e9  # edge-samples per second and thread
+FORWARD, BACKWARD = 16e9, 8e9  # edge-samples per second and thread
+START = 1e-5  # seconds until the other threads have woken up
 REGION = 3e-6  # seconds to start and end a parallel region
 SHARING = 1.4  # what reading other threads' results costs a shared level
 # (A penalty for tiles that leave the shared cache together was tried: 20,000 irregular nodes, backward on two
@@ -59,7 +60,7 @@ class Plan:
         """The `Choice` of a forward pass; `learns`: gradients are wanted of it."""
         tiles = workspace.tiles(batch, workspace.width(batch, learns), n_threads())
         group = _group(tiles, workspace.live_bytes(tiles))
-        levels = self._levels(tiles, group, 0)
+        levels = self._levels(tiles, group, 0, FORWARD)
         return Choice(
             levels, tiles, Planes(self._whole, workspace.planes(1, 0)), Shares(self._ranges("in", levels), group)
         )
@@ -75,7 +76,7 @@ class Plan:
         n_tile = len(tiles.activations)
         group = _group(tiles, 2 * workspace.live_bytes(tiles))
         windows = self.windows() if threads > 1 and n_tile > 1 and n_gradient else self._whole
-        levels = self._levels(tiles, group, len(windows) - 1)
+        levels = self._levels(tiles, group, len(windows) - 1, BACKWARD)
         n_plane = 1 if levels else min(threads, n_tile)
         planes = Planes(
             windows, workspace.planes(n_plane, self._plane_size(windows) if n_gradient and n_plane > 1 else 0)
@@ -84,18 +85,18 @@ class Plan:
         tiles = workspace.with_deltas(tiles, *((n_tile, self._dag.n_node) if keeps_deltas else (n_buffer, n_row)))
         return Choice(levels, tiles, planes, Shares(self._ranges("out", levels), group))
 
-    def _levels(self, tiles, group, n_window):
+    def _levels(self, tiles, group, n_window, rate):
         if self.strategy != "auto":
             return self.strategy == "levels"
         threads = n_threads()
         if threads == 1:
             return False
         n_tile, _, width = tiles.activations.shape
-        one_tile = len(self._dag.indices) * width / RATE
+        one_tile = len(self._dag.indices) * width / rate
         rounds = -(-n_tile // threads)
         by_tiles = rounds * (one_tile + n_window * REGION)
-        by_levels = n_tile * one_tile / threads * SHARING + -(-n_tile // group) * self._dag.n_level * REGION
-        return by_levels < by_tiles
+        regions = -(-n_tile // group) * (self._dag.n_level + 2)
+        return START + n_tile * one_tile / threads * SHARING + regions * REGION < by_tiles
 
     def windows(self):
         """Node bounds (n_window + 1,) of windows of about WINDOW edges."""

@@ -8,11 +8,11 @@ from grapheme_numba import jit
 from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.kernels import topology
 from grapheme_numba.pruning import living_nodes
-from grapheme_numba.strategy import BANDWIDTH, RATE
+from grapheme_numba.strategy import BACKWARD, FORWARD, WINDOW, Plan
 from grapheme_numba.training import optimizers
 from grapheme_numba.workspace import tile_width
 
-PASSES = 3  # of a step: forward, deltas, gradients of edges; each walks every edge once
+BANDWIDTH = 8e9  # bytes per second and thread for passes over whole vectors
 CALLS = 1e-4  # seconds of a step of hardly any edges
 MOST_SECONDS, FEWEST_STEPS, MOST_STEPS = 2.0, 3, 15
 
@@ -72,13 +72,14 @@ def memory(dag, batch_size: int, optimizer: str) -> dict:
     n_live = topology.most_live_nodes(graph.indptr, graph.indices)
     width = tile_width(dag.dtype, n_live, batch_size)
     n_tile = -(-batch_size // width)
-    planes = min(jit.n_threads(), n_tile) if n_tile > 1 and jit.n_threads() > 1 else 0
+    n_busy = min(jit.n_threads(), n_tile)
+    windows = 2 * n_busy * min(WINDOW, size) if n_busy > 1 else 0
     parts = {
         "topology": sum(array.nbytes for array in graph),
         "parameters": size * item + dag.n_edge * item,
-        "gradients": size * item * (1 + planes),
+        "gradients": (size + windows) * item,
         "optimizer": size * item * len(optimizers.MOMENTS[optimizer]),
-        "activations": 2 * n_tile * width * dag.n_node * item,
+        "activations": width * item * (n_tile * dag.n_node + n_busy * Plan(graph).rows_of_deltas()),
     }
     return {**parts, "all": sum(parts.values())}
 
@@ -89,9 +90,10 @@ def predicted(dag, batch_size: int, optimizer: str) -> tuple[float, str]:
     vectors = 2 + 2 * len(optimizers.MOMENTS[optimizer])
     moved = (dag.n_edge + dag.n_node) * dag.dtype.itemsize * vectors
     # In double precision a register holds half as many examples.
-    edges = PASSES * dag.n_edge * batch_size * dag.dtype.itemsize / 4 / RATE
+    edges = dag.n_edge * batch_size * dag.dtype.itemsize / 4 * (1 / FORWARD + 1 / BACKWARD)
     seconds = CALLS + (edges + moved / BANDWIDTH) / threads
-    return seconds, f"predicted: {RATE / 1e9:g} G edges x examples a second and thread, {threads} threads"
+    rates = f"{FORWARD / 1e9:g} G edges x examples a second and thread forward, {BACKWARD / 1e9:g} G backward"
+    return seconds, f"predicted: {rates}, {threads} threads"
 
 
 def measured(dag, batch_size: int, optimizer: str) -> tuple[float, str]:
