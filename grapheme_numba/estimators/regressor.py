@@ -24,7 +24,7 @@ class DagRegressor(RegressorMixin, DagEstimator):
     batch_size, weight_decay, clip_grad_norm, standardize, early_stopping, validation_fraction
     n_iter_no_change, tol, warm_start, evolve, evolve_fraction, evolve_every, callback, n_jobs, verbose
     random_state
-        As for `DagClassifier`; `standardize` scales the targets too.
+        As for `DagClassifier`; `standardize` scales the targets too, and the decay "auto" is 0.
 
     Attributes
     ----------
