@@ -108,11 +108,16 @@ class Plan:
         return self._windows
 
     def rows_of_deltas(self):
-        """How many nodes' deltas the backward pass needs at a time: the span of the longest edge, as a power of two."""
+        """How many nodes' deltas the backward pass needs at a time, as a power of two.
+
+        From the first node of a level to the last receiver of that level: threads that share the level may
+        already write its first nodes while others still read for its last.
+        """
         if self._n_row is None:
             dag = self._dag
             senders = np.flatnonzero(np.diff(dag.t_indptr))
-            span = (dag.t_indices[dag.t_indptr[senders + 1] - 1] - senders).max(initial=0)
+            firsts = dag.level_start[np.searchsorted(dag.level_start, senders, "right") - 1]
+            span = (dag.t_indices[dag.t_indptr[senders + 1] - 1] - firsts).max(initial=0)
             self._n_row = min(dag.n_node, 1 << int(span).bit_length())
         return self._n_row
 

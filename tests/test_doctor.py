@@ -63,6 +63,9 @@ def test_the_same_bits_by_tiles_or_levels_and_with_or_without_prefetch(tmp_path,
         def __init__(self, real, ahead):
             self.real, self.ahead, self.n_rows = real, ahead, real.n_rows
 
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
         def batches(self, *arguments, **options):
             return self.real.batches(*arguments, **{**options, "prefetch": self.ahead})
 

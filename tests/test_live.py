@@ -48,8 +48,9 @@ def test_every_figure_is_whole_and_lines_do_not_grow_with_the_terminal(tmp_path,
     assert lines[-1].split()[:2] == ["all", "64"]
 
 
-def test_the_terminal_is_given_back_when_a_run_stops(tmp_path, data):
+def test_the_terminal_is_given_back_when_a_run_stops(tmp_path, data, monkeypatch):
     """The cursor is hidden while the picture is drawn again and again."""
+    monkeypatch.setenv("TERM", "xterm")
     file = io.StringIO()
     display = LiveDisplay(Console(file=file, force_terminal=True, width=80))
     with pytest.raises(StoppedEarly):

@@ -29,7 +29,7 @@ class Tiles(NamedTuple):
         Per concurrent piece of work: two blocks of rows that are summed or transposed together.
     deltas : (n_buffer, n_row, width)
         dL/d(pre-activation) of the backward pass. Tile t uses buffer t % n_buffer; node n uses row n, or
-        with fewer rows than nodes, which are then a power of two, row n % n_row: no edge spans more.
+        with fewer rows than nodes, which are then a power of two, row n % n_row: no level reaches further.
     ports : (n_buffer, n_output + n_input, width)
         dL/dy of the outputs, then dL/dx of the inputs.
     port_rows : int32 (n_output + n_input,)
