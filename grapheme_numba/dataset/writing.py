@@ -30,9 +30,13 @@ class WholeFile:
         except OSError as error:
             raise OutputError(f"cannot write in {self.path.parent}: {error.strerror}") from None
         self._temporary = Path(name)
-        self._file = os.fdopen(handle, "w+b")
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        remove_orphans(self.path)
+        try:
+            self._file = os.fdopen(handle, "w+b")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            remove_orphans(self.path)
+        except BaseException:  # a signal: nobody has this object yet who could abandon it
+            self._temporary.unlink(missing_ok=True)
+            raise
 
     def write(self, data) -> int:
         """Append bytes."""
