@@ -9,7 +9,7 @@ from grapheme_numba.arrays import matrix
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph.interop import write_columns
 from grapheme_numba.graph.named import NamedGraph
-from grapheme_numba.kernels.attribute import edge_contributions, node_contributions
+from grapheme_numba.saliency import Saliency
 
 BATCH = 1024
 
@@ -83,24 +83,17 @@ def attribute(dag, x, output=None, *, names=None):
     x = matrix("x", x, dag.n_input, dag.dtype)
     graph = NamedGraph.of(dag, names)
     inputs = np.empty(x.shape)
-    nodes, edges = np.zeros(dag.n_node), np.zeros(dag.n_edge)
-    before = dag.requires_grad, dag.keeps_deltas
-    dag.requires_grad, dag.keeps_deltas = False, True
+    saliency = Saliency(dag)
+    learns, dag.requires_grad = dag.requires_grad, False
     try:
         for start in range(0, len(x), BATCH):
             part = x[start : start + BATCH]
-            y = dag.forward(part)
-            gradient = dag.backward_accumulate(_asked(output, y, graph, slice(start, start + len(part)), len(x)))
-            inputs[start : start + len(part)] = gradient.astype(np.float64) * part
-            tiles = dag._tiles
-            node_contributions(tiles.activations, tiles.deltas, dag.dag, len(part), nodes)
-            weights = dag.parameters[: dag.n_edge]
-            edge_contributions(tiles.activations, tiles.deltas, dag.dag, weights, len(part), edges)
+            rows = slice(start, start + len(part))
+            gradient = saliency.backward(_asked(output, dag.forward(part), graph, rows, len(x)))
+            inputs[rows] = gradient.astype(np.float64) * part
     finally:
-        dag.requires_grad, dag.keeps_deltas = before
-    node_means, edge_means = np.empty_like(nodes), np.empty_like(edges)
-    node_means[dag.dag.node_order], edge_means[dag.dag.edge_order] = nodes / len(x), edges / len(x)
-    return Attribution(inputs, node_means, edge_means, graph)
+        dag.requires_grad = learns
+    return Attribution(inputs, *saliency.means(), graph)
 
 
 def _asked(output, y, graph, rows, n_example):

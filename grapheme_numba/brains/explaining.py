@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.dataset.answers import LabelAnswer, TextAnswer
-from grapheme_numba.kernels.attribute import edge_contributions, node_contributions
+from grapheme_numba.saliency import Saliency
 
 BITS = 8
 
@@ -38,12 +38,8 @@ class Explainer:
 
     Attributes
     ----------
-    n_example : int
-        Explained so far.
-    nodes : (n_node,) float64
-        Sum over examples of |activation * gradient of the pre-activation|, by internal number.
-    edges : (n_edge,) float64
-        Sum over examples of |weight * activation * gradient|, in internal order.
+    saliency : Saliency
+        Of all examples explained so far.
     inputs : (n_domain, n_input) float64
         Sum over the examples of each domain of |input * gradient|.
     by_domain : (n_domain,) int64
@@ -51,15 +47,14 @@ class Explainer:
     """
 
     def __init__(self, model):
-        dag, layout = model.dag, model.layout
-        self.model, self.n_example = model, 0
-        self.nodes, self.edges = np.zeros(dag.n_node), np.zeros(dag.n_edge)
+        layout = model.layout
+        self.model, self.saliency = model, Saliency(model.dag)
         self.inputs = np.zeros((len(layout.domains), layout.n_input))
         self.by_domain = np.zeros(len(layout.domains), np.int64)
 
     def explain(self, batch) -> dict[int, Elements]:
         """The elements of every domain in a batch, by the domain's number."""
-        model, dag, domains = self.model, self.model.dag, self.model.layout.domains
+        model, domains = self.model, self.model.layout.domains
         if not len(batch.domain):
             return {}
         y, x = model.forward_with_inputs(batch)
@@ -71,16 +66,7 @@ class Explainer:
                 answers[number] = model.layout.decode(number, np.ascontiguousarray(own)).answers
                 upstream = explained(domain.answer, own, answers[number])
                 gy[rows, domain.output_start : domain.output_start + domain.n_output] = upstream
-        before = dag.requires_grad, dag.keeps_deltas
-        dag.requires_grad, dag.keeps_deltas = False, True
-        try:
-            product = dag.backward_accumulate(gy).astype(np.float64) * x
-        finally:
-            dag.requires_grad, dag.keeps_deltas = before
-        tiles, weights = dag._tiles, dag.parameters[: dag.n_edge]
-        node_contributions(tiles.activations, tiles.deltas, dag.dag, len(y), self.nodes)
-        edge_contributions(tiles.activations, tiles.deltas, dag.dag, weights, len(y), self.edges)
-        self.n_example += len(y)
+        product = self.saliency.backward(gy).astype(np.float64) * x
         found = {}
         for number, told in answers.items():
             rows = np.flatnonzero(batch.domain == number)
@@ -95,13 +81,6 @@ class Explainer:
                 parts = numbers(domain, values, own)
             found[number] = Elements(rows, told, *parts)
         return found
-
-    def saliency(self) -> tuple[np.ndarray, np.ndarray]:
-        """Means over the examples: (n_node,) by the caller's ids, (n_edge,) in the caller's edge order."""
-        dag, n = self.model.dag, max(1, self.n_example)
-        nodes, edges = np.empty_like(self.nodes), np.empty_like(self.edges)
-        nodes[dag.dag.node_order], edges[dag.dag.edge_order] = self.nodes / n, self.edges / n
-        return nodes, edges
 
 
 def explained(answer, outputs, answers) -> np.ndarray:

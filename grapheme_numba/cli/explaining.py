@@ -48,15 +48,15 @@ def attribute(path, data, target, limit, batch_size, threads, cache, log_format,
         for batch in dataset.batches(model.layout, batch_size):
             batch = (
                 batch
-                if explainer.n_example + len(batch.domain) <= n_wanted
-                else first_of(batch, n_wanted - explainer.n_example)
+                if explainer.saliency.n_example + len(batch.domain) <= n_wanted
+                else first_of(batch, n_wanted - explainer.saliency.n_example)
             )
             for number, found in explainer.explain(batch).items():
                 table.write(rows_of(model.layout.names[number], batch, found))
             bar.update(len(batch.domain))
-            if explainer.n_example >= n_wanted:
+            if explainer.saliency.n_example >= n_wanted:
                 break
-    if not explainer.n_example:
+    if not explainer.saliency.n_example:
         raise RecordError(f"{file} holds no example that this model takes, so there is nothing to explain")
     write_sums(target, model, explainer)
     if log_format == "json":
@@ -111,7 +111,7 @@ def write_sums(target: Path, model, explainer) -> None:
         columns["name"] += [graph.names[graph.inputs[i]] for i in own]
         columns["saliency"] += (explainer.inputs[number, own] / max(1, explainer.by_domain[number])).tolist()
     write_columns(beside(target, "inputs"), columns)
-    nodes, edges = explainer.saliency()
+    nodes, edges = explainer.saliency.means()
     write_columns(beside(target, "nodes"), {"name": list(graph.names), "saliency": nodes})
     names = np.array(graph.names, object)
     ends = {"sender": names[graph.senders].tolist(), "receiver": names[graph.receivers].tolist()}
@@ -126,7 +126,7 @@ def summary(model, explainer) -> list[dict]:
         if n := int(explainer.by_domain[number]):
             told = told_most(layout, layout.domains[number], explainer.inputs[number] / n)
             lines.append({"kind": "domain", "domain": name, "n": n, "inputs": told})
-    nodes, _ = explainer.saliency()
+    nodes, _ = explainer.saliency.means()
     names, inner = node_names(layout, dag), ~ports(dag)
     best = [node for node in np.argsort(-nodes, kind="stable").tolist() if inner[node]][:MOST_SHOWN]
     lines.append({"kind": "nodes", "nodes": {names[node]: float(nodes[node]) for node in best}})
@@ -162,6 +162,6 @@ def show(target: Path, model, explainer, n_row: int, quiet: bool) -> None:
         told = ", ".join(f"{name} {figure(value)}" for name, value in list(one["inputs"].items())[:3])
         click.echo(f"  {one['domain'].ljust(width)}  {told}  ({one['n']:,} examples)")
     click.echo("hidden nodes that told most: " + ", ".join(f"{n} {figure(v)}" for n, v in nodes["nodes"].items()))
-    click.echo(f"{target}: {n_row:,} elements of {explainer.n_example:,} examples, each with its attribution")
+    click.echo(f"{target}: {n_row:,} elements of {explainer.saliency.n_example:,} examples, each with its attribution")
     others = ", ".join(str(beside(target, what)) for what in ("inputs", "nodes", "edges"))
     click.echo(f"means over the examples, by name: {others}")
