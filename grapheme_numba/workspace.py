@@ -51,9 +51,13 @@ class Workspace:
         self._n_node, self._dtype, self._n_live = dag.n_node, np.dtype(dtype), n_live
         self._keeps_pre = bool((dag.activation >= FIRST_OF_PRE).any())
         self._buffers, self._views = {}, {}
-        n_output, n_input = len(dag.outputs), len(dag.inputs)
-        self._port_rows, self._port_of = np.arange(n_output + n_input, dtype=np.int32), None
-        self._dag = dag
+        n_output = len(dag.outputs)
+        self._port_rows = np.arange(n_output + len(dag.inputs), dtype=np.int32)
+        self._port_of = np.zeros((dag.n_node, 2), np.int32)
+        self._port_of[dag.outputs, 0], self._port_of[dag.inputs, 1] = (
+            self._port_rows[:n_output],
+            self._port_rows[n_output:],
+        )
 
     def width(self, batch, learns):
         """`tile_width` of this network."""
@@ -70,7 +74,7 @@ class Workspace:
             self._reserve(names, shapes)
             if len(self._views) > MOST_VIEWS:
                 self._views.clear()
-            self._views[key] = Tiles(*map(self._view, names, shapes), self._port_rows, self._places_of_ports())
+            self._views[key] = Tiles(*map(self._view, names, shapes), self._port_rows, self._port_of)
         return self._views[key]
 
     def with_deltas(self, tiles, n_buffer, n_row):
@@ -79,14 +83,6 @@ class Workspace:
         shapes = (n_buffer, n_row, width), (n_buffer, len(self._port_rows), width)
         self._reserve(("deltas", "ports"), shapes)
         return tiles._replace(deltas=self._view("deltas", shapes[0]), ports=self._view("ports", shapes[1]))
-
-    def _places_of_ports(self):
-        if self._port_of is None:
-            outputs, inputs = self._dag.outputs, self._dag.inputs
-            self._port_of = np.zeros((self._n_node, 2), np.int32)
-            self._port_of[outputs, 0] = np.arange(len(outputs))
-            self._port_of[inputs, 1] = np.arange(len(outputs), len(outputs) + len(inputs))
-        return self._port_of
 
     def live_bytes(self, tiles):
         """Bytes of one tile's activations that are needed at one time."""
