@@ -7,17 +7,15 @@
 What stands between the markers is replaced, the rest of README.md stays as it is.
 """
 
+import functools
 import itertools
 import sys
-from pathlib import Path
 
 import numpy as np
-from readme_tables import markdown
+from readme_tables import README, between, markdown
 
 from grapheme_numba.bench import machine, records
-from grapheme_numba.errors import RecordError
 
-README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 # Beyond this many standard errors a difference is called one.
 CLEAR = 2.0
@@ -74,12 +72,7 @@ def section(loaded):
     return "\n\n".join(parts)
 
 
-def replaced(text, inside):
-    """`text` with `inside` between the markers. Raises RecordError where README has none."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise RecordError(f"README.md must hold {BEGIN} and {END} once each; put them where the tables belong")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{inside}\n{END}{rest.split(END)[1]}"
+replaced = functools.partial(between, BEGIN, END)
 
 
 def main(paths):

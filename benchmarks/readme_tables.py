@@ -10,6 +10,7 @@ Every file may be left out; its table is then left out too. What stands between 
 the rest of README.md stays as it is.
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -118,12 +119,15 @@ def section(loaded):
     return "\n\n".join(parts)
 
 
-def replaced(text, inside):
-    """`text` with `inside` between the markers. Raises RecordError where README has none."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise RecordError(f"README.md must hold {BEGIN} and {END} once each; put them where the tables belong")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{inside}\n{END}{rest.split(END)[1]}"
+def between(begin, end, text, inside):
+    """`text` with `inside` between two markers. Raises RecordError where README has none."""
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise RecordError(f"README.md must hold {begin} and {end} once each; put them where the tables belong")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{inside}\n{end}{rest.split(end)[1]}"
+
+
+replaced = functools.partial(between, BEGIN, END)
 
 
 def main(paths):

@@ -4,7 +4,9 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
 
+from grapheme_numba.cli.train import main
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import checkpoint as checkpoints
 from grapheme_numba.training import resuming, session
@@ -18,6 +20,11 @@ from grapheme_numba.training.signals import StopRequest
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
 SMALL = {"hidden": (16,), "fan_in": 8, "epochs": 3, "batch_size": 16, "val_freq": 1, "embedding_dim": 2}
+
+
+def cli(*arguments, stdin=None):
+    """One `grapheme-train` command; its result has stdout, stderr and exit_code."""
+    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
 
 
 def small_data(folder: Path, n: int = 64) -> Path:

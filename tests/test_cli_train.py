@@ -7,19 +7,13 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
-from runs import small_data
+from runs import cli, small_data
 
 from grapheme_numba.cli.train import main
 from grapheme_numba.training.config import KEYS
 from grapheme_numba.training.journal import read_rows
 
 SMALL = ["--hidden", "16", "--fan-in", "8", "--epochs", "2", "--val-freq", "1", "--batch-size", "16"]
-
-
-def cli(*arguments, stdin=None):
-    """One command; its result has stdout, stderr and exit_code."""
-    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,9 @@ import json
 import shutil
 
 import pytest
-from click.testing import CliRunner
-from runs import small_data
-
-from grapheme_numba.cli.train import main
+from runs import cli, small_data
 
 SMALL = ["--hidden", "16", "--fan-in", "8", "--epochs", "2", "--val-freq", "1", "--batch-size", "16"]
-
-
-def cli(*arguments, stdin=None):
-    """One command; its result has stdout, stderr and exit_code."""
-    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
 
 
 @pytest.fixture(scope="module")

@@ -57,24 +57,12 @@ def data(tmp_path_factory):
 
 
 def test_the_same_bits_by_tiles_or_levels_and_with_or_without_prefetch(tmp_path, data):
-    class Prefetch:
-        """A dataset that prepares its batches in the caller's thread, or some ahead."""
-
-        def __init__(self, real, ahead):
-            self.real, self.ahead, self.n_rows = real, ahead, real.n_rows
-
-        def __getattr__(self, name):
-            return getattr(self.real, name)
-
-        def batches(self, *arguments, **options):
-            return self.real.batches(*arguments, **{**options, "prefetch": self.ahead})
-
     digests = set()
     for number, (strategy, ahead) in enumerate([("tiles", 0), ("levels", 0), ("auto", 3)]):
 
         def before(run, strategy=strategy, ahead=ahead):
             run.model.dag.strategy = strategy
-            run.train, run.val = Prefetch(run.train, ahead), Prefetch(run.val, ahead)
+            run.train, run.val = every_way.Ahead(run.train, ahead), every_way.Ahead(run.val, ahead)
 
         train(data, tmp_path / str(number), before=before)
         digests.add(digest(tmp_path / str(number)))

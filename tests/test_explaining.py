@@ -4,20 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from pyarrow import parquet
-from runs import small_data, train
+from runs import cli, small_data, train
 
 from grapheme_numba.brains.explaining import Explainer, characters, explained, numbers
-from grapheme_numba.cli.train import main
 from grapheme_numba.dataset.answers import LabelAnswer
 from grapheme_numba.dataset.layout import DomainLayout
 from grapheme_numba.dataset.source import open_dataset
 from grapheme_numba.training import run_folder, snapshot
-
-
-def cli(*arguments):
-    return CliRunner().invoke(main, list(map(str, arguments)))
 
 
 @pytest.fixture(scope="module")

@@ -7,21 +7,15 @@ import numpy as np
 import onnx.reference
 import pytest
 import scipy.sparse
-from click.testing import CliRunner
-from runs import small_data
+from runs import cli, small_data
 from test_graph_files import SUFFIXES, mutated, sources
 
-from grapheme_numba.cli.train import main
 from grapheme_numba.graph.interop import load_graph, save_graph
 from grapheme_numba.training import run_folder, snapshot
 
 GMT = "apoptosis\td\tTP53\tBAX\ncycle\td\tTP53\tRB1\n"
 RELATIONS = "parent\tchild\nstress\tapoptosis\ncell\tstress\ncell\tcycle\n"
 SMALL = ("--epochs", "2", "--embedding-dim", "2", "--fan-in", "6", "--log-format", "plain")
-
-
-def cli(*arguments, stdin=None):
-    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
 
 
 @pytest.fixture(scope="module")

@@ -5,18 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from runs import digest, small_data, train
+from runs import cli, digest, small_data, train
 
-from grapheme_numba.cli.train import main
 from grapheme_numba.errors import StoppedEarly
 from grapheme_numba.training.journal import read_rows
 
 SMALL = ["--hidden", "32,16", "--fan-in", "12", "--epochs", "4", "--val-freq", "2", "--embedding-dim", "2"]
-
-
-def cli(*arguments, stdin=None):
-    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
 
 
 @pytest.fixture(scope="module")
