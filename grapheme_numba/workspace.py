@@ -54,10 +54,8 @@ class Workspace:
         n_output = len(dag.outputs)
         self._port_rows = np.arange(n_output + len(dag.inputs), dtype=np.int32)
         self._port_of = np.zeros((dag.n_node, 2), np.int32)
-        self._port_of[dag.outputs, 0], self._port_of[dag.inputs, 1] = (
-            self._port_rows[:n_output],
-            self._port_rows[n_output:],
-        )
+        self._port_of[dag.outputs, 0] = self._port_rows[:n_output]
+        self._port_of[dag.inputs, 1] = self._port_rows[n_output:]
 
     def width(self, batch, learns):
         """`tile_width` of this network."""
