@@ -13,6 +13,7 @@ from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.kernels import evolve as kernels
 from grapheme_numba.kernels import moving, topology
 from grapheme_numba.pruning import prune, smallest_edges, without_dead_nodes
+from grapheme_numba.receiver_weights import ReceiverWeights
 from grapheme_numba.workspace import Workspace
 
 __all__ = ["METHODS", "Move", "evolve", "in_order", "move", "propose", "prune", "take_up", "without_dead_nodes"]
@@ -187,5 +188,5 @@ def take_up(dag, graph):
     n_live = topology.most_live_nodes(graph.indptr, graph.indices)
     dag.dag, dag.n_level = graph, graph.n_level
     dag._plan, dag._workspace = plan, Workspace(graph, dag.dtype, n_live)
+    dag.receiver_weights = ReceiverWeights(graph, dag.dtype)
     dag._tiles, dag._batch = None, 0
-    dag.parameters_changed()

@@ -7,6 +7,7 @@ from grapheme_numba.construction import Construction
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.name_arrays import name_arrays
 from grapheme_numba.kernels import backward, forward, parameters, tiles, topology, updates
+from grapheme_numba.receiver_weights import ReceiverWeights
 from grapheme_numba.workspace import Workspace
 
 
@@ -29,6 +30,8 @@ class DagNN(Construction):
     parameters, gradients : ndarray (n_edge + n_node,)
         Weights then biases in internal order, flat, for optimisers. Call `parameters_changed` after
         writing into `parameters`.
+    receiver_weights : ReceiverWeights
+        The copy of the weights that the forward pass reads.
     names : tuple of str (n_node,) or None
         What the nodes are called, where the graph came with names.
     """
@@ -41,8 +44,7 @@ class DagNN(Construction):
         self.keeps_deltas = False
         self.parameters = np.zeros(self.n_edge + self.n_node, self.dtype)
         self.gradients = np.zeros_like(self.parameters)
-        self._receiver_weights = np.empty(self.n_edge, self.dtype)
-        self._stale = True
+        self.receiver_weights = ReceiverWeights(dag, self.dtype)
         self._workspace = Workspace(dag, self.dtype, topology.most_live_nodes(dag.indptr, dag.indices))
         self._plan = strategy.Plan(dag)
         self._tiles, self._batch = None, 0
@@ -56,18 +58,15 @@ class DagNN(Construction):
         Raises ShapeError for another shape or dtype and for NaN or infinity, naming the first place.
         """
         x = arrays.matrix("x", x, self.n_input, self.dtype)
-        if self._stale:
-            chunks = self._plan.sender_chunks()
-            parameters.receiver_order(self.dag, self.parameters[: self.n_edge], *chunks, self._receiver_weights)
-            self._stale = False
+        weights = self.receiver_weights.of(self.parameters[: self.n_edge])
         choice = self._plan.forward(len(x), self._workspace, self.requires_grad)
         y = np.empty((len(x), self.n_output), self.dtype)
         status = np.zeros(len(choice.tiles.activations), np.uint8)
         biases = self.parameters[self.n_edge :]
         if choice.levels:
-            forward.forward_levels(self.dag, self._receiver_weights, biases, x, choice.tiles, choice.shares, y, status)
+            forward.forward_levels(self.dag, weights, biases, x, choice.tiles, choice.shares, y, status)
         else:
-            forward.forward_tiles(self.dag, self._receiver_weights, biases, x, choice.tiles, y, status)
+            forward.forward_tiles(self.dag, weights, biases, x, choice.tiles, y, status)
         self._tiles, self._batch = choice.tiles, len(x)
         if status.any():
             self._batch = 0
@@ -158,7 +157,7 @@ class DagNN(Construction):
 
     def parameters_changed(self):
         """Say that `parameters` was written to, so that the forward pass refreshes its weights."""
-        self._stale = True
+        self.receiver_weights.expire()
 
     def zero_grad(self):
         """Set every gradient to 0."""

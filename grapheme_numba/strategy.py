@@ -17,7 +17,6 @@ import numpy as np
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads
-from grapheme_numba.kernels import topology
 from grapheme_numba.kernels.planes import Planes
 from grapheme_numba.kernels.tiles import Shares, Tiles
 from grapheme_numba.workspace import CACHE_LINE, LAST_LEVEL_SHARE, balanced_parts
@@ -30,7 +29,6 @@ SHARING = 1.4  # what reading other threads' results costs a shared level
 # (A penalty for tiles that leave the shared cache together was tried: 20,000 irregular nodes, backward on two
 # threads, run at 12.5 G by tiles and 6.1 by levels, whose 194 regions each touch every tile. It went again.)
 WINDOW = 32_768  # edges of a window: 128 KB of float32 gradients
-MOST_CHUNKS = 4
 
 
 class Choice(NamedTuple):
@@ -46,7 +44,7 @@ class Plan:
     """Chooses per batch; keeps balanced node ranges once computed."""
 
     def __init__(self, dag):
-        self._dag, self._parts, self._chunks = dag, {}, {}
+        self._dag, self._parts = dag, {}
         self._windows, self._n_row, self._whole = None, None, np.array([0, dag.n_node], np.int64)
         self.strategy = "auto"
 
@@ -114,11 +112,7 @@ class Plan:
         already write its first nodes while others still read for its last.
         """
         if self._n_row is None:
-            dag = self._dag
-            senders = np.flatnonzero(np.diff(dag.t_indptr))
-            firsts = dag.level_start[np.searchsorted(dag.level_start, senders, "right") - 1]
-            span = (dag.t_indices[dag.t_indptr[senders + 1] - 1] - firsts).max(initial=0)
-            self._n_row = min(dag.n_node, 1 << int(span).bit_length())
+            self._n_row = min(self._dag.n_node, 1 << self._dag.reach().bit_length())
         return self._n_row
 
     def _plane_size(self, windows):
@@ -131,17 +125,6 @@ class Plan:
             indptr = self._dag.indptr if direction == "in" else self._dag.t_indptr
             self._parts[key] = balanced_parts(indptr, self._dag.level_start, key[1])
         return self._parts[key]
-
-    def sender_chunks(self):
-        """(chunks, starts, cursors) for `parameters.receiver_order`: a share of the senders per thread."""
-        n_chunk = min(n_threads(), MOST_CHUNKS) if len(self._dag.indices) > 20_000 else 1
-        if n_chunk not in self._chunks:
-            dag = self._dag
-            chunks = balanced_parts(dag.t_indptr, self._whole, n_chunk)[0]
-            starts = np.empty((n_chunk, dag.n_node), np.int32)
-            topology.chunk_starts(dag.indptr, dag.t_indptr, dag.t_indices, chunks, starts)
-            self._chunks[n_chunk] = chunks, starts, np.empty_like(starts)
-        return self._chunks[n_chunk]
 
 
 def _group(tiles, bytes_of_tile):

@@ -15,7 +15,7 @@ LAYERS = {
             "errors jit kernel_cache launcher cores randomness",
             "arrays initializers graph kernels",
             "dataset",
-            "workspace strategy construction network embedding losses saliency",
+            "workspace strategy receiver_weights construction network embedding losses saliency",
             "brains evolution pruning thinning attribution",
             "training estimators distributed host_memory",
             "tasks",

@@ -57,3 +57,9 @@ class Dag(NamedTuple):
     @property
     def n_level(self):
         return len(self.level_start) - 1
+
+    def reach(self):
+        """How many nodes lie, at most, between the first node of a level and the last receiver of that level."""
+        senders = np.flatnonzero(np.diff(self.t_indptr))
+        firsts = self.level_start[np.searchsorted(self.level_start, senders, "right") - 1]
+        return int((self.t_indices[self.t_indptr[senders + 1] - 1] - firsts).max(initial=0))

@@ -133,17 +133,21 @@ def transpose(t_indptr, t_indices, indptr_out, indices_out):
 
 
 @njit(**SERIAL)
-def chunk_starts(indptr, t_indptr, t_indices, chunks, starts_out):
-    """Where each receiver's edges from senders `chunks[k] ...` begin in CSR order.
+def chunk_starts(indptr, t_indices, bounds, starts_out):
+    """Where each receiver's edges from position `bounds[k]` on in sender order begin in CSR order.
 
-    `chunks` (n_chunk + 1,) node ranges; `starts_out` (n_chunk, n_node) int32.
+    `bounds` (n_chunk + 1,) positions; `starts_out` (n_chunk, n_node) int32.
     """
-    for node in range(indptr.size - 1):
-        starts_out[0, node] = indptr[node]
-    for chunk in range(1, chunks.size - 1):
-        starts_out[chunk] = starts_out[chunk - 1]
-        for edge in range(t_indptr[chunks[chunk - 1]], t_indptr[chunks[chunk]]):
+    before = 0
+    for chunk in range(bounds.size - 1):
+        if chunk == 0:
+            for node in range(indptr.size - 1):
+                starts_out[0, node] = indptr[node]
+        else:
+            starts_out[chunk] = starts_out[chunk - 1]
+        for edge in range(before, bounds[chunk]):
             starts_out[chunk, t_indices[edge]] += 1
+        before = bounds[chunk]
 
 
 @njit(**SERIAL)
