@@ -6,9 +6,9 @@ import pytest
 from grapheme_numba.distributed import ALONE, Agreed, Serial, parts
 from grapheme_numba.errors import UsageError
 from grapheme_numba.kernels import shards as kernels
-from grapheme_numba.kernels.updates import CHUNK
+from grapheme_numba.kernels.updates import CHUNK, in_order
 from grapheme_numba.training.gradients import as_table
-from grapheme_numba.training.optimizers import gradient_norm
+from grapheme_numba.training.optimizers import MOMENTS, both_moments, build, gradient_norm
 from grapheme_numba.training.shards import Node, additions, own_shards, whole_nodes
 from grapheme_numba.training.team import Team, Wish, first_wish
 from grapheme_numba.workspace import aligned_empty
@@ -70,7 +70,7 @@ def test_pieces_of_a_fold_make_the_whole(rng, fresh, dtype):
     wanted = (vectors[0] + vectors[1]) + (vectors[2] + vectors[3])
     wanted = wanted if fresh else before + wanted
     np.testing.assert_array_equal(total, wanted)
-    assert np.sqrt(kernels.in_order(squares)) == gradient_norm(wanted)
+    assert np.sqrt(in_order(squares)) == gradient_norm(wanted)
     again = np.full(6, np.nan)
     kernels.chunk_squares(total, (0, 6), again)
     np.testing.assert_array_equal(again, squares)
@@ -85,13 +85,36 @@ def test_a_single_plane_is_the_sum(rng, fresh):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_published_is_what_was_there(rng, dtype):
+def test_what_is_handed_over_is_what_was_there(rng, dtype):
+    """Whatever part of it stays in this core's cache; zeros stay behind."""
     for n in (0, 1, 15, 16, 33, CHUNK, 2 * CHUNK + 7):
-        values, public = rng.standard_normal(n).astype(dtype), aligned_empty((n + 3,), dtype)
-        public[n:] = 7
-        kernels.publish(values, public)
-        np.testing.assert_array_equal(public[:n], values)
-        assert (public[n:] == 7).all()
+        for own in ((0, 0), (1, 2), (0, 3)):
+            values, public = rng.standard_normal(n).astype(dtype), aligned_empty((n + 3,), dtype)
+            wanted, public[n:] = values.copy(), 7
+            kernels.hand_over(own, values, public)
+            np.testing.assert_array_equal(public[:n], wanted)
+            assert (public[n:] == 7).all() and not values.any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", list(MOMENTS))
+def test_a_public_step_is_the_private_one(rng, name, dtype):
+    """The same parameters, moments and squares, in the place that others read and in the one that only we do."""
+    n, optimizer = 2 * CHUNK + 7, build(name, 0.01)
+    private, public = rng.standard_normal(n).astype(dtype), aligned_empty((n,), dtype)
+    own = private.copy()
+    state, moments = optimizer.init(private), optimizer.init(private).moments
+    for count in (1, 2):
+        gradient = rng.standard_normal(n).astype(dtype)
+        squares, public[:] = np.full(3, np.nan), np.nan
+        rates, both = optimizer.rates(count, 0.1, 0.5), both_moments(moments, public)
+        kernels.step(optimizer.rule, gradient, rates, both, squares, own, public)
+        state, finite = optimizer.update_and_clear(private, gradient, state, 0.1, 0.5)
+        assert finite and not gradient.any()
+        np.testing.assert_array_equal(public, private)
+        np.testing.assert_array_equal(own, private)
+        assert np.sqrt(in_order(squares)) == gradient_norm(private)
+        assert all(np.array_equal(moments[key], state.moments[key]) for key in moments)
 
 
 def test_ranks_own_all_shards_once():

@@ -69,6 +69,23 @@ def test_every_optimizer_converges(name, function, rates):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_step_that_clears_is_a_step(rng, name):
+    """It says whether all parameters are finite, also where one stops being so in that very step."""
+    first, gradient = rng.normal(size=(2, updates.CHUNK + 9)).astype(np.float32)
+    optimizer = optimizers.build(name, 0.01)
+    plain, cleared = first.copy(), first.copy()
+    states = optimizer.init(plain), optimizer.init(plain)
+    wanted = optimizer.update(plain, gradient, states[0], 0.1, 0.5)
+    found, finite = optimizer.update_and_clear(cleared, gradient, states[1], 0.1, 0.5)
+    assert finite and not gradient.any()
+    np.testing.assert_array_equal(cleared, plain)
+    assert found.count == wanted.count
+    assert all(np.array_equal(found.moments[key], wanted.moments[key]) for key in wanted.moments)
+    gradient[-1] = np.nan
+    assert not optimizer.update_and_clear(cleared, gradient, found, 0.1, 0.5)[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_bits_do_not_depend_on_threads(rng, threads, name):
     parameters = rng.normal(size=5 * updates.CHUNK + 17).astype(np.float32)
     gradient = rng.normal(size=parameters.size).astype(np.float32)

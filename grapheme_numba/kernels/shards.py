@@ -16,16 +16,25 @@ from numba import njit, prange
 from grapheme_numba.jit import PARALLEL, SERIAL
 from grapheme_numba.kernels.simd import fence, vlanes, vload, vstream
 from grapheme_numba.kernels.simd_types import ONE
-from grapheme_numba.kernels.updates import CHUNK, squares
+from grapheme_numba.kernels.updates import CHUNK, apply, bounds_of, squares
 
 
 @njit(**PARALLEL)
-def publish(values, public_out):
-    """Copy `values` (n,) to where others read it: `public_out` (n,), which starts on a cache line."""
-    n = values.size
+def hand_over(own, values_out, public_out):
+    """Move `values_out` (n,) to `public_out` (n,), which starts on a cache line; zeros stay behind.
+
+    What stands in the chunks own[0] <= chunk < own[1] this rank alone will read: it stays in the cache.
+    """
+    n = values_out.size
     for index in prange((n + CHUNK - 1) // CHUNK):
-        start = np.int64(index) * CHUNK
-        _stream(values[start : min(start + CHUNK, n)], public_out[start : min(start + CHUNK, n)])
+        chunk = np.int64(index)
+        first, stop = bounds_of(chunk, n)
+        values, public = values_out[first:stop], public_out[first:stop]
+        if own[0] <= chunk < own[1]:
+            public[:] = values
+        else:
+            _stream(values, public)
+        values[:] = 0
 
 
 @njit(**SERIAL)
@@ -40,6 +49,23 @@ def _stream(values, public_out):
 
 
 @njit(**PARALLEL)
+def step(rule, gradient, rates, moments, squares_out, own_out, public_out):
+    """`updates.step` on this rank's parameters `own_out` (n,), which then are copied to where others read them.
+
+    `squares_out` (n_chunk,) float64 receives their squares by chunk. `public_out` (n,) starts on a cache line
+    and is not read: what is streamed there has left the caches.
+    """
+    n, (mu, nu) = own_out.size, moments
+    for index in prange((n + CHUNK - 1) // CHUNK):
+        chunk = np.int64(index)
+        first, stop = bounds_of(chunk, n)
+        p = own_out[first:stop]
+        apply(rule, gradient[first:stop], rates, p, mu[first:stop], nu[first:stop])
+        squares_out[chunk] = squares(p)
+        _stream(p, public_out[first:stop])
+
+
+@njit(**PARALLEL)
 def fold(planes, additions, chunks):
     """`planes[a] += planes[b]` for every row (a, b) of `additions`, in order, on chunks[0] <= chunk < chunks[1].
 
@@ -48,7 +74,7 @@ def fold(planes, additions, chunks):
     n = planes.shape[1]
     for index in prange(chunks[1] - chunks[0]):
         chunk = chunks[0] + np.int64(index)
-        start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+        start, stop = bounds_of(chunk, n)
         for k in range(additions.shape[0]):
             _add(planes[additions[k, 1], start:stop], planes[additions[k, 0], start:stop])
 
@@ -64,7 +90,7 @@ def fold_into(planes, additions, last, chunks, shift, fresh, total_out, squares_
     n = total_out.size
     for index in prange(chunks[1] - chunks[0]):
         chunk = chunks[0] + np.int64(index)
-        start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+        start, stop = bounds_of(chunk, n)
         total, first, end = total_out[start:stop], start - shift, stop - shift
         for k in range(additions.shape[0]):
             _add(planes[additions[k, 1], first:end], planes[additions[k, 0], first:end])
@@ -100,13 +126,5 @@ def chunk_squares(vector, chunks, squares_out):
     n = vector.size
     for index in prange(chunks[1] - chunks[0]):
         chunk = chunks[0] + np.int64(index)
-        squares_out[chunk] = squares(vector[chunk * CHUNK : min((chunk + 1) * CHUNK, n)])
-
-
-@njit(**SERIAL)
-def in_order(values):
-    """Sum of `values` (n,) float64, first to last."""
-    total = 0.0
-    for i in range(values.size):
-        total += values[i]
-    return total
+        first, stop = bounds_of(chunk, n)
+        squares_out[chunk] = squares(vector[first:stop])

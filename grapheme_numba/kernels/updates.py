@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from grapheme_numba.jit import PARALLEL, SUMS
+from grapheme_numba.jit import PARALLEL, SERIAL, SUMS
 
 CHUNK = 8192  # 32 kB of float32: a chunk of two vectors fits L1, and 100 k parameters still feed 12 threads
 
@@ -37,61 +37,103 @@ class StepRates(NamedTuple):
     correction2: float = 1.0
 
 
-@njit(**PARALLEL)
-def sgd(gradient, rates, parameters_out):
-    """parameters -= lr * (scale * gradient + l2 * parameters).
+SGD, MOMENTUM, ADAM = 0, 1, 2
 
-    gradient, parameters_out : (n,) of one float dtype; parameters_out is overwritten.
+
+@njit(**SERIAL)
+def apply(rule, g, rates, p, mu, nu):
+    """One step of a rule on one chunk: `p` (n,) and the moments that the rule has are overwritten.
+
+    sgd       p -= lr * (scale * g + l2 * p)
+    momentum  mu = beta1 * mu + scale * g + l2 * p; p -= lr * mu
+    adam      Kingma and Ba 2015, algorithm 1, with decoupled decay (Loshchilov and Hutter 2019)
+
+    g, p : (n,) of one float dtype; mu, nu : the same, or empty where the rule has none
     """
-    number = parameters_out.dtype.type
+    if rule == SGD:
+        _sgd(g, rates, p)
+    elif rule == MOMENTUM:
+        _momentum(g, rates, p, mu)
+    else:
+        _adam(g, rates, p, mu, nu)
+
+
+@njit(**SERIAL)
+def _sgd(g, rates, p):
+    number = p.dtype.type
     scale, lr, l2 = number(rates.scale), number(rates.lr), number(rates.l2)
-    n = parameters_out.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        here = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, n))
-        g, p = gradient[here], parameters_out[here]
-        for i in range(p.size):
-            p[i] -= lr * (scale * g[i] + l2 * p[i])
+    for i in range(p.size):
+        p[i] -= lr * (scale * g[i] + l2 * p[i])
 
 
-@njit(**PARALLEL)
-def momentum(gradient, rates, parameters_out, mu_out):
-    """mu = beta1 * mu + scale * gradient + l2 * parameters; parameters -= lr * mu.
-
-    gradient, parameters_out, mu_out : (n,) of one float dtype; the last two are overwritten.
-    """
-    number = parameters_out.dtype.type
+@njit(**SERIAL)
+def _momentum(g, rates, p, mu):
+    number = p.dtype.type
     scale, lr, l2, beta1 = number(rates.scale), number(rates.lr), number(rates.l2), number(rates.beta1)
-    n = parameters_out.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        here = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, n))
-        g, p, mu = gradient[here], parameters_out[here], mu_out[here]
-        for i in range(p.size):
-            average = beta1 * mu[i] + (scale * g[i] + l2 * p[i])
-            mu[i] = average
-            p[i] -= lr * average
+    for i in range(p.size):
+        average = beta1 * mu[i] + (scale * g[i] + l2 * p[i])
+        mu[i] = average
+        p[i] -= lr * average
 
 
-@njit(**PARALLEL)
-def adam(gradient, rates, parameters_out, mu_out, nu_out):
-    """Adam (Kingma and Ba 2015, algorithm 1), with decoupled decay (Loshchilov and Hutter 2019).
-
-    gradient, parameters_out, mu_out, nu_out : (n,) of one float dtype; the last three are overwritten.
-    """
-    number = parameters_out.dtype.type
+@njit(**SERIAL)
+def _adam(g, rates, p, mu, nu):
+    number = p.dtype.type
     one = number(1.0)
     scale, l2, decay, eps = number(rates.scale), number(rates.l2), number(rates.decay), number(rates.eps)
     beta1, beta2 = number(rates.beta1), number(rates.beta2)
     rate, root = number(rates.lr * rates.correction1), number(rates.correction2)
+    for i in range(p.size):
+        slope = scale * g[i] + l2 * p[i]
+        first = beta1 * mu[i] + (one - beta1) * slope
+        second = beta2 * nu[i] + (one - beta2) * slope * slope
+        mu[i], nu[i] = first, second
+        p[i] = p[i] - decay * p[i] - rate * first / (np.sqrt(second) * root + eps)
+
+
+@njit(**SERIAL)
+def bounds_of(chunk, n):
+    """(first, stop) of a chunk of a vector of n elements."""
+    return chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+
+
+@njit(**PARALLEL)
+def sgd(gradient, rates, parameters_out):
+    """parameters -= lr * (scale * gradient + l2 * parameters); gradient, parameters_out : (n,) of one float dtype."""
     n = parameters_out.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        here = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, n))
-        g, p, mu, nu = gradient[here], parameters_out[here], mu_out[here], nu_out[here]
-        for i in range(p.size):
-            slope = scale * g[i] + l2 * p[i]
-            first = beta1 * mu[i] + (one - beta1) * slope
-            second = beta2 * nu[i] + (one - beta2) * slope * slope
-            mu[i], nu[i] = first, second
-            p[i] = p[i] - decay * p[i] - rate * first / (np.sqrt(second) * root + eps)
+    for index in prange((n + CHUNK - 1) // CHUNK):
+        first, stop = bounds_of(np.int64(index), n)
+        _sgd(gradient[first:stop], rates, parameters_out[first:stop])
+
+
+@njit(**PARALLEL)
+def step(rule, gradient, rates, moments, parameters_out):
+    """One step of a rule over the whole vector.
+
+    gradient, parameters_out : (n,) of one float dtype; moments : (mu, nu), each (n,) or empty
+    parameters_out and the moments that the rule has are overwritten.
+    """
+    n, (mu, nu) = parameters_out.size, moments
+    for index in prange((n + CHUNK - 1) // CHUNK):
+        first, stop = bounds_of(np.int64(index), n)
+        p = parameters_out[first:stop]
+        apply(rule, gradient[first:stop], rates, p, mu[first:stop], nu[first:stop])
+
+
+@njit(**PARALLEL)
+def step_and_clear(rule, rates, moments, squares_out, gradient_out, parameters_out):
+    """As `step`, in the same pass: the gradient becomes 0, `squares_out` (n_chunk,) the parameters' squares by chunk.
+
+    In passes of their own the three took 0.37 ms for 1.05 M parameters of adamw on two threads, so 0.28.
+    """
+    n, (mu, nu) = parameters_out.size, moments
+    for index in prange((n + CHUNK - 1) // CHUNK):
+        chunk = np.int64(index)
+        first, stop = bounds_of(chunk, n)
+        p, g = parameters_out[first:stop], gradient_out[first:stop]
+        apply(rule, g, rates, p, mu[first:stop], nu[first:stop])
+        squares_out[chunk] = squares(p)
+        g[:] = 0
 
 
 @njit(**PARALLEL)
@@ -100,14 +142,20 @@ def sum_of_squares(vector):
 
     vector : (n,) float32 or float64. float32 cannot overflow here (3.4e38 squared is 1.2e77).
     """
-    n = vector.size
-    n_chunk = (n + CHUNK - 1) // CHUNK
+    n_chunk = (vector.size + CHUNK - 1) // CHUNK
     partial = np.zeros(n_chunk, dtype=np.float64)
-    for chunk in prange(n_chunk):
-        partial[chunk] = squares(vector[chunk * CHUNK : min((chunk + 1) * CHUNK, n)])
+    for index in prange(n_chunk):
+        first, stop = bounds_of(np.int64(index), vector.size)
+        partial[np.int64(index)] = squares(vector[first:stop])
+    return in_order(partial)
+
+
+@njit(**SERIAL)
+def in_order(values):
+    """Sum of `values` (n,) float64, first to last."""
     total = 0.0
-    for chunk in range(n_chunk):
-        total += partial[chunk]
+    for i in range(values.size):
+        total += values[i]
     return total
 
 

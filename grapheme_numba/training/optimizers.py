@@ -9,7 +9,6 @@ where g is the mean gradient, clipped, and ^ undoes the zero start of the averag
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -37,43 +36,68 @@ class OptimizerState(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-    """A rule: `init(parameters) -> state`; `update(parameters, gradient, state, lr, scale) -> state`.
+    """A rule and its constants.
 
-    `update` overwrites `parameters` and the moments; `scale` multiplies the gradient first.
+    Attributes
+    ----------
+    name : str
+    weight_decay : float
     """
 
     name: str
-    init: Callable[[np.ndarray], OptimizerState]
-    update: Callable[..., OptimizerState]
+    weight_decay: float = 0.0
+
+    @property
+    def rule(self) -> int:
+        """What the kernels call it."""
+        return RULES[self.name]
+
+    def init(self, parameters: np.ndarray) -> OptimizerState:
+        """The state before the first step."""
+        return OptimizerState(0, {moment: np.zeros_like(parameters) for moment in MOMENTS[self.name]})
+
+    def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
+        """The numbers of step `count`, from 1; `scale` multiplies the gradient first."""
+        decoupled = self.name == "adamw"
+        return updates.StepRates(
+            scale=float(scale),
+            lr=float(lr),
+            l2=0.0 if decoupled else float(self.weight_decay),
+            decay=float(lr * self.weight_decay) if decoupled else 0.0,
+            beta1=MOMENTUM if self.name == "momentum" else BETA1,
+            beta2=BETA2,
+            eps=EPS,
+            correction1=1.0 / (1.0 - BETA1**count),
+            correction2=1.0 / math.sqrt(1.0 - BETA2**count),
+        )
+
+    def update(self, parameters, gradient, state: OptimizerState, lr: float, scale: float = 1.0) -> OptimizerState:
+        """One step; overwrites `parameters` and the moments."""
+        count = state.count + 1
+        both = both_moments(state.moments, parameters)
+        updates.step(self.rule, gradient, self.rates(count, lr, scale), both, parameters)
+        return OptimizerState(count, state.moments)
+
+    def update_and_clear(
+        self, parameters, gradient, state: OptimizerState, lr: float, scale: float
+    ) -> tuple[OptimizerState, bool]:
+        """As `update`, and `gradient` becomes 0; the state, and whether all parameters are finite."""
+        count, squares = state.count + 1, np.empty(-(-parameters.size // updates.CHUNK))
+        both = both_moments(state.moments, parameters)
+        updates.step_and_clear(self.rule, self.rates(count, lr, scale), both, squares, gradient, parameters)
+        return OptimizerState(count, state.moments), math.isfinite(updates.in_order(squares))
+
+
+def both_moments(moments: dict[str, np.ndarray], like: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mu, nu) as the kernels take them: empty where the rule has none."""
+    return moments.get("mu", like[:0]), moments.get("nu", like[:0])
 
 
 def build(name: str, weight_decay: float = 0.0) -> Optimizer:
     """The optimiser called `name`. Raises UsageError for an unknown name."""
     if name not in MOMENTS:
         raise UsageError(f"unknown optimizer {name!r}; choose one of {', '.join(MOMENTS)}")
-    names = MOMENTS[name]
-
-    def init(parameters):
-        return OptimizerState(0, {moment: np.zeros_like(parameters) for moment in names})
-
-    def update(parameters, gradient, state, lr, scale=1.0):
-        count = state.count + 1
-        decoupled = name == "adamw"
-        rates = updates.StepRates(
-            scale=float(scale),
-            lr=float(lr),
-            l2=0.0 if decoupled else float(weight_decay),
-            decay=float(lr * weight_decay) if decoupled else 0.0,
-            beta1=MOMENTUM if name == "momentum" else BETA1,
-            beta2=BETA2,
-            eps=EPS,
-            correction1=1.0 / (1.0 - BETA1**count),
-            correction2=1.0 / math.sqrt(1.0 - BETA2**count),
-        )
-        KERNELS[name](gradient, rates, parameters, *(state.moments[moment] for moment in names))
-        return OptimizerState(count, state.moments)
-
-    return Optimizer(name, init, update)
+    return Optimizer(name, weight_decay)
 
 
 def restore(name: str, count: int, moments: dict[str, np.ndarray], like: np.ndarray) -> OptimizerState:
@@ -101,4 +125,4 @@ def clip_scale(norm: float, max_norm: float) -> float:
 
 
 MOMENTS = {"sgd": (), "momentum": ("mu",), "adam": ("mu", "nu"), "adamw": ("mu", "nu")}
-KERNELS = {"sgd": updates.sgd, "momentum": updates.momentum, "adam": updates.adam, "adamw": updates.adam}
+RULES = {"sgd": updates.SGD, "momentum": updates.MOMENTUM, "adam": updates.ADAM, "adamw": updates.ADAM}

@@ -193,7 +193,7 @@ def warm_up(run: Run) -> None:
         for index in range(len(model.layout.domains)):
             model.layout.decode(index, model.evaluate(batch).y_packed)
         vector = np.zeros(1, model.parameters.dtype)
-        run.optimizer.update(vector, vector.copy(), run.optimizer.init(vector), 0.0)
+        run.optimizer.update_and_clear(vector, vector.copy(), run.optimizer.init(vector), 0.0, 1.0)
         optimizers.gradient_norm(vector)
         if run.team.n_shard > 1:
             gradients.warm_up(run.model)

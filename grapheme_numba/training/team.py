@@ -138,10 +138,8 @@ class Team:
         if self._sum is not None:
             return self._sum.step(run.optimizer, run.state, lr, scale)
         model = run.model
-        state = run.optimizer.update(model.parameters, model.gradients, run.state, lr, scale)
         model.parameters_changed()
-        model.zero_grad()
-        return state, math.isfinite(gradient_norm(model.parameters))
+        return run.optimizer.update_and_clear(model.parameters, model.gradients, run.state, lr, scale)
 
     def release(self, run) -> None:
         """Give every rank parameters and moments of its own to change, as all do; the next batch shares again."""
