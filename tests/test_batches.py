@@ -2,14 +2,14 @@
 
 import json
 import threading
+import weakref
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from grapheme_numba.dataset import batches as batches_module
-from grapheme_numba.dataset import order, source
+from grapheme_numba.dataset import order, slabs, source
 from grapheme_numba.dataset.generate import generate
 from grapheme_numba.dataset.layout import Layout, shared_layout
 from grapheme_numba.dataset.parquet import ParquetSink
@@ -48,7 +48,7 @@ def layout(dataset):
 def small_windows(monkeypatch):
     """Windows of two row groups and slabs of about three batches, so that all borders are crossed."""
     monkeypatch.setattr(order, "WINDOW_ROWS", 100)
-    monkeypatch.setattr(batches_module, "SLAB_BYTES", 40_000)
+    monkeypatch.setattr(slabs, "SLAB_BYTES", 40_000)
 
 
 def rows_of(batches):
@@ -222,3 +222,26 @@ def test_ahead_keeps_the_order_and_hands_over_errors():
     assert next(stream) == 0
     stream.close()
     assert threading.active_count() == before
+
+
+def test_a_batch_of_many_windows_is_made_one_window_after_the_other(tmp_path, monkeypatch):
+    """The same batches, and never more than two windows at a time."""
+    monkeypatch.setattr(order, "WINDOW_BYTES", 1)
+    dataset = dataset_of(tmp_path, RECORDS, group=5)
+    layout, loaded = shared_layout(dataset.summary(), embedding_dim=4), []
+    usual, most = list(dataset.batches(layout, 64, seed=3)), 0
+    monkeypatch.setattr(slabs, "WINDOW_BYTES", 1)
+    load = dataset._load
+
+    def watched(span, domains):
+        nonlocal most
+        window = load(span, domains)
+        loaded.append(weakref.ref(window.table))
+        most = max(most, sum(one() is not None for one in loaded))
+        return window
+
+    monkeypatch.setattr(dataset, "_load", watched)
+    made = list(dataset.batches(layout, 64, seed=3, prefetch=0))
+    assert len(made) == len(usual)
+    assert all(same(a, b) for a, b in zip(made, usual))
+    assert most <= 2

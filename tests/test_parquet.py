@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grapheme_numba.dataset import parquet
+from grapheme_numba.dataset import bombs, parquet
 from grapheme_numba.dataset.generate import generate
 from grapheme_numba.dataset.parquet import ParquetSink, ParquetSource
 from grapheme_numba.dataset.records import parse_example
@@ -159,7 +159,7 @@ def test_a_decompression_bomb_is_refused(tmp_path):
 
 
 def test_a_row_group_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "MOST_GROUP_BYTES", 1000)
+    monkeypatch.setattr(bombs, "MOST_GROUP_BYTES", 1000)
     with ParquetSink(tmp_path / "a.parquet") as sink:
         sink.write(table_of())
     with pytest.raises(RecordError, match=r"row group 0 unpacks to \d+ bytes, more than the limit of 1000"):

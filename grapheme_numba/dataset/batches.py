@@ -1,6 +1,6 @@
 """Batches: the arrays of one training step, streamed from Parquet in a seeded order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -8,13 +8,12 @@ import numpy as np
 
 from grapheme_numba.dataset.columns import Window
 from grapheme_numba.dataset.layout import INPUT_KINDS, Layout
-from grapheme_numba.dataset.order import WINDOW_BYTES, Span, row_order
+from grapheme_numba.dataset.order import WINDOW_BYTES, Span
 from grapheme_numba.dataset.texts import Chosen, Texts
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
 
 LEFT_OUT = -2  # number of a domain whose examples are left out of the batches; -1 is a domain nobody knows
-SLAB_BYTES = 2 << 20  # encoded at once; larger slabs fall out of the cache, smaller ones cost calls
 
 
 class Batch(NamedTuple):
@@ -79,15 +78,16 @@ def check_rows(rows: Rows, window: Window, order: np.ndarray, layout: Layout) ->
     )
 
 
-def encode_pieces(pieces: list[tuple[Window, np.ndarray]], layout: Layout) -> Rows:
-    """Encode rows of one or more windows, one after the other."""
-    rows_out = empty_rows(sum(len(order) for _, order in pieces), layout)
+def encode_pieces(pieces: Iterable[tuple[Window, np.ndarray]], layout: Layout, n: int | None = None) -> Rows:
+    """Encode rows of one or more windows, one after the other; n : their number, unless `pieces` is a list."""
+    rows_out = empty_rows(sum(len(order) for _, order in pieces) if n is None else n, layout)
     start = 0
     for window, order in pieces:
         part = Rows(*(array[start : start + len(order)] for array in rows_out))
         encode_rows(order, window.columns, layout.inputs, layout.answers, part)
         check_rows(part, window, order, layout)
         start += len(order)
+        del window  # before the next is loaded
     return rows_out
 
 
@@ -146,48 +146,3 @@ class Plan(NamedTuple):
                 slab, held = [], self.spans[at].size
         if slab:
             yield slab
-
-
-class Slab(NamedTuple):
-    """Rows that are encoded at once: pieces of windows, and the bounds of the batches in them."""
-
-    pieces: list[tuple[Window, np.ndarray]]
-    bounds: list[int]
-
-    def batches(self, layout: Layout) -> list[Batch]:
-        """Encode the rows and cut them into batches."""
-        return list(cut(encode_pieces(self.pieces, layout), self.pieces, self.bounds))
-
-
-def slabs(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterator[Slab]:
-    """The slabs of an epoch, in order; holds at most the windows that a slab touches."""
-    per_slab = max(SLAB_BYTES // (row_bytes(layout) * plan.batch_size), 1)
-    loaded: dict[int, tuple[Window, np.ndarray]] = {}
-    at = 0
-    for slab in plan.slabs(per_slab):
-        pieces, bounds = [], [0]
-        for first, stop in slab:
-            bounds.append(bounds[-1] + stop - first)
-            while first < stop:
-                while plan.spans[at].start + plan.spans[at].rows <= first:
-                    loaded.pop(at, None)
-                    at += 1
-                span = plan.spans[at]
-                if at not in loaded:
-                    loaded[at] = load(span), row_order(span, plan.seed, plan.epoch)
-                window, order = loaded[at]
-                last = min(stop, span.start + span.rows)
-                pieces.append((window, order[first - span.start : last - span.start]))
-                first = last
-        yield Slab(_joined(pieces), bounds)
-
-
-def _joined(pieces):
-    """Neighbouring pieces of one window as one."""
-    joined = []
-    for window, order in pieces:
-        if joined and joined[-1][0] is window:
-            joined[-1][1].append(order)
-        else:
-            joined.append((window, [order]))
-    return [(window, np.ascontiguousarray(np.concatenate(orders), np.int64)) for window, orders in joined]

@@ -16,6 +16,7 @@ NEEDED = ("id", "domain", "input_type", "text", "values", "pixels", "expected_ou
 class Window(NamedTuple):
     """Rows that are shuffled and encoded together.
 
+    table : the needed columns, each of one chunk; the row groups they were joined from are not held
     columns : Columns, views of the Arrow arrays, which `table` keeps alive
     row : (n,) int64, row numbers in the dataset
     ids, answers : Arrow string arrays
@@ -73,7 +74,7 @@ def window_of(table: pa.Table, row: np.ndarray, domains: dict[str, int]) -> Wind
     values, pixels = number_views(array["values"]), number_views(array["pixels"])
     kinds = codes_of(array["input_type"], INPUT_KINDS)
     columns = Columns(codes_of(array["domain"], domains), kinds, *text, *values, *pixels, *answer)
-    return Window(table, columns, row, array["id"], array["expected_output"])
+    return Window(pa.table(array), columns, row, array["id"], array["expected_output"])
 
 
 def missing_answers(window: Window) -> np.ndarray:

@@ -10,6 +10,7 @@ from grapheme_numba.dataset.schema import SCHEMA
 
 GROUP_ROWS = 16_384
 GROUP_BYTES = 16 << 20
+LONG_DOMAIN = 1024
 TEXTS = ("id", "text", "expected_output", "metadata", "extra", "input_extra")
 LISTS = ("values", "pixels")
 REPEATED = ("domain", "input_type")
@@ -20,9 +21,21 @@ def row_sizes(batch: pa.RecordBatch) -> np.ndarray:
     sizes = np.zeros(batch.num_rows, np.int64)
     for name in TEXTS:
         sizes += np.diff(string_views(batch.column(name))[0])
+    sizes += _long_domains(batch.column("domain"))
     for name in LISTS:
         sizes += 8 * np.diff(number_views(batch.column(name))[0])
     return sizes
+
+
+def _long_domains(domain: pa.DictionaryArray) -> np.ndarray | int:
+    """(n,) int64: bytes of each row's domain where they are more than LONG_DOMAIN, which are no names any more.
+
+    Short ones do not count: they come again and again, and groups are cut where they always were.
+    """
+    sizes = np.diff(string_views(domain.dictionary)[0])
+    if not np.any(sizes > LONG_DOMAIN):
+        return 0
+    return np.where(sizes > LONG_DOMAIN, sizes, 0).astype(np.int64)[domain.indices.to_numpy(zero_copy_only=False)]
 
 
 def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

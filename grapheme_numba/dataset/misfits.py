@@ -24,4 +24,5 @@ def count_misfits(batches: Iterable[Batch], names: tuple[str, ...], shown: int =
             misfits.n += 1
             if len(misfits.ids) < shown:
                 misfits.ids.append(batch.ids[row])
+        del batch  # before the next is made: of long texts each may be 100 MB
     return found

@@ -17,6 +17,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from grapheme_numba.dataset.bombs import refuse_bomb
+from grapheme_numba.dataset.giving_back import LARGE, give_back
 from grapheme_numba.dataset.schema import SCHEMA, VERSION
 from grapheme_numba.dataset.writing import WholeFile
 from grapheme_numba.errors import MissingInputError, RecordError
@@ -29,8 +31,6 @@ BLANK = "0" * 64
 REPEATING = ("domain", "input_type", "values.list.element", "pixels.list.element", "width", "height")
 FLAT = {"PLAIN", "RLE", "BIT_PACKED"}
 DICTIONARY = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
-MOST_GROUP_BYTES = 256 << 20  # one row group, unpacked
-LARGE = 8 << 20  # after writing so much, Arrow gives back what it holds: 170 MB for one row of a million numbers
 
 
 def _digest(data) -> str:
@@ -81,7 +81,7 @@ class ParquetSink:
         self._writer.write_table(table, row_group_size=table.num_rows)
         self._groups.append([start, self._file.size - start, self._file.digest()])
         if table.nbytes > LARGE:
-            pa.default_memory_pool().release_unused()
+            give_back()
 
     def __enter__(self) -> "ParquetSink":
         return self
@@ -183,21 +183,18 @@ class ParquetSource:
         self.groups = []
         for index, (start, size, digest) in enumerate(groups):
             group = metadata.row_group(index)
-            unpacked = 0
+            sizes = {}
             for position in range(group.num_columns):
                 column = group.column(position)
-                unpacked += max(column.total_uncompressed_size, 8 * column.num_values)
+                name = column.path_in_schema.partition(".")[0]
+                sizes[name] = max(column.total_uncompressed_size, 8 * column.num_values)
                 if not set(column.encodings) <= (FLAT | DICTIONARY if column.path_in_schema in REPEATING else FLAT):
                     raise RecordError(
                         f"{path}: column {column.path_in_schema} has encodings {', '.join(column.encodings)}, which "
                         "could unpack to any size; convert the JSONL again"
                     )
-            if unpacked > MOST_GROUP_BYTES:
-                raise RecordError(
-                    f"{path}: row group {index} unpacks to {unpacked} bytes, more than the limit of "
-                    f"{MOST_GROUP_BYTES}; convert the JSONL again"
-                )
-            self.groups.append(Group(start, size, digest, group.num_rows, unpacked))
+            refuse_bomb(sizes, group.num_rows, self._raw.size(), index, path)
+            self.groups.append(Group(start, size, digest, group.num_rows, sum(sizes.values())))
 
     def close(self) -> None:
         """Close the file."""

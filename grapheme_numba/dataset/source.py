@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from grapheme_numba.dataset.batches import LEFT_OUT, SLAB_BYTES, Batch, Plan, kept, row_bytes, slabs
+from grapheme_numba.dataset.batches import LEFT_OUT, Batch, Plan, kept, row_bytes
 from grapheme_numba.dataset.cache import cached_parquet
 from grapheme_numba.dataset.columns import NEEDED, Window, window_of
 from grapheme_numba.dataset.layout import Layout
@@ -21,6 +21,7 @@ from grapheme_numba.dataset.prefetch import in_order
 from grapheme_numba.dataset.records import Limits, MixedExample
 from grapheme_numba.dataset.scan import SCANNED, summarize
 from grapheme_numba.dataset.schema import NAMELESS, from_arrow
+from grapheme_numba.dataset.slabs import SLAB_BYTES, slabs
 from grapheme_numba.dataset.summary import DatasetSummary
 from grapheme_numba.errors import MissingInputError, RecordError
 
@@ -115,11 +116,13 @@ class Dataset:
         spans = windows(self._rows, self._sizes, seed, epoch)
         plan = Plan(spans, self.n_rows, batch_size, start, shard, seed, epoch)
         domains = {name: index for index, name in enumerate(layout.names)} | dict.fromkeys(self._left_out, LEFT_OUT)
-        if self._row_bytes(layout) * batch_size > MOST_AHEAD_BYTES:
+        read = max(span.size // -(-span.rows // batch_size) for span in spans)  # of a window's batches, not on average
+        if row_bytes(layout) * batch_size + read > MOST_AHEAD_BYTES:
             prefetch = 0
         todo = slabs(plan, layout, lambda span: self._load(span, domains))
         for batches in in_order(lambda slab: slab.batches(layout), todo, prefetch):
-            yield from map(kept, batches) if self._left_out else batches
+            while batches:  # none is held here while the next are made
+                yield kept(batches.pop(0)) if self._left_out else batches.pop(0)
 
     def records(self, rows: Iterable[int]) -> list[MixedExample]:
         """The examples with these row numbers, ascending; reads only the row groups that hold them."""
@@ -140,8 +143,7 @@ class Dataset:
         return count_misfits(self.batches(layout, batch_size), layout.names)
 
     def _load(self, span: Span, domains: dict[str, int]) -> Window:
-        tables = [self._read(*self._groups[group], list(NEEDED)) for group in span.groups]
-        table = pa.concat_tables(tables)
+        table = pa.concat_tables([self._read(*self._groups[group], list(NEEDED)) for group in span.groups])
         row = np.concatenate([np.arange(self._rows[group]) + self._first[group] for group in span.groups])
         return window_of(table, row, domains)
 
