@@ -4,10 +4,10 @@
 accepts and hands every line it is unsure of to it.
 """
 
-import json
-
 import msgspec
 
+from grapheme_numba.dataset.dense import NO_ITEM, Kept, Written, joined, written
+from grapheme_numba.dataset.loading import Pairs, load
 from grapheme_numba.errors import RecordError
 
 INPUT_TYPES = ("text", "sequence", "image")
@@ -56,79 +56,17 @@ class _Metadata(msgspec.Struct):
     metadata: msgspec.Raw
 
 
-class _Pairs(dict):
-    """A JSON object that remembers whether a key came twice."""
-
-    twice: str | None = None
-
-
-def _pairs(items):
-    found = _Pairs(items)
-    if len(found) != len(items):
-        seen = set()
-        for key, _ in items:
-            if key in seen:
-                found.twice = key
-            seen.add(key)
-        raise RecordError(f"key {found.twice!r} comes twice in one object")
-    return found
-
-
-def _constant(name):
-    raise RecordError(f"{name} is not a number that JSON or training can use")
-
-
-def _finite(text):
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise RecordError(f"number {text[:40]} is beyond the range of float32")
-    return value
-
-
-def _depth(line: bytes) -> int:
-    """Deepest nesting of brackets outside of strings."""
-    depth = deepest = 0
-    quoted = escaped = False
-    for byte in line:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                quoted = False
-        elif byte == 0x22:
-            quoted = True
-        elif byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
-
-
-def _load(line: bytes, limits: Limits):
-    if len(line) > limits.line_bytes:
-        raise RecordError(f"the line has {len(line)} bytes, more than the limit of {limits.line_bytes}")
-    brackets = line.count(b"[") + line.count(b"{")
-    if brackets > limits.depth and _depth(line) > limits.depth:
-        raise RecordError(f"the line is nested deeper than the limit of {limits.depth}")
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
-        raise RecordError(f"byte {error.start} of the line is not UTF-8") from None
-    try:
-        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_finite)
-    except json.JSONDecodeError as error:
-        raise RecordError(f"not JSON: {error.msg[0].lower()}{error.msg[1:]} at character {error.pos}") from None
-    except RecordError:
-        raise
-    except (ValueError, RecursionError) as error:  # an integer of more digits than Python converts
-        raise RecordError(f"not usable JSON: {str(error)[:80]}") from None
-
-
 def _kind(value) -> str:
-    names = {dict: "an object", _Pairs: "an object", list: "a list", str: "a string", bool: "a boolean"}
+    if type(value) is Written:
+        return value.kind
+    names = {
+        dict: "an object",
+        Kept: "an object",
+        Pairs: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+    }
     return "null" if value is None else names.get(type(value), "a number")
 
 
@@ -143,6 +81,8 @@ def _text(holder: dict, key: str, path: str) -> str:
 
 
 def _encodable(value: str, path: str) -> None:
+    if value.isascii():  # else a copy is made
+        return
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -155,12 +95,15 @@ def _numbers(holder: dict, key: str, limits: Limits) -> list[float]:
     if key not in holder:
         raise RecordError(f"{path} is missing")
     values = holder.pop(key)
+    n = values.n if type(values) is Written else 0
+    if n or values == NO_ITEM:
+        values = list(values.head)
     if type(values) is not list:
         raise RecordError(f"{path} must be a list of numbers, got {_kind(values)}")
     if not values:
         raise RecordError(f"{path} is empty; at least one number is needed")
-    if len(values) > limits.numbers:
-        raise RecordError(f"{path} has {len(values)} numbers, more than the limit of {limits.numbers}")
+    if (n := n or len(values)) > limits.numbers:
+        raise RecordError(f"{path} has {n} numbers, more than the limit of {limits.numbers}")
     for position, value in enumerate(values):
         if type(value) is not float and type(value) is not int:
             raise RecordError(f"{path}[{position}] must be a number, got {_kind(value)}")
@@ -186,11 +129,11 @@ def _size(holder: dict, key: str) -> int:
 
 def _rest(holder: dict, path: str) -> str | None:
     """The JSON text of what is left of an object, None when nothing is."""
-    if not holder:
+    if not holder and type(holder) is not Kept:
         return None
-    text = json.dumps(holder, ensure_ascii=False, separators=(",", ":"))
+    text = joined(written(holder))
     _encodable(text, path)
-    return text
+    return text if text != "{}" else None
 
 
 def _as_written(line: bytes, metadata: dict) -> str:
@@ -210,8 +153,8 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
 
     Raises RecordError that starts with the path of the wrong field.
     """
-    record = _load(line, limits)
-    if type(record) is not _Pairs:
+    record = load(line, limits)
+    if type(record) not in (Pairs, Kept):
         raise RecordError(f"a line must hold one JSON object, got {_kind(record)}")
     fields = {"id": _text(record, "id", "id")}
     nameless = (question or limits.nameless) and "domain" not in record
@@ -224,7 +167,7 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
     if "input" not in record:
         raise RecordError("input is missing")
     given = record.pop("input")
-    if type(given) is not _Pairs:
+    if type(given) not in (Pairs, Kept):
         raise RecordError(f"input must be an object, got {_kind(given)}")
     if kind == "text":
         fields["text"] = _text(given, "text", "input.text")
@@ -240,7 +183,7 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
         fields["expected_output"] = _text(record, "expected_output", "expected_output")
     if "metadata" in record:
         metadata = record.pop("metadata")
-        if metadata is not None and type(metadata) is not _Pairs:
+        if metadata is not None and _kind(metadata) != "an object":
             raise RecordError(f"metadata must be an object, got {_kind(metadata)}")
         fields["metadata"] = "null" if metadata is None else _as_written(line, metadata)
     return MixedExample(**fields, extra=_rest(record, "an unknown field"), input_extra=_rest(given, "input"))
