@@ -85,10 +85,12 @@ def convert(
                 first = parsed.rejects[0]
                 raise RecordError(f"{first.file}, line {first.line}: {first.reason}; nothing was written (--strict)")
             yield parsed.rows
+            del parsed  # before the next is waited for
 
     try:
         for group in row_groups(accepted()):
             sink.write(group)
+            del group  # before the next is gathered
         if not lines:
             raise RecordError(f"{', '.join(sources[:3])} holds no line; at least one example is needed")
         if lines != sink.rows + refused.count:

@@ -51,9 +51,12 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
                 held.append(batch.slice(start, stop - start))
                 rows, size = rows + stop - start, size + int(ends[stop - 1]) - before
             start = stop
-            if start < batch.num_rows or rows == GROUP_ROWS:
+            # A row beyond GROUP_BYTES takes no other; it is written before the next is there.
+            if start < batch.num_rows or rows == GROUP_ROWS or size > GROUP_BYTES:
                 group, held, rows, size = group_of(held), [], 0, 0  # the pieces go before the group is written
                 yield group
+                del group
+        del batch  # before the next comes
     if held:
         yield group_of(held)
 

@@ -122,6 +122,7 @@ def read_blocks(name: str, limit: int, block_bytes: int = BLOCK_BYTES) -> Iterat
             whole, rest = rest + data[:end] if rest else data[:end], data[end:]
             yield Block(name, whole, line, offset, read)
             line, offset = line + whole.count(b"\n"), offset + len(whole)
+            del whole  # before more is read
         if rest:
             yield Block(name, rest, line, offset, read)
     finally:

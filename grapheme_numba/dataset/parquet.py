@@ -76,6 +76,8 @@ class ParquetSink:
         """Write one row group."""
         if table.num_rows == 0:
             return
+        if table.nbytes > LARGE:
+            give_back()  # Arrow's writer takes up to five times the table
         self._file.restart_digest()
         start = self._file.size
         self._writer.write_table(table, row_group_size=table.num_rows)

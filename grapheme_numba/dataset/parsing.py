@@ -60,6 +60,7 @@ def parsed_blocks(
                         note("compiling the parser, once on this machine; it takes some seconds")
                         note = None
                     waiting.append((pool.submit(judge_block if small else _scan, block, limits), done + read, size))
+                    del block  # the thread that parses it has it; it goes before the next is read
                 done += read
             while waiting:
                 yield next_verdict()

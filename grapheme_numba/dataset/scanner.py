@@ -69,9 +69,14 @@ class Scanner:
                 order.append(line)
             except RecordError as error:
                 rejects.append(reject(block, block.first_line + line, block.offset + start, content, str(error)))
-        if examples:
+        del out
+        judged = to_arrow(examples)
+        examples.clear()
+        if judged.num_rows and not n_row:
+            rows = judged  # as it is: a long line would be copied three times below
+        elif judged.num_rows:
             lines = np.concatenate([np.flatnonzero(status == ACCEPTED), order])
-            both = pa.Table.from_batches([rows, to_arrow(examples)]).unify_dictionaries().combine_chunks()
+            both = pa.Table.from_batches([rows, judged]).unify_dictionaries().combine_chunks()
             rows = both.take(pa.array(np.argsort(lines, kind="stable"))).combine_chunks().to_batches()[0]
         return Parsed(rows, rejects, int(np.count_nonzero(status != BLANK)))
 
