@@ -5,9 +5,14 @@ import json
 import pytest
 from odd_lines import ODD_LINES, TEXT, record, values
 
+from grapheme_numba.dataset import loading
+from grapheme_numba.dataset.lines import Block
 from grapheme_numba.dataset.plain import to_line, to_plain
-from grapheme_numba.dataset.records import Limits, parse_example
+from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits, parse_example
+from grapheme_numba.dataset.scanner import Scanner
 from grapheme_numba.errors import RecordError
+from grapheme_numba.kernels.json_lines import ACCEPTED, UNSURE
+from grapheme_numba.kernels.json_skip import MOST_VALUES
 
 
 @pytest.mark.parametrize("name", ODD_LINES)
@@ -50,6 +55,27 @@ def test_limits_are_exact():
     with pytest.raises(RecordError, match="nested deeper than the limit of 2"):
         parse_example(record(more=b',"metadata":{"a":[]}'), Limits(depth=2))
     parse_example(record(more=b',"metadata":{"a":"[[[[{{{{"}'), Limits(depth=3))
+
+
+@pytest.mark.parametrize("piece", [b"1", b"[]", b'{"a":0}', b'"a"'])
+def test_what_would_be_millions_of_objects_is_refused(piece, monkeypatch):
+    """Values are counted, wherever they stand, but not what only looks like some inside of a string."""
+    monkeypatch.setattr(loading, "OTHER_VALUES", 100)
+    for place in (b',"x":[%s]', b',"metadata":{"x":[%s]}'):
+        parse_example(record(more=place % b",".join([piece] * 10)), Limits(numbers=3))
+        many = record(more=place % b",".join([piece] * 150))
+        with pytest.raises(RecordError, match=r"the line holds \d+ values \(a list .*\), more than the limit of 103"):
+            parse_example(many, Limits(numbers=3))
+        parse_example(many, Limits(numbers=1000))
+    parse_example(record(more=b',"x":"%s"' % (b'[{,:\\"' * 100)), Limits(numbers=3))
+
+
+def test_the_scanner_leaves_metadata_of_many_values_to_the_judge():
+    for n, accepted in ((MOST_VALUES - 2, ACCEPTED), (MOST_VALUES, UNSURE)):
+        line = record(more=b',"metadata":{"a":[%s]}' % b",".join([b"1"] * n)) + b"\n"
+        scanner = Scanner(DEFAULT_LIMITS)
+        assert scanner.parse(Block("", line, 1, 0, 0)).rows.num_rows == 1
+        assert scanner._line[1][0] == accepted
 
 
 def test_a_question_needs_neither_domain_nor_answer():

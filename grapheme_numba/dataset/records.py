@@ -4,9 +4,10 @@
 accepts and hands every line it is unsure of to it.
 """
 
+import json
+
 import msgspec
 
-from grapheme_numba.dataset.dense import NO_ITEM, Kept, Written, joined, written
 from grapheme_numba.dataset.loading import Pairs, load
 from grapheme_numba.errors import RecordError
 
@@ -15,7 +16,7 @@ LARGEST = 3.4028234663852886e38  # beyond it a number is infinite in float32
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one line may hold at most: bytes, numbers in a list, nesting of its metadata.
+    """What one line may hold at most: bytes, numbers in `values` or `pixels`, nesting of brackets.
 
     nameless : it may also do without `domain`, when a router will choose one
     """
@@ -57,16 +58,7 @@ class _Metadata(msgspec.Struct):
 
 
 def _kind(value) -> str:
-    if type(value) is Written:
-        return value.kind
-    names = {
-        dict: "an object",
-        Kept: "an object",
-        Pairs: "an object",
-        list: "a list",
-        str: "a string",
-        bool: "a boolean",
-    }
+    names = {dict: "an object", Pairs: "an object", list: "a list", str: "a string", bool: "a boolean"}
     return "null" if value is None else names.get(type(value), "a number")
 
 
@@ -81,8 +73,6 @@ def _text(holder: dict, key: str, path: str) -> str:
 
 
 def _encodable(value: str, path: str) -> None:
-    if value.isascii():  # else a copy is made
-        return
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -95,15 +85,12 @@ def _numbers(holder: dict, key: str, limits: Limits) -> list[float]:
     if key not in holder:
         raise RecordError(f"{path} is missing")
     values = holder.pop(key)
-    n = values.n if type(values) is Written else 0
-    if n or values == NO_ITEM:
-        values = list(values.head)
     if type(values) is not list:
         raise RecordError(f"{path} must be a list of numbers, got {_kind(values)}")
     if not values:
         raise RecordError(f"{path} is empty; at least one number is needed")
-    if (n := n or len(values)) > limits.numbers:
-        raise RecordError(f"{path} has {n} numbers, more than the limit of {limits.numbers}")
+    if len(values) > limits.numbers:
+        raise RecordError(f"{path} has {len(values)} numbers, more than the limit of {limits.numbers}")
     for position, value in enumerate(values):
         if type(value) is not float and type(value) is not int:
             raise RecordError(f"{path}[{position}] must be a number, got {_kind(value)}")
@@ -129,11 +116,11 @@ def _size(holder: dict, key: str) -> int:
 
 def _rest(holder: dict, path: str) -> str | None:
     """The JSON text of what is left of an object, None when nothing is."""
-    if not holder and type(holder) is not Kept:
+    if not holder:
         return None
-    text = joined(written(holder))
+    text = json.dumps(holder, ensure_ascii=False, separators=(",", ":"))
     _encodable(text, path)
-    return text if text != "{}" else None
+    return text
 
 
 def _as_written(line: bytes, metadata: dict) -> str:
@@ -154,7 +141,7 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
     Raises RecordError that starts with the path of the wrong field.
     """
     record = load(line, limits)
-    if type(record) not in (Pairs, Kept):
+    if type(record) is not Pairs:
         raise RecordError(f"a line must hold one JSON object, got {_kind(record)}")
     fields = {"id": _text(record, "id", "id")}
     nameless = (question or limits.nameless) and "domain" not in record
@@ -167,7 +154,7 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
     if "input" not in record:
         raise RecordError("input is missing")
     given = record.pop("input")
-    if type(given) not in (Pairs, Kept):
+    if type(given) is not Pairs:
         raise RecordError(f"input must be an object, got {_kind(given)}")
     if kind == "text":
         fields["text"] = _text(given, "text", "input.text")
@@ -183,7 +170,7 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
         fields["expected_output"] = _text(record, "expected_output", "expected_output")
     if "metadata" in record:
         metadata = record.pop("metadata")
-        if metadata is not None and _kind(metadata) != "an object":
+        if metadata is not None and type(metadata) is not Pairs:
             raise RecordError(f"metadata must be an object, got {_kind(metadata)}")
         fields["metadata"] = "null" if metadata is None else _as_written(line, metadata)
     return MixedExample(**fields, extra=_rest(record, "an unknown field"), input_extra=_rest(given, "input"))

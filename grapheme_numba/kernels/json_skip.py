@@ -10,7 +10,7 @@ from grapheme_numba.jit import BORROWED
 from grapheme_numba.kernels.json_text import skip_space, utf8_size
 from grapheme_numba.kernels.numerals import read_numeral
 
-MOST_DEPTH, MOST_KEYS = 16, 64  # of metadata that is checked here
+MOST_DEPTH, MOST_KEYS, MOST_VALUES = 16, 64, 65_536  # of metadata that is checked here
 TRUE, FALSE, NULL = (np.frombuffer(word, np.uint8).copy() for word in (b"true", b"false", b"null"))
 
 
@@ -83,12 +83,13 @@ def skip_object(data, at, keys, levels):
     """The end of the metadata object that starts at `data[at]`, its grammar and keys checked.
 
     keys : (MOST_KEYS, 2) int64 and levels : (MOST_DEPTH,) int64, scratch. Keys with escapes, more keys or
-    more depth than there is room for end in -1.
+    more depth than there is room for, and more than MOST_VALUES values, end in -1.
     """
     if data[at] != 123:
         return -1
-    depth, count = -1, 0  # levels[depth]: first key of an open object, -1 for an open list
-    while True:
+    depth, count, n_value = -1, 0, 0  # levels[depth]: first key of an open object, -1 for an open list
+    while n_value < MOST_VALUES:
+        n_value += 1
         # a value starts at `at`
         byte = data[at]
         closed = False
@@ -138,3 +139,4 @@ def skip_object(data, at, keys, levels):
             if data[at] != 58:
                 return -1
             at = skip_space(data, at + 1)
+    return -1
