@@ -3,7 +3,6 @@
 import json
 import threading
 import weakref
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -139,28 +138,6 @@ def test_what_stands_before_the_start_is_not_read(dataset, layout, small_windows
     assert 1 <= len(read) <= 2
 
 
-@pytest.mark.parametrize("parts", [2, 3, 8])
-def test_shards_make_up_each_batch(dataset, layout, small_windows, parts):
-    whole = [batch.rows.tolist() for batch in dataset.batches(layout, 7, seed=1)]
-    shards = [list(dataset.batches(layout, 7, seed=1, shard=(i, parts))) for i in range(parts)]
-    assert all(len(shard) == len(whole) for shard in shards)
-    for batch, *pieces in zip(whole, *shards):
-        assert [row for piece in pieces for row in piece.rows.tolist()] == batch
-
-
-def test_windows_keep_their_bounds():
-    rows, sizes = [30, 40, 200, 10, 10, 10], [100] * 6
-    spans = order.windows(rows, sizes, None, 0)
-    assert [span.groups for span in spans] == [(i,) for i in range(6)]
-    for epoch in range(20):
-        spans = order.windows(rows * 3000, sizes * 3000, 1, epoch)
-        assert sorted(group for span in spans for group in span.groups) == list(range(18_000))
-        assert all(b.start == a.start + a.rows for a, b in pairwise(spans))
-        assert all(span.rows <= order.WINDOW_ROWS for span in spans)
-        big = order.windows([10] * 5, [order.WINDOW_BYTES] * 5, 1, epoch)
-        assert [len(span.groups) for span in big] == [1] * 5
-
-
 def test_what_does_not_fit_is_counted_and_masked(dataset, layout, tmp_path):
     odd = [dict(one) for one in RECORDS[:8]]
     odd[0] = {**odd[0], "input": {"text": "1 + " + "1" * 100}}
@@ -233,9 +210,9 @@ def test_a_batch_of_many_windows_is_made_one_window_after_the_other(tmp_path, mo
     monkeypatch.setattr(slabs, "WINDOW_BYTES", 1)
     load = dataset._load
 
-    def watched(span, domains):
+    def watched(span, *given):
         nonlocal most
-        window = load(span, domains)
+        window = load(span, *given)
         loaded.append(weakref.ref(window.table))
         most = max(most, sum(one() is not None for one in loaded))
         return window

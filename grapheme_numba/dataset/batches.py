@@ -8,11 +8,12 @@ import numpy as np
 
 from grapheme_numba.dataset.columns import Window
 from grapheme_numba.dataset.layout import INPUT_KINDS, Layout
-from grapheme_numba.dataset.order import WINDOW_BYTES, Span
+from grapheme_numba.dataset.order import WINDOW_BYTES, Stream
 from grapheme_numba.dataset.texts import Chosen, Texts
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
 
+FIRST_SLAB = 4  # batches
 LEFT_OUT = -2  # number of a domain whose examples are left out of the batches; -1 is a domain nobody knows
 
 
@@ -113,36 +114,37 @@ def kept(batch: Batch) -> Batch:
 class Plan(NamedTuple):
     """Which rows of an epoch become which batches.
 
-    spans : the windows; n_rows, batch_size, start (batches left out), shard (i, n) or (i, n, k)
+    streams : those of the own shards; n_row : rows of all shards; start : batches left out
     """
 
-    spans: list[Span]
-    n_rows: int
+    streams: list[Stream]
+    n_row: int
     batch_size: int
     start: int
-    shard: tuple[int, ...]
-    seed: int | None
-    epoch: int
 
-    def slabs(self, per_slab: int) -> Iterator[list[tuple[int, int]]]:
-        """Positions (first, last + 1) of the shard's parts of each batch, in slabs of about `per_slab` batches.
+    def slabs(self, per_slab: int) -> Iterator[list[list[tuple[int, int]]]]:
+        """For each stream the positions (first, last + 1) of its parts of `per_slab` batches or fewer.
 
-        A slab ends sooner where its windows, all in memory at once, would hold more than WINDOW_BYTES.
+        The first slabs are smaller, since nobody has anything to do before the first batch is there. A slab ends
+        sooner where its windows, all in memory at once, would hold more than WINDOW_BYTES.
         """
-        part, parts, width = (*self.shard, 1)[:3]
-        slab, at, held = [], -1, 0
-        for first in range(self.start * self.batch_size, self.n_rows, self.batch_size):
-            size = min(self.batch_size, self.n_rows - first)
+        at, held, slab, most = [-1] * len(self.streams), 0, [], FIRST_SLAB
+        for number in range(self.start, -(-self.n_row // self.batch_size)):
+            parts = [stream.part(number, self.batch_size, self.n_row) for stream in self.streams]
             more = 0
-            while at + 1 < len(self.spans) and self.spans[at + 1].start < first + size:
-                at, more = at + 1, more + self.spans[at + 1].size
+            for i, (stream, (first, stop)) in enumerate(zip(self.streams, parts, strict=True)):
+                while at[i] + 1 < len(stream.spans) and stream.spans[at[i] + 1].start < stop:
+                    at[i] += 1
+                    span = stream.spans[at[i]]
+                    more += span.size * (span.start + span.rows > first)  # else it lies before `start`
             if slab and more and held + more > WINDOW_BYTES:
-                yield slab
+                yield list(zip(*slab, strict=True))
                 slab, held = [], 0
             held += more
-            slab += [(first + size * i // parts, first + size * (i + 1) // parts) for i in range(part, part + width)]
-            if len(slab) >= per_slab * parts:
-                yield slab
-                slab, held = [], self.spans[at].size
+            slab.append(parts)
+            if len(slab) >= min(most, per_slab):
+                yield list(zip(*slab, strict=True))
+                slab, most = [], 2 * most
+                held = sum(stream.spans[i].size for stream, i in zip(self.streams, at, strict=True) if i >= 0)
         if slab:
-            yield slab
+            yield list(zip(*slab, strict=True))

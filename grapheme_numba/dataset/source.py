@@ -15,7 +15,7 @@ from grapheme_numba.dataset.cache import cached_parquet
 from grapheme_numba.dataset.columns import NEEDED, Window, window_of
 from grapheme_numba.dataset.layout import Layout
 from grapheme_numba.dataset.misfits import Misfits, count_misfits
-from grapheme_numba.dataset.order import Span, windows
+from grapheme_numba.dataset.order import Span, rows_of, stream_of
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.prefetch import in_order
 from grapheme_numba.dataset.records import Limits, MixedExample
@@ -49,7 +49,7 @@ class Dataset:
         self._sizes = [source.groups[i].unpacked for source, i in self._groups]
         self._first = np.cumsum([0, *self._rows])
         self._summary = None
-        self._temporary = None
+        self._temporary = self._only = None
         self._left_out: frozenset[str] = frozenset()
         self._retell: Callable[[pa.Table], pa.Table] | None = None
 
@@ -74,7 +74,7 @@ class Dataset:
         retell : gives every table it is handed another `domain` column
         """
         view = copy.copy(self)
-        view._left_out, view._summary = self._left_out | frozenset(left_out), None
+        view._left_out, view._summary, view._only = self._left_out | frozenset(left_out), None, None
         if retell is not None:
             view._retell = retell
         return view
@@ -106,20 +106,23 @@ class Dataset:
     ) -> Iterator[Batch]:
         """Stream batches; the last one of an epoch may be smaller.
 
-        seed : None for file order; else the order is a function of (seed, epoch) alone
+        seed : None for file order; else the order is a function of (seed, epoch) and the number of shards alone
         start : number of batches to leave out, without reading them
         prefetch : slabs of batches prepared ahead in threads; 0 prepares them in the caller's thread, as huge
             batches are in any case
         shard : (i, n): of every batch only its i-th of n contiguous parts; (i, n, k): its k parts from the
-            i-th on, each a batch of its own
+            i-th on, each a batch of its own. Each shard reads rows of its own (`order`)
         """
-        spans = windows(self._rows, self._sizes, seed, epoch)
-        plan = Plan(spans, self.n_rows, batch_size, start, shard, seed, epoch)
+        first, n_shard, width = (*shard, 1)[:3]
+        given = self._rows, self._sizes, batch_size
+        streams = [stream_of(*given, (i, n_shard), seed, epoch) for i in range(first, first + width)]
+        plan, spans = Plan(streams, self.n_rows, batch_size, start), [span for one in streams for span in one.spans]
         domains = {name: index for index, name in enumerate(layout.names)} | dict.fromkeys(self._left_out, LEFT_OUT)
-        read = max(span.size // -(-span.rows // batch_size) for span in spans)  # of a window's batches, not on average
+        # Bytes that a window's batches hold, of the heaviest window, not on average.
+        read = max((span.size // -(-span.rows // batch_size) for span in spans), default=0)
         if row_bytes(layout) * batch_size + read > MOST_AHEAD_BYTES:
             prefetch = 0
-        todo = slabs(plan, layout, lambda span: self._load(span, domains))
+        todo = slabs(plan, layout, lambda span: self._load(span, domains, seed, epoch))
         for batches in in_order(lambda slab: slab.batches(layout), todo, prefetch):
             while batches:  # none is held here while the next are made
                 yield kept(batches.pop(0)) if self._left_out else batches.pop(0)
@@ -142,10 +145,27 @@ class Dataset:
         batch_size = max(SLAB_BYTES // self._row_bytes(layout), 1)
         return count_misfits(self.batches(layout, batch_size), layout.names)
 
-    def _load(self, span: Span, domains: dict[str, int]) -> Window:
-        table = pa.concat_tables([self._read(*self._groups[group], list(NEEDED)) for group in span.groups])
-        row = np.concatenate([np.arange(self._rows[group]) + self._first[group] for group in span.groups])
-        return window_of(table, row, domains)
+    def _load(self, span: Span, domains: dict[str, int], seed: int | None, epoch: int) -> Window:
+        tables, numbers = [], []
+        for piece in span.pieces:
+            n_row, first = self._rows[piece.group], self._first[piece.group]
+            table = self._needed(piece.group)
+            rows = rows_of(piece, n_row, seed, epoch)
+            tables.append(table if rows is None else table.take(rows))
+            numbers.append(first + (np.arange(n_row) if rows is None else rows))
+            del table
+        table = pa.concat_tables(tables)
+        del tables
+        return window_of(table, np.concatenate(numbers), domains)
+
+    def _needed(self, group: int) -> pa.Table:
+        """What batches need of a row group. The only one of a small dataset is read once, not every epoch."""
+        if self._only is not None:
+            return self._only
+        table = self._read(*self._groups[group], list(NEEDED))
+        if len(self._groups) == 1:
+            self._only = table
+        return table
 
     def _read(self, source: ParquetSource, index: int, columns: list[str] | None) -> pa.Table:
         table = source.read(index, columns)
