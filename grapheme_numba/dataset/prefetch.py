@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, Full, Queue
@@ -13,32 +12,36 @@ MOST_WORKERS = 4
 def in_order(work: Callable, items: Iterable, depth: int) -> Iterator:
     """work(item) for each item, in the items' order, up to `depth` and a few of them done in advance.
 
-    One thread draws the items, one for each core works on them. 0 does everything in the caller's thread.
+    One thread draws the items, one for each core works on them. 0 does everything in the caller's thread, as is
+    done with the first item in any case: the caller has nothing else to do, and hands over to nobody.
     """
+    items = iter(items)
     if depth == 0:
         yield from map(work, items)
         return
+    try:
+        first = work(next(items))
+    except StopIteration:
+        return
     workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
-    drawn, waiting = ahead(items, depth), deque()
     with ThreadPoolExecutor(workers, "grapheme-encode") as pool:
+        # Handed to the pool where they are drawn: so they are worked on while the caller has the first.
+        waiting = ahead((pool.submit(work, item) for item in items), workers + depth)
         try:
-            for item in drawn:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= workers + depth:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            drawn.close()
+            yield first
+            del first
             for future in waiting:
-                future.cancel()
+                yield future.result()
+        finally:
+            waiting.close()
+            pool.shutdown(cancel_futures=True)
 
 
 def ahead(items: Iterable, depth: int) -> Iterator:
     """The items, up to `depth` of them made in advance by a thread.
 
-    An exception of the iterator is raised here, in its place. The thread ends when this generator is
-    closed or collected.
+    An exception of the iterator is raised here, in its place. The thread starts at once, and ends when this
+    generator is closed or collected.
     """
     queue, stop = Queue(depth), threading.Event()
 
@@ -62,7 +65,15 @@ def ahead(items: Iterable, depth: int) -> Iterator:
 
     thread = threading.Thread(target=work, name="grapheme-prefetch", daemon=True)
     thread.start()
+    made = _handed_over(queue, stop, thread)
+    next(made)  # from here on `close` ends the thread
+    return made
+
+
+def _handed_over(queue: Queue, stop: threading.Event, thread: threading.Thread) -> Iterator:
+    """Nothing at first, then what the thread puts into the queue."""
     try:
+        yield None
         while True:
             item, error = queue.get()
             if isinstance(error, StopIteration):
