@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from grapheme_numba import errors
-from grapheme_numba.bench import challenge, kernels, peers, records
+from grapheme_numba.bench import challenge, data, kernels, peers, records
 
 PATH = Path(__file__).parent.parent / "benchmarks" / "readme_tables.py"
 
@@ -52,6 +52,21 @@ def test_only_what_stands_between_the_markers_changes(tables, loaded):
     assert new.endswith("\nafter\n")
     assert "old" not in new
     assert tables.replaced(new, tables.section(loaded)) == new
+
+
+def test_each_section_is_written_from_its_own_records(tables, loaded, tmp_path, monkeypatch):
+    row = data.Row("convert", 1000.0, "MB/s", 310.4, 3.2, 3.1, 3.3, 4.7, None, 396.0)
+    rival = row._replace(task="duckdb", rate=330.8, times=0.963, peak_mb=687.0)
+    records.save(tmp_path / "data.json", records.as_record("data", [row, rival]))
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{tables.DATA_BEGIN}\n{tables.DATA_END}\n{tables.BEGIN}\nspeed\n{tables.END}\n")
+    monkeypatch.setattr(tables, "README", readme)
+    tables.main([tmp_path / "data.json"])
+    text = readme.read_text()
+    assert text.endswith(f"{tables.BEGIN}\nspeed\n{tables.END}\n")
+    assert "| 1000 MB | rate | ours is faster, times | most memory |" in text
+    assert "| convert | 310 MB/s |  | 396 MB |" in text
+    assert "| duckdb | 331 MB/s | 0.96 | 687 MB |" in text
 
 
 def test_a_readme_without_markers_is_left_alone(tables):
