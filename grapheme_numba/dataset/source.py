@@ -13,6 +13,7 @@ import pyarrow as pa
 from grapheme_numba.dataset.batches import LEFT_OUT, Batch, Plan, kept, row_bytes
 from grapheme_numba.dataset.cache import cached_parquet
 from grapheme_numba.dataset.columns import NEEDED, Window, window_of
+from grapheme_numba.dataset.giving_back import LARGE, give_back
 from grapheme_numba.dataset.layout import Layout
 from grapheme_numba.dataset.misfits import Misfits, count_misfits
 from grapheme_numba.dataset.order import Span, rows_of, stream_of
@@ -156,7 +157,10 @@ class Dataset:
             del table
         table = pa.concat_tables(tables)
         del tables
-        return window_of(table, np.concatenate(numbers), domains)
+        window = window_of(table, np.concatenate(numbers), domains)
+        if span.size > LARGE:
+            give_back()  # what unpacking took beside: as much again, in each of Arrow's threads
+        return window
 
     def _needed(self, group: int) -> pa.Table:
         """What batches need of a row group. The only one of a small dataset is read once, not every epoch."""
