@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from grapheme_numba.dataset.lines import find_sources, total_bytes
 from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.parsing import parsed_blocks
+from grapheme_numba.dataset.prefetch import ahead
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.dataset.rejects import Reject, RejectSink
 from grapheme_numba.dataset.shards import FileSink, FolderSink, deal, refuse_existing
@@ -53,7 +55,7 @@ def convert(
     strict : stop at the first refused line and write nothing
     shards : number of files of a folder `output`, of about equal size; or `rows_per_file` rows each
     threads : parsing threads; None for one a core
-    progress : called with the bytes read so far and the bytes of all files (0 if unknown)
+    progress : called with the bytes read so far and the bytes of all files (0 if unknown), in a thread
     note : called with a sentence when something takes time before the first byte
 
     The caller compares `rejects` with what it tolerates. Raises MissingInputError for a name that means
@@ -88,9 +90,11 @@ def convert(
             del parsed  # before the next is waited for
 
     try:
-        for group in row_groups(accepted()):
-            sink.write(group)
-            del group  # before the next is gathered
+        groups = ahead(row_groups(accepted()), 1)  # read, parsed and gathered while the one before is written
+        with closing(groups):
+            for group in groups:
+                sink.write(group)
+                del group  # before the next is waited for
         if not lines:
             raise RecordError(f"{', '.join(sources[:3])} holds no line; at least one example is needed")
         if lines != sink.rows + refused.count:

@@ -29,6 +29,9 @@ BLANK = "0" * 64
 # columns that are read as dictionaries. (Dictionaries of numbers also write a quarter faster and half as large
 # as plain ones; byte-stream split was as slow and twice as large.)
 REPEATING = ("domain", "input_type", "values.list.element", "pixels.list.element", "width", "height")
+# Handed to Python at once: every page by itself waited for the interpreter, which the threads that cut and parse
+# lines hold for milliseconds. With it and row groups gathered in a thread, a conversion takes 1.15 s instead of 1.4.
+WRITTEN_BYTES = 8 << 20
 FLAT = {"PLAIN", "RLE", "BIT_PACKED"}
 DICTIONARY = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 
@@ -56,9 +59,10 @@ class ParquetSink:
     def __init__(self, path: Path):
         self.path = Path(path)
         self._file = WholeFile(self.path, hasher=hashlib.blake2b(digest_size=8))
+        self._stream = pa.BufferedOutputStream(pa.PythonFile(self._file, "w"), WRITTEN_BYTES)
         try:
             self._writer = pq.ParquetWriter(
-                pa.PythonFile(self._file, "w"),
+                self._stream,
                 SCHEMA,
                 compression="zstd",
                 compression_level=1,
@@ -66,11 +70,11 @@ class ParquetSink:
                 write_page_checksum=True,
                 write_statistics=False,
             )
+            self._stream.flush()
         except BaseException:
             self._file.abandon()
             raise
         self._groups = []
-        self._start = self._file.size
 
     def write(self, table: pa.Table) -> None:
         """Write one row group."""
@@ -81,6 +85,7 @@ class ParquetSink:
         self._file.restart_digest()
         start = self._file.size
         self._writer.write_table(table, row_group_size=table.num_rows)
+        self._stream.flush()
         self._groups.append([start, self._file.size - start, self._file.digest()])
         if table.nbytes > LARGE:
             give_back()
@@ -97,8 +102,9 @@ class ParquetSink:
     def abandon(self) -> None:
         """Remove what was written."""
         self._file.abandon()
-        with contextlib.suppress(pa.ArrowException, OSError, ValueError):
-            self._writer.close()  # else its destructor complains that the file is gone
+        for gone in (self._writer, self._stream):
+            with contextlib.suppress(pa.ArrowException, OSError, ValueError):
+                gone.close()  # else its destructor complains that the file is gone
 
     def close(self) -> None:
         """Write the footer and its digest, flush to the disk, and give the file its name."""
@@ -106,6 +112,7 @@ class ParquetSink:
             metadata = {VERSION_KEY: str(VERSION), GROUPS_KEY: json.dumps(self._groups), FOOTER_KEY: BLANK}
             self._writer.add_key_value_metadata(metadata)
             self._writer.close()
+            self._stream.flush()
             footer, at = _read_footer(self._file.read_back(), self.path)
             self._file.patch(at + footer.index(BLANK.encode()), _footer_digest(footer))
         except BaseException:

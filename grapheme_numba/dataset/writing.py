@@ -19,7 +19,7 @@ class WholeFile:
     def __init__(self, path: Path, hasher=None):
         self.path = Path(path)
         self.size = 0
-        self.closed = False
+        self.closed = self._abandoned = False
         self._fresh, self._hasher = hasher, hasher and hasher.copy()
         if self.path.exists() and not self.path.is_file():
             raise OutputError(
@@ -39,7 +39,9 @@ class WholeFile:
             raise
 
     def write(self, data) -> int:
-        """Append bytes."""
+        """Append bytes; after `abandon` they are dropped, since who holds some back may still hand them over."""
+        if self._abandoned:
+            return len(data)
         try:
             self._file.write(data)
         except OSError as error:
@@ -110,6 +112,7 @@ class WholeFile:
 
     def abandon(self) -> None:
         """Close and remove the temporary file."""
+        self._abandoned = True
         with contextlib.suppress(OSError):  # a full disk; closing still frees the descriptor
             self._file.close()
         self._temporary.unlink(missing_ok=True)
