@@ -1,10 +1,11 @@
-"""Write the tables of README.md's sections "Speed" and "Data" from saved measurements.
+"""Write the tables of README.md's sections "Speed", "Data" and "Many hosts" from saved measurements.
 
     grapheme-bench kernels --json kernels.json
     grapheme-bench peers --json peers.json
     grapheme-bench challenge --json challenge.json
     grapheme-bench data --json data.json
-    python benchmarks/readme_tables.py kernels.json peers.json challenge.json data.json
+    python benchmarks/ranks.py --json ranks.json
+    python benchmarks/readme_tables.py kernels.json peers.json challenge.json data.json ranks.json
 
 Every file may be left out; its table is then left out too, and so is a section without any. What stands between the
 markers is replaced, the rest of README.md stays as it is.
@@ -18,8 +19,9 @@ from grapheme_numba.bench import machine, records
 from grapheme_numba.errors import RecordError
 
 README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
-DATA_BEGIN, DATA_END = "<!-- data: begin -->", "<!-- data: end -->"
+MARKERS = "<!-- {}: begin -->", "<!-- {}: end -->"
+BEGIN, END = (marker.format("speed") for marker in MARKERS)
+SECTIONS = {"speed": ("kernels", "peers", "challenge"), "data": ("data",), "ranks": ("ranks",)}
 BATCH = 256
 RIVALS = {
     "scipy-csr": "SciPy CSR product",
@@ -80,6 +82,21 @@ def data_table(record):
     return markdown((f"{record['rows'][0]['size_mb']:.0f} MB", "rate", "ours is faster, times", "most memory"), rows)
 
 
+def ranks_table(record):
+    """One row per case and contender."""
+    rows = [
+        (
+            f"{r['case']}, {r['n_edge']:,} edges", r["contender"], f"{r['examples_per_s']:,.0f}",
+            f"**{r['ratio']:.2f}** ({r['low']:.2f} to {r['high']:.2f}), {r['rounds']} rounds", f"{r['fastest']:,.0f}",
+            f"{r['fastest_ratio']:.2f}",
+        )
+        for r in record["rows"]
+        if r["ratio"] != 1 or r["contender"] != "1 rank"
+    ]  # fmt: skip
+    header = "run", "contender", "examples/s", "of 1 rank, 2 threads", "fastest epoch", "of its fastest"
+    return markdown(header, rows)
+
+
 CLOCKS = {"wall": "Wall clock, medians.", "cpu": "Processor time of one thread, medians."}
 PARTS = {
     "kernels": (
@@ -103,6 +120,11 @@ PARTS = {
         data_table,
         "JSONL to Parquet with zstd, the same columns by all, each in a process of its own, in turn; only ours judges "
         "every line and keeps rejects. Then batches of 64 out of that Parquet: read, checked, shuffled and encoded.",
+    ),
+    "ranks": (
+        ranks_table,
+        "Whole runs of `grapheme-train agi`, batches of 64, started in turn: 1 rank with 2 threads, and on the same 2 "
+        "cores ranks with a thread each. Examples per second in the median epoch, and its ratio within a round.",
     ),
 }
 
@@ -138,10 +160,10 @@ replaced = functools.partial(between, BEGIN, END)
 def main(paths):
     """Rewrite README.md from the records at `paths`."""
     loaded, text = [records.load(path) for path in paths], README.read_text()
-    for begin, end, of_data in ((BEGIN, END, False), (DATA_BEGIN, DATA_END, True)):
-        own = [record for record in loaded if (record["kind"] == "data") == of_data]
+    for name, kinds in SECTIONS.items():
+        own = [record for record in loaded if record["kind"] in kinds]
         if own:
-            text = between(begin, end, text, section(own))
+            text = between(*(marker.format(name) for marker in MARKERS), text, section(own))
     README.write_text(text)
 
 

@@ -59,7 +59,7 @@ def test_each_section_is_written_from_its_own_records(tables, loaded, tmp_path, 
     rival = row._replace(task="duckdb", rate=330.8, times=0.963, peak_mb=687.0)
     records.save(tmp_path / "data.json", records.as_record("data", [row, rival]))
     readme = tmp_path / "README.md"
-    readme.write_text(f"{tables.DATA_BEGIN}\n{tables.DATA_END}\n{tables.BEGIN}\nspeed\n{tables.END}\n")
+    readme.write_text(f"<!-- data: begin -->\n<!-- data: end -->\n{tables.BEGIN}\nspeed\n{tables.END}\n")
     monkeypatch.setattr(tables, "README", readme)
     tables.main([tmp_path / "data.json"])
     text = readme.read_text()

@@ -33,9 +33,10 @@ def headline(about):
     """The machine in two lines of text."""
     caches = ", ".join(f"{name} {size}" for name, size in about["caches"].items())
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    layer = about["threading_layer"]  # of data tasks none: they run in processes of their own
     return (
-        f"{about['processor']}, {about['cores']} cores, {caches or 'caches unknown'}, {about['simd']}, "
-        f"threads by {about['threading_layer']}\n"
+        f"{about['processor']}, {about['cores']} cores, {caches or 'caches unknown'}, {about['simd']}"
+        f"{'' if layer == 'not started' else f', threads by {layer}'}\n"
         f"grapheme_numba {about['grapheme_numba']}, Python {about['python']}, {versions}"
     )
 

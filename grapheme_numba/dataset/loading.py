@@ -1,7 +1,8 @@
 """One line of JSON to Python values, with the reasons why it is none that we use."""
 
 import json
-import re
+
+import numpy as np
 
 from grapheme_numba.errors import RecordError
 
@@ -9,7 +10,9 @@ from grapheme_numba.errors import RecordError
 # (`{},{},{},`): 550 MB from a line of 16 MB. (A reader that kept unknown values as text was tried: as fast, but as
 # long as all other rules for lines together, for lines that nobody has.)
 OTHER_VALUES = 1 << 20
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+BLOCK = 1 << 20
+COSTS = np.zeros(256, np.int64)
+COSTS[list(b",:[{")] = 1, 1, 3, 3
 
 
 class Pairs(dict):
@@ -63,9 +66,22 @@ def _depth(line: bytes) -> int:
     return deepest
 
 
-def _n_value(text: bytes) -> int:
-    """How many values JSON text holds, a list or object counted as four: what it costs as Python objects."""
-    return text.count(b",") + text.count(b":") + 3 * (text.count(b"[") + text.count(b"{"))
+def _n_value(line: bytes, most: int) -> int:
+    """How many values JSON text holds, a list or object counted as four: what it costs as Python objects.
+
+    Exact where there are more than `most`, else not less than that. (Cutting the strings out by a regular
+    expression took 500 MB for three million of them.)
+    """
+    signs = line.count(b",") + line.count(b":") + 3 * (line.count(b"[") + line.count(b"{"))
+    if signs <= most:
+        return signs
+    data = np.frombuffer(line.replace(b"\\\\", b"__").replace(b'\\"', b"__"), np.uint8)  # no escaped quotes left
+    n, inside = 0, np.uint8(0)
+    for first in range(0, data.size, BLOCK):
+        block = data[first : first + BLOCK]
+        quoted = inside ^ (np.cumsum(block == 34, dtype=np.uint8) & 1)
+        n, inside = n + int(COSTS[block[quoted == 0]].sum()), quoted[-1]
+    return n
 
 
 def load(line: bytes, limits):
@@ -76,7 +92,7 @@ def load(line: bytes, limits):
     if brackets > limits.depth and _depth(line) > limits.depth:
         raise RecordError(f"the line is nested deeper than the limit of {limits.depth}")
     most = limits.numbers + OTHER_VALUES
-    if _n_value(line) > most and (n := _n_value(_STRING.sub(b"", line))) > most:
+    if (n := _n_value(line, most)) > most:
         raise RecordError(
             f"the line holds {n} values (a list or object counts as four), more than the limit of {most}; "
             "unknown fields and metadata are kept, but not of any size"

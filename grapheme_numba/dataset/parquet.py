@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grapheme_numba.dataset.bombs import refuse_bomb
-from grapheme_numba.dataset.giving_back import LARGE, give_back
+from grapheme_numba.dataset.giving_back import large_work
 from grapheme_numba.dataset.schema import SCHEMA, VERSION
 from grapheme_numba.dataset.writing import WholeFile
 from grapheme_numba.errors import MissingInputError, RecordError
@@ -80,15 +80,12 @@ class ParquetSink:
         """Write one row group."""
         if table.num_rows == 0:
             return
-        if table.nbytes > LARGE:
-            give_back()  # Arrow's writer takes up to five times the table
         self._file.restart_digest()
         start = self._file.size
-        self._writer.write_table(table, row_group_size=table.num_rows)
-        self._stream.flush()
+        with large_work(table.nbytes):  # Arrow's writer takes up to five times the table
+            self._writer.write_table(table, row_group_size=table.num_rows)
+            self._stream.flush()
         self._groups.append([start, self._file.size - start, self._file.digest()])
-        if table.nbytes > LARGE:
-            give_back()
 
     def __enter__(self) -> "ParquetSink":
         return self

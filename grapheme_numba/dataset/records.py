@@ -8,6 +8,7 @@ import json
 
 import msgspec
 
+from grapheme_numba.dataset.giving_back import large_work
 from grapheme_numba.dataset.loading import Pairs, load
 from grapheme_numba.errors import RecordError
 
@@ -140,6 +141,11 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
 
     Raises RecordError that starts with the path of the wrong field.
     """
+    with large_work(len(line)):
+        return _parsed(line, limits, question)
+
+
+def _parsed(line: bytes, limits: Limits, question: bool) -> MixedExample:
     record = load(line, limits)
     if type(record) is not Pairs:
         raise RecordError(f"a line must hold one JSON object, got {_kind(record)}")

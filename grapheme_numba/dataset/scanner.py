@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 
-from grapheme_numba.dataset.giving_back import LARGE, give_back
+from grapheme_numba.dataset.giving_back import LARGE, large_work
 from grapheme_numba.dataset.lines import Block
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, INPUT_TYPES, Limits, parse_example
 from grapheme_numba.dataset.rejects import reject
@@ -128,10 +128,8 @@ _local = threading.local()
 def parse_block(block: Block, limits: Limits) -> Parsed:
     """`Scanner.parse` with a scanner of the calling thread; a large block has one of its own, which goes with it."""
     if len(block.data) > LARGE:
-        try:
+        with large_work(len(block.data)):
             return Scanner(limits).parse(block)
-        finally:
-            give_back()
     scanner = getattr(_local, "scanner", None)
     if scanner is None or scanner.limits != limits:
         scanner = _local.scanner = Scanner(limits)
