@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grapheme_numba.dataset.bombs import refuse_bomb
-from grapheme_numba.dataset.giving_back import large_work
+from grapheme_numba.dataset.large_work import large_work
 from grapheme_numba.dataset.schema import SCHEMA, VERSION
 from grapheme_numba.dataset.writing import WholeFile
 from grapheme_numba.errors import MissingInputError, RecordError

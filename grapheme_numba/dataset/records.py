@@ -8,7 +8,7 @@ import json
 
 import msgspec
 
-from grapheme_numba.dataset.giving_back import large_work
+from grapheme_numba.dataset.large_work import large_work
 from grapheme_numba.dataset.loading import Pairs, load
 from grapheme_numba.errors import RecordError
 

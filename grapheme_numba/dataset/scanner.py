@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 
-from grapheme_numba.dataset.giving_back import LARGE, large_work
+from grapheme_numba.dataset.large_work import LARGE, large_work
 from grapheme_numba.dataset.lines import Block
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, INPUT_TYPES, Limits, parse_example
 from grapheme_numba.dataset.rejects import reject

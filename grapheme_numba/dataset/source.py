@@ -13,7 +13,7 @@ import pyarrow as pa
 from grapheme_numba.dataset.batches import LEFT_OUT, Batch, Plan, kept, row_bytes
 from grapheme_numba.dataset.cache import cached_parquet
 from grapheme_numba.dataset.columns import NEEDED, Window, window_of
-from grapheme_numba.dataset.giving_back import LARGE, give_back
+from grapheme_numba.dataset.large_work import LARGE, give_back
 from grapheme_numba.dataset.layout import Layout
 from grapheme_numba.dataset.misfits import Misfits, count_misfits
 from grapheme_numba.dataset.order import Span, rows_of, stream_of
