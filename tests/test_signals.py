@@ -122,7 +122,8 @@ def test_predict_and_evaluate_end_with_a_sentence_and_no_half_written_file(tmp_p
     folder = tmp_path / "answers"
     folder.mkdir()
     predict = start("predict", tmp_path / "run", "--output", folder / "a.jsonl", "--rejects", folder / "r.jsonl")
-    many = small_data(tmp_path / "many", 3)
+    many = small_data(tmp_path / "many", 3) / "test.jsonl"
+    many.write_text(many.read_text() * 60_000)  # seconds of work, so that the signal comes before the end
     evaluate = start("evaluate", tmp_path / "run", "--data", many)
     predict.stdin.write('{"id": "a", "input_type": "text", "input": {"text": "1 + 1"}}\n' * 300)
     predict.stdin.flush()
