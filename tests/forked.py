@@ -83,6 +83,8 @@ class ForkServer:
         code = int(self.process.stdout.readline())
         if code == -signal.SIGKILL:
             phase = now.phase
+        elif strike is not None and number == signal.SIGKILL:
+            phase = "ended"  # by itself, while the signal was on its way: nobody survives that one
         return End(code, phase, batches, time.perf_counter() - struck, (folder / "err").read_text())
 
     def forget_a_kernel(self, draw: random.Random) -> None:
