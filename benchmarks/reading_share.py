@@ -14,11 +14,11 @@ import tempfile
 import time
 from contextlib import closing
 
+from grapheme_numba.signals import StopRequest
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import loop, resuming, session
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run
-from grapheme_numba.training.signals import StopRequest
 
 WARM_UP = 3  # rounds that do not count
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from grapheme_numba import strategy
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
-from grapheme_numba.kernels import evolve as kernels
-from grapheme_numba.kernels import moving, topology
+from grapheme_numba.kernels.graph import topology
+from grapheme_numba.kernels.sparsity import drop_and_grow
+from grapheme_numba.kernels.sparsity import drop_and_grow as kernels
 from grapheme_numba.pruning import prune, smallest_edges, without_dead_nodes
 from grapheme_numba.receiver_weights import ReceiverWeights
 from grapheme_numba.workspace import Workspace
@@ -88,7 +89,7 @@ def propose(dag, method, fraction, seed):
     lost = np.empty(np.count_nonzero(gone), np.int64)
     levels = np.empty((lost.size, 2), np.int32)
     level = np.repeat(np.arange(dag.n_level, dtype=np.int32), np.diff(old.level_start))
-    moving.list_lost(old, gone, level, lost, levels)
+    drop_and_grow.list_lost(old, gone, level, lost, levels)
     key = np.random.SeedSequence(seed).generate_state(2, np.uint32).astype(np.uint64)
     draws = kernels.Draws(key, levels)
     senders, receivers = np.empty(lost.size, np.int32), np.empty(lost.size, np.int32)
@@ -116,14 +117,14 @@ def move(dag, change, moments=()):
     lost = np.zeros(n_edge, bool)
     lost[change.lost] = True
     ends = np.bincount(change.senders, minlength=dag.n_node).cumsum()
-    arrivals = moving.Arrivals(np.concatenate([[0], ends]), change.receivers, old.edge_order[change.lost])
+    arrivals = drop_and_grow.Arrivals(np.concatenate([[0], ends]), change.receivers, old.edge_order[change.lost])
     graph = old._replace(**{name: np.empty_like(getattr(old, name)) for name in EDGE_FIELDS})
     source = np.empty(n_edge, np.int32)
-    moving.merge(old, lost, arrivals, graph.t_indptr, graph.t_indices, graph.edge_order, source)
+    drop_and_grow.merge(old, lost, arrivals, graph.t_indptr, graph.t_indices, graph.edge_order, source)
     topology.transpose(graph.t_indptr, graph.t_indices, graph.indptr, graph.indices)
     moved = np.empty(n_edge, dag.dtype)
     for vector in (dag.parameters, dag.gradients, *moments):
-        moving.follow(vector[:n_edge], source, moved)
+        drop_and_grow.follow(vector[:n_edge], source, moved)
         vector[:n_edge] = moved
     take_up(dag, graph)
 

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from grapheme_numba import kernel_cache
+from grapheme_numba.files import kernel_cache
 
 
 def _preload_tbb() -> None:
@@ -26,7 +26,7 @@ def _preload_tbb() -> None:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    _sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").glob("*.py"))]
+    _sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").rglob("*.py"))]
     os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache.choose(_sources))
 kernel_cache.refuse_open_folder(Path(os.environ["NUMBA_CACHE_DIR"]))
 _preload_tbb()
@@ -57,7 +57,7 @@ _lock_cache_saves()
 
 # No fast-math: the same source must give the same bits in every kernel it is inlined into, so nothing
 # may be reassociated or contracted behind our back (and `isnan` must survive). Kernels that want fused
-# multiply-adds or several partial sums say so themselves (`kernels/simd.py`, fixed-chunk sums).
+# multiply-adds or several partial sums say so themselves (`kernels/engine/simd.py`, fixed-chunk sums).
 SERIAL = {"cache": True, "error_model": "numpy", "nogil": True}
 PARALLEL = {**SERIAL, "parallel": True}
 # For sums over one fixed chunk, in one serial function of their own: several partial sums side by side

@@ -3,8 +3,8 @@
 import numpy as np
 
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.kernels import classification
-from grapheme_numba.kernels.losses import chunked_sum, masked_mse
+from grapheme_numba.kernels.engine import losses
+from grapheme_numba.kernels.engine.losses import chunked_sum, masked_mse
 
 
 def mse(y, target, mask=None):
@@ -84,7 +84,7 @@ def cross_entropy(y, labels, weight=None):
     wrong = np.flatnonzero((labels < 0) | (labels >= y.shape[1]))
     if wrong.size:
         raise ShapeError(f"labels[{wrong[0]}] is {labels[wrong[0]]}; the classes run from 0 to {y.shape[1] - 1}")
-    return _weighted(classification.softmax_cross_entropy, y, np.asarray(labels, np.int64), weight)
+    return _weighted(losses.softmax_cross_entropy, y, np.asarray(labels, np.int64), weight)
 
 
 def binary_cross_entropy(y, target, weight=None):
@@ -96,7 +96,7 @@ def binary_cross_entropy(y, target, weight=None):
     y, target = _checked_pair("binary_cross_entropy", y, target)
     if target.min() < 0 or target.max() > 1:
         raise ShapeError(f"target runs from {target.min()} to {target.max()}; give numbers from 0 to 1")
-    return _weighted(classification.sigmoid_cross_entropy, y, target, weight)
+    return _weighted(losses.sigmoid_cross_entropy, y, target, weight)
 
 
 def huber(y, target, weight=None, delta=1.0):
@@ -107,7 +107,7 @@ def huber(y, target, weight=None, delta=1.0):
     y, target = _checked_pair("huber", y, target)
     if not delta > 0:
         raise ShapeError(f"delta is {delta}; give a number above 0")
-    return _weighted(classification.huber_error, y, target, weight, float(delta))
+    return _weighted(losses.huber_error, y, target, weight, float(delta))
 
 
 def _weighted(kernel, y, target, weight, *options):

@@ -6,7 +6,8 @@ from grapheme_numba import arrays, strategy
 from grapheme_numba.construction import Construction
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.name_arrays import name_arrays
-from grapheme_numba.kernels import backward, forward, parameters, tiles, topology, updates
+from grapheme_numba.kernels.engine import backward, forward, parameters, tiles, updates
+from grapheme_numba.kernels.graph import topology
 from grapheme_numba.receiver_weights import ReceiverWeights
 from grapheme_numba.workspace import Workspace
 

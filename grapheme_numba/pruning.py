@@ -6,7 +6,7 @@ import numpy as np
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import NamedGraph, named_graph
-from grapheme_numba.kernels import evolve, losing
+from grapheme_numba.kernels.sparsity import drop_and_grow
 
 
 class Thinned(NamedTuple):
@@ -67,7 +67,7 @@ def edges_to_keep(dag, n_kept):
 def living_nodes(dag):
     """(n_node,) bool by the caller's ids: inputs, and nodes that an output depends on."""
     reached = dag.dag.is_output.copy()
-    evolve.reach_backwards(dag.dag.indptr, dag.dag.indices, reached)
+    drop_and_grow.reach_backwards(dag.dag.indptr, dag.dag.indices, reached)
     keep = np.empty(dag.n_node, bool)
     keep[dag.dag.node_order] = (reached | dag.dag.is_input).astype(bool)
     return keep
@@ -111,5 +111,5 @@ def smallest_edges(dag, n_wanted):
     """
     lost = np.zeros(dag.n_edge, bool)
     sizes = np.abs(dag.parameters[: dag.n_edge], dtype=np.float32, casting="same_kind").view(np.uint32)
-    losing.choose_smallest(sizes, dag.dag.t_indices, dag.n_node, n_wanted, lost)
+    drop_and_grow.choose_smallest(sizes, dag.dag.t_indices, dag.n_node, n_wanted, lost)
     return lost

@@ -3,7 +3,8 @@
 import numpy as np
 
 from grapheme_numba.jit import n_threads
-from grapheme_numba.kernels import parameters, topology
+from grapheme_numba.kernels.engine import parameters
+from grapheme_numba.kernels.graph import topology
 
 MOST_CHUNKS = 4  # threads that share the copying: each needs a number for every node
 NEAR_NODES = 1024  # a cache line for each still fits the level-1 cache

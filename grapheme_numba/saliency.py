@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grapheme_numba.kernels.attribute import edge_contributions, node_contributions
+from grapheme_numba.kernels.engine.contributions import edge_contributions, node_contributions
 
 
 class Saliency:

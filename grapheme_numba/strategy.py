@@ -17,8 +17,8 @@ import numpy as np
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads
-from grapheme_numba.kernels.planes import Planes
-from grapheme_numba.kernels.tiles import Shares, Tiles
+from grapheme_numba.kernels.engine.planes import Planes
+from grapheme_numba.kernels.engine.tiles import Shares, Tiles
 from grapheme_numba.workspace import CACHE_LINE, LAST_LEVEL_SHARE, balanced_parts
 
 STRATEGIES = ("auto", "tiles", "levels")

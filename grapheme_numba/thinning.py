@@ -9,8 +9,8 @@ are right in 94.6 %, all 7,400 in 94.4 %, 738 drawn at random in 92.7 %, moved b
 import numpy as np
 
 from grapheme_numba.errors import UsageError
-from grapheme_numba.kernels import evolve as kernels
-from grapheme_numba.kernels import topology
+from grapheme_numba.kernels.graph import topology
+from grapheme_numba.kernels.sparsity import drop_and_grow as kernels
 
 BEGIN, END = 0.1, 0.6  # of training: before, weights find their size; after, those that stay settle
 

@@ -4,9 +4,9 @@ from math import prod
 
 import numpy as np
 
-from grapheme_numba.kernels.activations import FIRST_OF_PRE
-from grapheme_numba.kernels.simd_types import LANES
-from grapheme_numba.kernels.tiles import Tiles
+from grapheme_numba.kernels.engine.activations import FIRST_OF_PRE
+from grapheme_numba.kernels.engine.simd import LANES
+from grapheme_numba.kernels.engine.tiles import Tiles
 
 CACHE_LINE = 64
 LAST_LEVEL_SHARE = 6 << 20  # bytes: what we may count on of the last-level cache

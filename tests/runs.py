@@ -7,6 +7,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from grapheme_numba.cli.train import main
+from grapheme_numba.signals import StopRequest
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import checkpoint as checkpoints
 from grapheme_numba.training import resuming, session
@@ -16,7 +17,6 @@ from grapheme_numba.training.journal import read_rows
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.optimizers import OptimizerState
 from grapheme_numba.training.progress import Progress, Tally
-from grapheme_numba.training.signals import StopRequest
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
 SMALL = {"hidden": (16,), "fan_in": 8, "epochs": 3, "batch_size": 16, "val_freq": 1, "embedding_dim": 2}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grapheme_numba.dataset.answers import LabelAnswer, NumberAnswer, TextAnswer, answer_tables
-from grapheme_numba.kernels.decode import decoded_lengths
+from grapheme_numba.kernels.codec.decode import decoded_lengths
 
 LABELS = ("a", "ab", "é", "disc", "a longer label", "")
 NUMBERS = [NumberAnswer(0, 1), NumberAnswer(0, 102), NumberAnswer(2, 12_345), NumberAnswer(3, 10**12)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grapheme_numba.kernels.assemble import TEXT, add_parts, assemble_inputs, embedding_grad_parts
+from grapheme_numba.kernels.engine.embedding import TEXT, add_parts, assemble_inputs, embedding_grad_parts
 
 # Two text domains of 3 and 2 characters, a sequence of 4, an image of 2; embedding rows of 2 numbers.
 KIND = np.array([TEXT, 1, TEXT, 2], np.int32)

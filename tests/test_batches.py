@@ -17,7 +17,7 @@ from grapheme_numba.dataset.records import parse_example
 from grapheme_numba.dataset.schema import to_arrow
 from grapheme_numba.dataset.source import Dataset
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.encode import encode_rows
+from grapheme_numba.kernels.codec.encode import encode_rows
 
 RECORDS = list(generate(60, "train"))
 

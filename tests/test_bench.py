@@ -10,8 +10,8 @@ from grapheme_numba.bench import cases, kernels, machine, peers, records, roofli
 from grapheme_numba.bench.cases import Case
 from grapheme_numba.bench.ordered import ordered
 from grapheme_numba.graph import topologies
-from grapheme_numba.kernels import batch_major
-from grapheme_numba.kernels.roofline import gather_rows
+from grapheme_numba.kernels.bench import baselines
+from grapheme_numba.kernels.bench.roofline import gather_rows
 
 SMALL = {
     "layers": Case("layers", "", lambda: topologies.layered([24, 30, 20, 28], 6, seed=1)),
@@ -124,7 +124,7 @@ def test_dot_products_of_columns(rng):
     values, deltas = rng.random((2, 9, 37), np.float32)
     senders, receivers = np.array([0, 3, 8, 3], np.int32), np.array([1, 4, 0, 8], np.int32)
     found = np.empty(4, np.float32)
-    batch_major.edge_gradients(values, deltas, senders, receivers, found)
+    baselines.edge_gradients(values, deltas, senders, receivers, found)
     np.testing.assert_allclose(found, (values[senders] * deltas[receivers]).sum(axis=1), rtol=1e-5)
 
 

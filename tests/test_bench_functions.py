@@ -8,7 +8,7 @@ import pytest
 from grapheme_numba import errors
 from grapheme_numba.bench import functions, timing
 from grapheme_numba.graph.build import ACTIVATIONS
-from grapheme_numba.kernels.scalar_functions import scalar_function
+from grapheme_numba.kernels.bench.baselines import scalar_function
 
 EXACT = {
     "tanh": math.tanh,

@@ -6,7 +6,7 @@ import sklearn.metrics
 
 import grapheme_numba as gn
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.kernels.classification import softmax
+from grapheme_numba.kernels.engine.losses import softmax
 
 
 def difference(function, y, direction, step=1e-6):

@@ -10,12 +10,12 @@ import time
 import pytest
 from odd_lines import TEXT
 
-from grapheme_numba.dataset import writing
 from grapheme_numba.dataset.convert import convert
 from grapheme_numba.dataset.export import export
 from grapheme_numba.dataset.generate import generate
 from grapheme_numba.dataset.source import open_parquet
 from grapheme_numba.errors import OutputError
+from grapheme_numba.files import whole_file
 
 
 def write(path, records):
@@ -48,7 +48,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, room):
         def __getattr__(self, name):
             return getattr(self._file, name)
 
-    monkeypatch.setattr(writing.os, "fdopen", Full)
+    monkeypatch.setattr(whole_file.os, "fdopen", Full)
     with pytest.raises(OutputError, match="cannot write .*a.parquet: No space left on device; what was there"):
         convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == b"old"
@@ -63,7 +63,7 @@ def test_a_failing_fsync_or_rename_leaves_the_old_file(tmp_path, monkeypatch, st
     def fail(*_):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(writing.os, step, fail)
+    monkeypatch.setattr(whole_file.os, step, fail)
     with pytest.raises(OutputError, match="Input/output error"):
         convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == b"old"

@@ -9,8 +9,7 @@ from grapheme_numba import DagNN
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.evolution import evolve, in_order
 from grapheme_numba.graph.rewiring import levels_of
-from grapheme_numba.kernels.evolve import would_be_gradient
-from grapheme_numba.kernels.losing import choose_smallest
+from grapheme_numba.kernels.sparsity.drop_and_grow import choose_smallest, would_be_gradient
 from grapheme_numba.pruning import prune, without_dead_nodes
 
 

@@ -65,7 +65,7 @@ class Stopper:
     """A request to stop that comes after so many batches; the rest of `StopRequest` that a run asks for."""
 
     def __init__(self, after):
-        from grapheme_numba.training.signals import StopRequest
+        from grapheme_numba.signals import StopRequest
 
         self.inner, self.left = StopRequest(), after
 

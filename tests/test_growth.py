@@ -9,7 +9,7 @@ from grapheme_numba.errors import GraphError
 from grapheme_numba.graph import growth
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.graph.rewiring import levels_of, rewire
-from grapheme_numba.kernels.random_edges import below
+from grapheme_numba.kernels.graph.random_edges import below
 
 
 def test_a_seed_decides_every_topology():

@@ -21,8 +21,8 @@ TEXTS = ["README.md", "setup.cfg", "pyproject.toml", ".ruff.toml", ".ci/run", "d
 ]
 
 RULES = [
-    (house_rules.import_law, PACKAGE, "grapheme_numba/kernels/forward.py", "import click"),
-    (house_rules.import_law, PACKAGE, "grapheme_numba/kernels/forward.py", "from grapheme_numba import network"),
+    (house_rules.import_law, PACKAGE, "grapheme_numba/kernels/engine/forward.py", "import click"),
+    (house_rules.import_law, PACKAGE, "grapheme_numba/kernels/engine/forward.py", "from grapheme_numba import network"),
     (house_rules.import_law, PACKAGE, "grapheme_numba/graph/build.py", "from grapheme_numba.training.loop import run"),
     (house_rules.import_law, PACKAGE, "grapheme_numba/network.py", "from numba import njit"),
     (house_rules.import_law, PACKAGE, "grapheme_numba/network.py", "from .graph import build"),
@@ -79,7 +79,7 @@ RULES = [
         "grapheme_numba/a.py",
         "'''Doc.'''\ndef f(a, b):\n    '''Do.\n\n    Parameters\n    ----------\n    a, c : int\n        T.\n    '''",
     ),
-    (house_rules.small_file, PACKAGE + TESTS + SCRIPTS, "grapheme_numba/a.py", "\n" * 251),
+    (house_rules.small_file, PACKAGE + TESTS + SCRIPTS, "grapheme_numba/a.py", "\n" * 401),
     (house_rules.small_file, PACKAGE + TESTS + SCRIPTS, "grapheme_numba/utils.py", ""),
     (house_rules.private_words, PACKAGE + TESTS + SCRIPTS + TEXTS, "a.py", "# see DESIGN" + " 3"),
     (house_rules.private_words, PACKAGE + TESTS + SCRIPTS + TEXTS, "a.py", "open('/ho" + "me/me/x')"),

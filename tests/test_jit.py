@@ -52,7 +52,7 @@ def test_the_cache_folder_is_private_and_named_after_the_sources(tmp_path):
 
 def test_whoever_imports_a_kernel_first_finds_the_cache_folder(tmp_path):
     """Numba reads the folder's name when it starts; later is too late."""
-    code = "import grapheme_numba.kernels.json_lines as k; print(k.scan_lines.stats.cache_path)"
+    code = "import grapheme_numba.kernels.json.scanner as k; print(k.scan_lines.stats.cache_path)"
     variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     del variables["NUMBA_CACHE_DIR"]
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)

@@ -15,8 +15,8 @@ from grapheme_numba.dataset.plain import to_plain
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.dataset.scanner import Scanner
 from grapheme_numba.dataset.schema import from_arrow
-from grapheme_numba.kernels.json_lines import UNSURE, scan_lines
-from grapheme_numba.kernels.numerals import FIVES, LEAST_POWER, numeral_bits, read_numeral
+from grapheme_numba.kernels.json.numerals import FIVES, LEAST_POWER, numeral_bits, read_numeral
+from grapheme_numba.kernels.json.scanner import UNSURE, scan_lines
 
 N_MUTANT = int(os.environ.get("GRAPHEME_MUTANTS", "3000"))
 

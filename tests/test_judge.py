@@ -4,7 +4,7 @@ import brain_cases
 import numpy as np
 import pytest
 
-from grapheme_numba.kernels.judge import judge
+from grapheme_numba.kernels.codec.decode import judge
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.2, 0.6])

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from grapheme_numba import kernel_cache
-from grapheme_numba.kernel_cache import DAY, KEPT, MARK, UNUSED
+from grapheme_numba.files import kernel_cache
+from grapheme_numba.files.kernel_cache import DAY, KEPT, MARK, UNUSED
 
 HOLDER = """
-import sys, pathlib, grapheme_numba.kernel_cache as k
+import sys, pathlib, grapheme_numba.files.kernel_cache as k
 k.hold(pathlib.Path(sys.argv[1]))
 print("held", flush=True)
 input()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import grapheme_numba as gn
-from grapheme_numba.kernels.losses import CHUNK, chunked_sum, gather_slices, sliced_mse, sliced_mse_grad
+from grapheme_numba.kernels.engine.losses import CHUNK, chunked_sum, gather_slices, sliced_mse, sliced_mse_grad
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -15,7 +15,7 @@ from grapheme_numba import DagNN
 from grapheme_numba.errors import GraphError
 from grapheme_numba.graph.interop import load_graph
 from grapheme_numba.graph.neat import FUNCTIONS, parse
-from grapheme_numba.kernels import rare_activations
+from grapheme_numba.kernels.engine import rare_activations
 
 N_GENOME = 50
 

@@ -11,8 +11,7 @@ from grapheme_numba.dataset.plain import to_line, to_plain
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits, parse_example
 from grapheme_numba.dataset.scanner import Scanner
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.json_lines import ACCEPTED, UNSURE
-from grapheme_numba.kernels.json_skip import MOST_VALUES
+from grapheme_numba.kernels.json.scanner import ACCEPTED, MOST_VALUES, UNSURE
 
 
 @pytest.mark.parametrize("name", ODD_LINES)

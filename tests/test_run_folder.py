@@ -7,7 +7,8 @@ import pytest
 from runs import sample
 
 from grapheme_numba.errors import CheckpointError, OutputError
-from grapheme_numba.training import run_folder, storage
+from grapheme_numba.files import storage
+from grapheme_numba.training import run_folder
 from grapheme_numba.training.checkpoint import MANIFEST, MODEL
 
 

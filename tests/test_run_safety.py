@@ -10,8 +10,9 @@ import pytest
 from runs import Recorder, digest, rows_without_clock, sample, small_data, train
 
 from grapheme_numba.errors import CheckpointError, OutputError, StoppedEarly, UsageError
+from grapheme_numba.files import storage
 from grapheme_numba.training import checkpoint as checkpoints
-from grapheme_numba.training import run_folder, storage
+from grapheme_numba.training import run_folder
 from grapheme_numba.training.checkpoint import MANIFEST, MODEL
 
 

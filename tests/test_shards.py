@@ -5,8 +5,8 @@ import pytest
 
 from grapheme_numba.distributed import ALONE, Agreed, Serial, parts
 from grapheme_numba.errors import UsageError
-from grapheme_numba.kernels import shards as kernels
-from grapheme_numba.kernels.updates import CHUNK, in_order
+from grapheme_numba.kernels.engine import gradient_shards as kernels
+from grapheme_numba.kernels.engine.updates import CHUNK, in_order
 from grapheme_numba.training.gradients import as_table
 from grapheme_numba.training.optimizers import MOMENTS, both_moments, build, gradient_norm
 from grapheme_numba.training.shards import Node, additions, own_shards, whole_nodes

@@ -5,8 +5,8 @@ import pytest
 from numba import njit
 from scipy.special import expit, ndtr
 
-from grapheme_numba.kernels import activations, simd, simd_blocks, simd_types, vector_meanings
-from grapheme_numba.kernels.simd_types import FOUR, LANES, ONE, TWO
+from grapheme_numba.kernels.engine import activations, simd, simd_reference
+from grapheme_numba.kernels.engine.simd import FOUR, LANES, ONE, TWO
 
 TERMS_32, TERMS_64 = (0.5, -1.25, 0.75), (0.5, -1.25, 0.75, 0.1)
 DTYPES = (np.float32, np.float64)
@@ -49,7 +49,7 @@ def probe_of(module):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_elementwise_operations_mean_what_they_say(dtype):
     rng = np.random.default_rng(1)
-    compiled, plain = njit(probe_of(simd)), probe_of(vector_meanings)
+    compiled, plain = njit(probe_of(simd)), probe_of(simd_reference)
     for token in (ONE, TWO, FOUR):
         n = LANES[np.dtype(dtype)] * len(token)
         x, y, z = (rng.standard_normal(n + 5).astype(dtype) * 3 for _ in range(3))
@@ -71,33 +71,33 @@ def test_operations_across_lanes(dtype):
 
     @njit
     def compiled(rows, start, out, turned):
-        simd.vstore(out, 0, simd_blocks.vrow_sums(rows, start))
+        simd.vstore(out, 0, simd.vrow_sums(rows, start))
         long = simd.vload(rows, start, FOUR)
-        simd.vstore(out, lanes, simd_blocks.vdot(long, long))
-        simd_blocks.vtranspose(rows, start, lanes + 3, turned, 1)
+        simd.vstore(out, lanes, simd.vdot(long, long))
+        simd.vtranspose(rows, start, lanes + 3, turned, 1)
 
     rows = rng.standard_normal(lanes * (lanes + 3) + 2).astype(dtype)
     got, turned = np.zeros(2 * lanes, dtype), np.zeros(lanes * lanes + 1, dtype)
     compiled(rows, 2, got, turned)
-    np.testing.assert_array_equal(got[:lanes], vector_meanings.vrow_sums(rows, 2))
-    long = vector_meanings.vload(rows, 2, FOUR)
-    np.testing.assert_array_max_ulp(got[lanes:], vector_meanings.vdot(long, long), 1)
+    np.testing.assert_array_equal(got[:lanes], simd_reference.vrow_sums(rows, 2))
+    long = simd_reference.vload(rows, 2, FOUR)
+    np.testing.assert_array_max_ulp(got[lanes:], simd_reference.vdot(long, long), 1)
     wanted = np.zeros_like(turned)
-    vector_meanings.vtranspose(rows, 2, lanes + 3, wanted, 1)
+    simd_reference.vtranspose(rows, 2, lanes + 3, wanted, 1)
     np.testing.assert_array_equal(turned, wanted)
 
 
 def test_a_rows_sum_does_not_depend_on_its_place():
     rows = np.random.default_rng(3).standard_normal((16, 16)).astype(np.float32)
-    sums = vector_meanings.vrow_sums(rows, 0)
+    sums = simd_reference.vrow_sums(rows, 0)
     for shift in range(16):
-        np.testing.assert_array_equal(vector_meanings.vrow_sums(np.roll(rows, shift, axis=0), 0), np.roll(sums, shift))
+        np.testing.assert_array_equal(simd_reference.vrow_sums(np.roll(rows, shift, axis=0), 0), np.roll(sums, shift))
 
 
 def test_every_operation_has_a_meaning():
-    assert simd_types.OPERATIONS
-    for name in simd_types.OPERATIONS:
-        assert callable(getattr(vector_meanings, name)), name
+    assert simd.OPERATIONS
+    for name in simd.OPERATIONS:
+        assert callable(getattr(simd_reference, name)), name
 
 
 def density(x):

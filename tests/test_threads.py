@@ -87,8 +87,8 @@ INITS = ["dynamic_xavier", "xavier", "he", "uniform", "zero"]
 def dispatchers():
     """Every compiled function of kernels/, by name."""
     found = {}
-    for info in pkgutil.iter_modules(grapheme_numba.kernels.__path__):
-        module = importlib.import_module(f"grapheme_numba.kernels.{info.name}")
+    for info in pkgutil.walk_packages(grapheme_numba.kernels.__path__, "grapheme_numba.kernels."):
+        module = importlib.import_module(info.name)
         for name, value in vars(module).items():
             if hasattr(value, "signatures") and value.__module__ == module.__name__:
                 found[f"{info.name}.{name}"] = value

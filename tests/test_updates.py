@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grapheme_numba.errors import CheckpointError, UsageError
-from grapheme_numba.kernels import updates
+from grapheme_numba.kernels.engine import updates
 from grapheme_numba.training import optimizers, schedules
 
 NAMES = list(optimizers.MOMENTS)

@@ -7,7 +7,7 @@ import numpy as np
 from grapheme_numba.bench import timing
 from grapheme_numba.errors import GraphemeError
 from grapheme_numba.graph.build import ACTIVATIONS
-from grapheme_numba.kernels.scalar_functions import scalar_function, vector_function
+from grapheme_numba.kernels.bench.baselines import scalar_function, vector_function
 
 NAMES = ("tanh", "sigmoid", "gelu")
 SIZE = 4096

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grapheme_numba.kernels.challenge import CLAMP
+from grapheme_numba.kernels.bench.challenge import CLAMP
 
 PACKAGE = "graphblas"
 

@@ -7,7 +7,7 @@ import numpy as np
 from grapheme_numba.bench import roofline, timing
 from grapheme_numba.bench.cases import network_of
 from grapheme_numba.jit import n_threads, set_threads
-from grapheme_numba.kernels.topology import most_live_nodes
+from grapheme_numba.kernels.graph.topology import most_live_nodes
 from grapheme_numba.workspace import tile_width
 
 PASSES = ("forward", "backward", "step")

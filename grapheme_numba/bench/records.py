@@ -5,7 +5,7 @@ from pathlib import Path
 
 from grapheme_numba.bench.machine import machine
 from grapheme_numba.errors import MissingInputError, RecordError
-from grapheme_numba.training.storage import write_file
+from grapheme_numba.files.storage import write_file
 
 FORMAT = 1
 # What makes two rows of two runs the same measurement.

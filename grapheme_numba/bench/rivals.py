@@ -8,7 +8,7 @@ give what came out, in our order, to be compared with ours.
 import numpy as np
 
 from grapheme_numba.bench.ordered import ordered
-from grapheme_numba.kernels.batch_major import edge_gradients
+from grapheme_numba.kernels.bench.baselines import edge_gradients
 
 LEAK = np.float32(0.01)
 RATE = np.float32(1e-6)

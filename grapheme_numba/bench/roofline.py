@@ -6,8 +6,8 @@ import numpy as np
 
 from grapheme_numba.bench.timing import measure
 from grapheme_numba.jit import n_threads
-from grapheme_numba.kernels.roofline import gather_rows
-from grapheme_numba.kernels.simd_types import LANES
+from grapheme_numba.kernels.bench.roofline import gather_rows
+from grapheme_numba.kernels.engine.simd import LANES
 from grapheme_numba.workspace import aligned_empty
 
 # Bytes of rows per thread: half of a small level 1, a quarter of a small level 2, beyond level 2, beyond level 3.

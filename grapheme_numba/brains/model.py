@@ -13,9 +13,9 @@ from grapheme_numba.brains.sharing import Sharing, sharing
 from grapheme_numba.brains.structural import chain_loss, structural_weight
 from grapheme_numba.brains.topology import layout_slices
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.kernels.assemble import TEXT, add_parts, assemble_inputs, embedding_grad_parts
-from grapheme_numba.kernels.judge import judge
-from grapheme_numba.kernels.losses import gather_slices, sliced_mse, sliced_mse_grad
+from grapheme_numba.kernels.codec.decode import judge
+from grapheme_numba.kernels.engine.embedding import TEXT, add_parts, assemble_inputs, embedding_grad_parts
+from grapheme_numba.kernels.engine.losses import gather_slices, sliced_mse, sliced_mse_grad
 
 PART_EXAMPLES = 64  # at least this many examples per partial embedding table
 MOST_PARTS = 16  # more tables cost memory and one pass each

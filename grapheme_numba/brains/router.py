@@ -11,7 +11,7 @@ import numpy as np
 
 from grapheme_numba.dataset.layout import INPUT_KINDS
 from grapheme_numba.errors import RecordError, UsageError
-from grapheme_numba.kernels.route import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
+from grapheme_numba.kernels.codec.column_facts import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
 
 BRAINS = {"math": "text", "text": "text", "timeseries": "sequence", "vision": "image"}
 THRESHOLD = 0.6  # an even draw between two brains is a rejection

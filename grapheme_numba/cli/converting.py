@@ -3,7 +3,7 @@
 from grapheme_numba.cli.data_options import Show, finish_with_rejects
 from grapheme_numba.cli.ranks import one_voice
 from grapheme_numba.errors import StoppedEarly, UsageError
-from grapheme_numba.training.signals import StopRequest
+from grapheme_numba.signals import StopRequest
 
 
 def convert_on_ranks(show: Show, inputs, output: str | None, max_rejects: int, given: dict) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from grapheme_numba.cli.exits import exit_codes
-from grapheme_numba.training.signals import StopRequest
+from grapheme_numba.signals import StopRequest
 
 
 class Show:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from grapheme_numba.errors import OutputError, UsageError
-from grapheme_numba.training import storage
+from grapheme_numba.files import storage
 from grapheme_numba.training.figures import FORMATS, draw
 from grapheme_numba.training.pages.compare_page import render
 from grapheme_numba.training.saved_runs import read_runs

@@ -6,8 +6,8 @@ from grapheme_numba import __version__
 from grapheme_numba.cli import options
 from grapheme_numba.cli.exits import exit_codes
 from grapheme_numba.cli.silence import OneVoice
+from grapheme_numba.signals import StopRequest
 from grapheme_numba.tasks import NAMES
-from grapheme_numba.training.signals import StopRequest
 
 
 @click.group(cls=OneVoice, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

@@ -6,10 +6,10 @@ import click
 
 from grapheme_numba.cli import options
 from grapheme_numba.cli.display import choose_display, describe
+from grapheme_numba.signals import StopRequest
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import config_file
 from grapheme_numba.training.observer import Observer, Together
-from grapheme_numba.training.signals import StopRequest
 
 
 def train(name: str, values: dict[str, Any], comm) -> None:

@@ -10,8 +10,8 @@ import msgspec
 from grapheme_numba import jit
 from grapheme_numba.cli.tables import score_table
 from grapheme_numba.dataset.source import open_dataset
-from grapheme_numba.dataset.writing import WholeFile
 from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.files.whole_file import WholeFile
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import metrics, run_folder, snapshot
 from grapheme_numba.training.admitting import admitted, left_out

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from grapheme_numba.kernels import decode, encode
-from grapheme_numba.kernels.codes import LABEL, NUMBER, TEXT, Answers
+from grapheme_numba.kernels.codec import decode, encode
+from grapheme_numba.kernels.codec.tables import LABEL, NUMBER, TEXT, Answers
 
 LARGEST_NUMBER = 10**12  # scaled; beyond it the finest angle loses its digits in float64
 FINEST_PERIOD = 8.5  # an angle within 0.0575 of a turn then names one whole number: 8.5 * 0.0575 < 0.5

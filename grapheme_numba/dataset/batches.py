@@ -11,7 +11,7 @@ from grapheme_numba.dataset.layout import INPUT_KINDS, Layout
 from grapheme_numba.dataset.order import WINDOW_BYTES, Stream
 from grapheme_numba.dataset.texts import Chosen, Texts
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
+from grapheme_numba.kernels.codec.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
 
 FIRST_SLAB = 4  # batches
 LEFT_OUT = -2  # number of a domain whose examples are left out of the batches; -1 is a domain nobody knows

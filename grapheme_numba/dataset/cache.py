@@ -12,8 +12,8 @@ from grapheme_numba.dataset.convert import convert
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.records import Limits
 from grapheme_numba.dataset.schema import VERSION
-from grapheme_numba.dataset.writing import user_cache
 from grapheme_numba.errors import GraphemeError, RecordError
+from grapheme_numba.files.whole_file import user_cache
 
 FOLDER = ".grapheme_cache"
 KEPT = 2  # conversions of one file that stay, so that edited data does not fill the disk

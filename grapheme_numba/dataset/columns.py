@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from grapheme_numba.dataset.answers import read_only
 from grapheme_numba.dataset.layout import INPUT_KINDS
-from grapheme_numba.kernels.codes import Columns
+from grapheme_numba.kernels.codec.tables import Columns
 
 NEEDED = ("id", "domain", "input_type", "text", "values", "pixels", "expected_output")
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from grapheme_numba.dataset.grouping import row_groups
 from grapheme_numba.dataset.lines import find_sources, total_bytes
-from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.parquet import ParquetSource
 from grapheme_numba.dataset.parsing import parsed_blocks
 from grapheme_numba.dataset.prefetch import ahead
@@ -18,6 +17,7 @@ from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.dataset.rejects import Reject, RejectSink
 from grapheme_numba.dataset.shards import FileSink, FolderSink, deal, refuse_existing
 from grapheme_numba.errors import GraphemeError, RecordError
+from grapheme_numba.files.overwriting import refuse_overwriting
 
 
 class Converted(NamedTuple):

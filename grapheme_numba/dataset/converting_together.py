@@ -10,12 +10,12 @@ import msgspec
 
 from grapheme_numba.dataset.convert import Converted, convert, default_rejects_path
 from grapheme_numba.dataset.lines import find_sources
-from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.dataset.rejects import Reject
 from grapheme_numba.dataset.shards import refuse_existing
-from grapheme_numba.dataset.writing import WholeFile, sync_folder
 from grapheme_numba.errors import OutputError, UsageError
+from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.files.whole_file import WholeFile, sync_folder
 
 REJECTS = ".rejects.jsonl"
 COPIED = 1 << 20  # bytes of rejects moved at once

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.plain import to_line
 from grapheme_numba.dataset.schema import from_arrow
 from grapheme_numba.dataset.source import open_parquet
-from grapheme_numba.dataset.writing import WholeFile
+from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.files.whole_file import WholeFile
 
 ROWS = 4096  # made into Python objects at once
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from grapheme_numba.dataset.cache import content_digest
 from grapheme_numba.dataset.convert import Converted, default_rejects_path
 from grapheme_numba.dataset.grouping import row_groups
-from grapheme_numba.dataset.overwriting import refuse_overwriting
 from grapheme_numba.dataset.published import DOMAINS, ENDINGS, READERS, layout_of
 from grapheme_numba.dataset.records import parse_example
 from grapheme_numba.dataset.rejects import Reject, RejectSink
@@ -17,8 +16,9 @@ from grapheme_numba.dataset.schema import VERSION, to_arrow
 from grapheme_numba.dataset.shards import FileSink
 from grapheme_numba.dataset.source import Dataset
 from grapheme_numba.dataset.tables import table_records
-from grapheme_numba.dataset.writing import user_cache
 from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.files.whole_file import user_cache
 
 BATCH_ROWS = 1024
 

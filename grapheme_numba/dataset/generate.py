@@ -13,7 +13,7 @@ import numpy as np
 
 from grapheme_numba.dataset.questions import QUESTIONS
 from grapheme_numba.dataset.shapes import SHAPES, SIDE, draw
-from grapheme_numba.dataset.writing import WholeFile
+from grapheme_numba.files.whole_file import WholeFile
 
 SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
 

@@ -18,7 +18,7 @@ from grapheme_numba.dataset.answers import (
 )
 from grapheme_numba.dataset.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.codes import Answers, Inputs
+from grapheme_numba.kernels.codec.tables import Answers, Inputs
 
 VOCAB_SIZE = 257  # a token is a byte + 1; 0 is padding
 INPUT_KINDS = {"text": 0, "sequence": 1, "image": 2}

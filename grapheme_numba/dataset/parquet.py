@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from grapheme_numba.dataset.bombs import refuse_bomb
 from grapheme_numba.dataset.large_work import large_work
 from grapheme_numba.dataset.schema import SCHEMA, VERSION
-from grapheme_numba.dataset.writing import WholeFile
 from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.files.whole_file import WholeFile
 
 VERSION_KEY, GROUPS_KEY, FOOTER_KEY = (f"grapheme_numba.{name}" for name in ("schema", "row_groups", "footer"))
 BLANK = "0" * 64

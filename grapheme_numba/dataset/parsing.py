@@ -71,7 +71,7 @@ def parsed_blocks(
 
 def _scanner_is_compiled() -> bool:
     """Whether Numba's cache holds the scanner."""
-    from grapheme_numba.kernels.json_lines import scan_lines
+    from grapheme_numba.kernels.json.scanner import scan_lines
 
     return bool(getattr(scan_lines, "signatures", True)) or any(
         Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.scan_lines-*.nbi")

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from grapheme_numba.dataset.lines import Block
-from grapheme_numba.dataset.writing import WholeFile
+from grapheme_numba.files.whole_file import WholeFile
 
 SHOWN = 160  # bytes of a refused line that are kept
 

@@ -10,7 +10,7 @@ from grapheme_numba.dataset.columns import codes_of, number_views, string_views,
 from grapheme_numba.dataset.layout import INPUT_KINDS
 from grapheme_numba.dataset.summary import MOST_LABELS, DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.scan import largest_number, scan_numbers, scan_values
+from grapheme_numba.kernels.codec.column_facts import largest_number, scan_numbers, scan_values
 
 SCANNED = ["id", "domain", "input_type", "text", "values", "pixels", "expected_output"]
 

@@ -12,8 +12,7 @@ from grapheme_numba.dataset.rejects import reject
 from grapheme_numba.dataset.schema import SCHEMA, to_arrow
 from grapheme_numba.dataset.verdict import Parsed, too_long
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.json_lines import ACCEPTED, BLANK, UNSURE, Out, scan_lines
-from grapheme_numba.kernels.json_skip import MOST_DEPTH, MOST_KEYS
+from grapheme_numba.kernels.json.scanner import ACCEPTED, BLANK, MOST_DEPTH, MOST_KEYS, UNSURE, Out, scan_lines
 
 MOST_DOMAINS = 256  # of one block; lines of further domains go to the judge
 

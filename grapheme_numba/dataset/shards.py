@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from grapheme_numba.dataset.parquet import ParquetSink
-from grapheme_numba.dataset.writing import sync_folder
 from grapheme_numba.errors import OutputError, UsageError
+from grapheme_numba.files.whole_file import sync_folder
 
 
 def refuse_existing(output: Path) -> None:

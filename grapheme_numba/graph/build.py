@@ -6,7 +6,8 @@ import numpy as np
 
 from grapheme_numba.errors import CycleError, GraphError, ShapeError
 from grapheme_numba.graph.dag import Dag
-from grapheme_numba.kernels import activations, rare_activations, topology
+from grapheme_numba.kernels.engine import activations, rare_activations
+from grapheme_numba.kernels.graph import topology
 
 ACTIVATIONS = {
     "linear": activations.LINEAR,

@@ -22,7 +22,7 @@ class Dag(NamedTuple):
     level_start : int64 (n_level + 1,)
         Where each level's nodes begin.
     activation : uint8 (n_node,)
-        Code of each node's activation function (`kernels.activations`).
+        Code of each node's activation function (`kernels.engine.activations`).
     is_input, is_output : uint8 (n_node,)
         1 where the node takes an external input or is an output.
     inputs, outputs : int32 (n_input,), int32 (n_output,)

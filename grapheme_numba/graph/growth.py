@@ -4,7 +4,7 @@ import numpy as np
 
 from grapheme_numba.errors import GraphError
 from grapheme_numba.graph.topologies import _ids, _whole
-from grapheme_numba.kernels.random_edges import preferential_senders
+from grapheme_numba.kernels.graph.random_edges import preferential_senders
 
 
 def scale_free(n_node, fan_in, n_in, n_out, seed=0):

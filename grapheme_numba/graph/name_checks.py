@@ -6,7 +6,7 @@ import numpy as np
 
 from grapheme_numba.errors import CycleError, GraphError
 from grapheme_numba.graph.build import ACTIVATIONS
-from grapheme_numba.kernels import cycles, topology
+from grapheme_numba.kernels.graph import topology
 
 _MOST = np.iinfo(np.int32).max
 
@@ -90,7 +90,7 @@ def refuse_cycles(senders, receivers, names):
 def acyclic_edges(senders, receivers, names):
     """True (n_edge,) for edges that stay when cycles are broken; warns about the others."""
     rank = np.empty(len(names), np.int64)
-    cycles.feedback_order(senders, receivers, rank)
+    topology.feedback_order(senders, receivers, rank)
     keep = rank[senders] < rank[receivers]
     lost = np.flatnonzero(~keep)
     if lost.size:

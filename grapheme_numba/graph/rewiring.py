@@ -4,7 +4,7 @@ import numpy as np
 
 from grapheme_numba.graph.interop import load_graph
 from grapheme_numba.graph.named import NamedGraph
-from grapheme_numba.kernels import random_edges, topology
+from grapheme_numba.kernels.graph import random_edges, topology
 
 TRIES_PER_EDGE = 20
 

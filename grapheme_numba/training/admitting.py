@@ -3,7 +3,7 @@
 import msgspec
 
 from grapheme_numba.brains.admission import admit, refused
-from grapheme_numba.dataset.writing import WholeFile
+from grapheme_numba.files.whole_file import WholeFile
 
 REJECTS = "rejects.jsonl"
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from grapheme_numba import jit
 from grapheme_numba.graph.build import ACTIVATIONS
-from grapheme_numba.kernels import topology
+from grapheme_numba.kernels.graph import topology
 from grapheme_numba.pruning import living_nodes
 from grapheme_numba.strategy import BACKWARD, FORWARD, WINDOW, Plan
 from grapheme_numba.training import optimizers

@@ -10,7 +10,8 @@ from dataclasses import replace
 import msgspec
 
 from grapheme_numba.errors import StoppedEarly
-from grapheme_numba.training import session, storage
+from grapheme_numba.files import storage
+from grapheme_numba.training import session
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.optimizers import build
 from grapheme_numba.training.progress import Progress

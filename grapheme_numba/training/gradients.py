@@ -20,8 +20,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from grapheme_numba.kernels import shards as kernels
-from grapheme_numba.kernels.updates import CHUNK, StepRates, in_order
+from grapheme_numba.kernels.engine import gradient_shards as kernels
+from grapheme_numba.kernels.engine.updates import CHUNK, StepRates, in_order
 from grapheme_numba.training.optimizers import OptimizerState, both_moments
 from grapheme_numba.training.shards import Node, additions, own_shards, whole_nodes
 from grapheme_numba.workspace import aligned_empty

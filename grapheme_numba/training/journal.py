@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from grapheme_numba.errors import RecordError
-from grapheme_numba.training import storage
+from grapheme_numba.files import storage
 
 METRICS = "metrics.jsonl"
 REMEDY = "restore the file, or delete it to go on without the rows of earlier epochs"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.errors import CheckpointError, UsageError
-from grapheme_numba.kernels import updates
+from grapheme_numba.kernels.engine import updates
 
 MOMENTUM = 0.9
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8

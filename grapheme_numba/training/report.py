@@ -4,7 +4,7 @@ import time
 import warnings
 
 from grapheme_numba.errors import GraphemeError, NonFiniteError, StoppedEarly
-from grapheme_numba.training import storage
+from grapheme_numba.files import storage
 from grapheme_numba.training.config import KEYS, Config
 from grapheme_numba.training.environment import environment
 from grapheme_numba.training.observer import Observer

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import run_folder, snapshot
 from grapheme_numba.training.config import Config, accumulate_every
 from grapheme_numba.training.constants import Constant
@@ -18,7 +19,6 @@ from grapheme_numba.training.journal import Journal
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.optimizers import Optimizer, OptimizerState
 from grapheme_numba.training.progress import Progress, Tally
-from grapheme_numba.training.signals import StopRequest
 from grapheme_numba.training.team import Team
 
 

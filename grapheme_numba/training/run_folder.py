@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 from grapheme_numba.errors import CheckpointError, MissingInputError
+from grapheme_numba.files import storage
 from grapheme_numba.training import checkpoint as checkpoints
-from grapheme_numba.training import storage
 from grapheme_numba.training.checkpoint import MANIFEST, Checkpoint
 from grapheme_numba.training.progress import Progress
 

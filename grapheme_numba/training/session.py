@@ -13,6 +13,8 @@ from grapheme_numba.dataset.external import with_external
 from grapheme_numba.dataset.source import open_dataset
 from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
+from grapheme_numba.files import storage
+from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import (
     config_file,
     constants,
@@ -24,7 +26,6 @@ from grapheme_numba.training import (
     run_folder,
     schedules,
     snapshot,
-    storage,
 )
 from grapheme_numba.training.admitting import admitted, left_out, write_refused
 from grapheme_numba.training.journal import METRICS, Journal, Unwritten
@@ -32,7 +33,6 @@ from grapheme_numba.training.observer import Observer, Together
 from grapheme_numba.training.progress import Progress
 from grapheme_numba.training.resuming import Start
 from grapheme_numba.training.run import Run, steps_per_epoch
-from grapheme_numba.training.signals import StopRequest
 from grapheme_numba.training.splits import find_splits
 from grapheme_numba.training.task import Task
 from grapheme_numba.training.team import Team

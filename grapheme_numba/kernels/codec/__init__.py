@@ -1,0 +1,1 @@
+"""Examples to arrays and outputs to answers, straight from Arrow's buffers."""

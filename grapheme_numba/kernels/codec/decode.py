@@ -1,0 +1,178 @@
+"""Outputs back to answers: the number under a noisy code, and the length of every decoded answer.
+
+Judging decoded answers row by row: how long they are, and whether they are right.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from grapheme_numba.jit import BORROWED, PARALLEL, SERIAL
+from grapheme_numba.kernels.codec.tables import CLEAR, LABEL, TEXT, TURN
+
+
+@njit(**BORROWED)
+def decode_number(code, limit, periods):
+    """The number (int64, value * 10**decimals) under a noisy code, and a confidence in [0, 1].
+
+    Coarse to fine: the magnitude first, then each period refines the estimate while its sine and cosine
+    are clear (amplitude) and agree with what the coarser ones said. The first that does not ends it,
+    so an unsure network keeps its smooth estimate.
+    """
+    estimate = min(max(np.float64(code[0]), -1.0), 1.0) * limit
+    doubt = 0.25 * limit  # how far an exact code within 0.25 per output can be off so far
+    sure = 0.0
+    n_stage = periods.shape[0]
+    for stage in range(n_stage):
+        sine, cosine = np.float64(code[1 + 2 * stage]), np.float64(code[2 + 2 * stage])
+        amplitude = np.sqrt(sine * sine + cosine * cosine)
+        period = periods[stage]
+        refined = period * np.arctan2(sine, cosine) / (2.0 * np.pi)
+        refined += period * np.floor((estimate - refined) / period + 0.5)
+        if not (amplitude > CLEAR and abs(refined - estimate) <= doubt + TURN * period):
+            break
+        estimate = refined
+        doubt = TURN * period
+        sure += min(amplitude, 1.0)
+    scaled = np.floor(min(max(estimate, -limit), limit) + 0.5) if estimate == estimate else 0.0
+    return np.int64(scaled), sure / n_stage
+
+
+@njit(**BORROWED)
+def decode_numbers(outputs, limit, periods, scaled_out, confidence_out):
+    """Decode n numbers: outputs (n, n_output) float32 -> scaled_out (n,) int64, confidence_out (n,) float32."""
+    for row in range(outputs.shape[0]):
+        scaled_out[row], confidence_out[row] = decode_number(outputs[row], limit, periods)
+
+
+@njit(**BORROWED)
+def decode_byte(code, position):
+    """Byte number `position` of a text code and the least clear of its bits, in [0, 1]."""
+    byte = 0
+    clear = 1.0
+    for bit in range(8):
+        output = code[position * 8 + bit]
+        if output > 0.5:
+            byte |= 1 << bit
+        margin = abs(output - 0.5) * 2.0
+        if not margin >= clear:  # a NaN is not clear at all
+            clear = margin if margin == margin else 0.0
+    return byte, clear
+
+
+@njit(**BORROWED)
+def decode_texts(outputs, bytes_out, size_out, confidence_out):
+    """Decode n texts: outputs (n, 8 * n_char) -> bytes_out (n, n_char) uint8, size_out (n,) int32."""
+    n_char = outputs.shape[1] // 8
+    for row in range(outputs.shape[0]):
+        size_out[row] = n_char
+        clear = 1.0
+        for position in range(n_char):
+            byte, least = decode_byte(outputs[row], position)
+            clear = min(clear, least)
+            bytes_out[row, position] = byte
+            if byte == 0:
+                size_out[row] = position
+                break
+        confidence_out[row] = clear
+
+
+@njit(**BORROWED)
+def number_length(scaled, decimals, fixed):
+    """Characters of a decimal number, as `NumberAnswer.decode` writes it."""
+    length = 1 if scaled < 0 else 0
+    rest = abs(scaled)
+    fraction = decimals
+    if not fixed:
+        while fraction > 0 and rest % 10 == 0:
+            rest //= 10
+            fraction -= 1
+    digits = 1
+    while rest >= 10:
+        rest //= 10
+        digits += 1
+    if fraction == 0:
+        return length + digits
+    return length + max(digits, fraction + 1) + 1
+
+
+@njit(**BORROWED)
+def decoded_length(code, domain, answers):
+    """Code points of the answer under one row of outputs."""
+    kind = answers.kind[domain]
+    if kind == TEXT:
+        length = 0
+        for position in range(answers.n_output[domain] // 8):
+            byte, _ = decode_byte(code, position)
+            if byte == 0:
+                break
+            if byte & 0xC0 != 0x80:
+                length += 1
+        return length
+    if kind == LABEL:
+        best = 0
+        for label in range(1, answers.n_output[domain]):
+            if code[label] > code[best]:
+                best = label
+        return answers.label_length[answers.label_start[domain] + best]
+    periods = answers.periods[answers.period_start[domain] : answers.period_start[domain + 1]]
+    scaled, _ = decode_number(code, answers.limit[domain], periods)
+    return number_length(scaled, answers.decimals[domain], answers.fixed[domain] != 0)
+
+
+@njit(**BORROWED)
+def decoded_lengths(domain, outputs, answers, length_out):
+    """Code points of the decoded answers of a mixed batch.
+
+    domain : (B,) int32; outputs : (B, n_target), each example's own outputs from column 0
+    answers : Answers (`Layout.answers`); length_out : (B,) int32, overwritten
+    """
+    for row in range(domain.shape[0]):
+        length_out[row] = decoded_length(outputs[row], domain[row], answers)
+
+
+@njit(**SERIAL)
+def same_answer(output, target, domain, answers):
+    """Whether one row of outputs decodes to the same answer as one row of targets (an exact code)."""
+    kind = answers.kind[domain]
+    if kind == TEXT:
+        for position in range(answers.n_output[domain] // 8):
+            byte, _ = decode_byte(output, position)
+            wanted, _ = decode_byte(target, position)
+            if byte != wanted:
+                return False
+            if wanted == 0:
+                return True
+        return True
+    if kind == LABEL:
+        best = wanted_label = 0
+        for label in range(1, answers.n_output[domain]):
+            if output[label] > output[best]:
+                best = label
+            if target[label] > target[wanted_label]:
+                wanted_label = label
+        return best == wanted_label
+    periods = answers.periods[answers.period_start[domain] : answers.period_start[domain + 1]]
+    number, _ = decode_number(output, answers.limit[domain], periods)
+    wanted_number, _ = decode_number(target, answers.limit[domain], periods)
+    return number == wanted_number
+
+
+@njit(**PARALLEL)
+def judge(domain, outputs, targets, n_active, answers, length_out, right_out):
+    """Judge a mixed batch.
+
+    Parameters
+    ----------
+    domain, n_active : (batch,) int32
+    outputs, targets : (batch, n_target) float
+        Each example's own outputs and targets from column 0.
+    answers : Answers
+        The codecs, `Layout.answers`.
+    length_out : (batch,) int32
+        Code points of the decoded answer. Overwritten.
+    right_out : (batch,) bool
+        Whether it is the expected one; False where nothing is active. Overwritten.
+    """
+    for row in prange(domain.shape[0]):
+        length_out[row] = decoded_length(outputs[row], domain[row], answers)
+        right_out[row] = n_active[row] > 0 and same_answer(outputs[row], targets[row], domain[row], answers)

@@ -1,0 +1,1 @@
+"""Passes of training over tiles: forward, backward, losses, updates."""

@@ -1,0 +1,121 @@
+"""Forward pass: every receiver gathers its senders, `pre = bias + external + sum(weight * activation)`.
+
+The accumulators of one receiver stay in registers while its edges stream past: one load and one fused
+multiply-add per edge and register. A node is computed by one thread, its edges in CSR order, so the
+result has the same bits whatever the number of threads, the tile it stands in or the strategy.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from grapheme_numba.jit import PARALLEL, SERIAL
+from grapheme_numba.kernels.engine import activations
+from grapheme_numba.kernels.engine.simd import (
+    FOUR,
+    ONE,
+    TWO,
+    at,
+    vadd,
+    vconst,
+    vfma,
+    vgreater,
+    vlanes,
+    vload,
+    vmul,
+    vsplat,
+    vstore,
+)
+from grapheme_numba.kernels.engine.tiles import load_rows, store_rows
+
+
+@njit(**SERIAL)
+def _rows(dag, weights, biases, tiles, tile, first_node, last_node, token):
+    values, pre = tiles.activations.reshape(-1), tiles.pre.reshape(-1)
+    width = vlanes(weights) * len(token)
+    base = np.int64(tile) * dag.activation.size * width
+    keeps_pre = pre.size == values.size
+    zero = vsplat(weights.dtype.type(0), token)
+    for node in range(first_node, last_node):
+        edge, end = at(dag.indptr, node), at(dag.indptr, node + 1)
+        row = base + node * width
+        if at(dag.is_input, node) != 0:
+            if edge == end:
+                continue
+            even = vload(values, row, token)
+        else:
+            even = vsplat(at(biases, node), token)
+        odd = zero
+        while edge + 1 < end:
+            sender = base + np.int64(at(dag.indices, edge)) * width
+            even = vfma(vsplat(at(weights, edge), token), vload(values, sender, token), even)
+            sender = base + np.int64(at(dag.indices, edge + 1)) * width
+            odd = vfma(vsplat(at(weights, edge + 1), token), vload(values, sender, token), odd)
+            edge += 2
+        if edge < end:
+            sender = base + np.int64(at(dag.indices, edge)) * width
+            even = vfma(vsplat(at(weights, edge), token), vload(values, sender, token), even)
+        even = vadd(even, odd)
+        if keeps_pre:
+            vstore(pre, row, even)
+        kind = at(dag.activation, node)
+        if kind == activations.LEAKY_RELU:
+            # The default, kept in registers; the others go through memory once more, sixteen lanes at
+            # a time, so that their code exists once and not once per width.
+            even = vgreater(zero, even, vmul(even, vconst(activations.LEAK, even)), even)
+        vstore(values, row, even)
+        if kind != activations.LEAKY_RELU and kind != activations.LINEAR:
+            activations.apply(kind, row, width, values)
+
+
+@njit(**SERIAL)
+def forward_rows(dag, weights, biases, tiles, tile, nodes):
+    """Compute the nodes `nodes[0] : nodes[1]` of one tile; their senders must be done.
+
+    `weights` (n_edge,) in CSR order, `biases` (n_node,) in internal order; writes `tiles.activations`
+    and, where kept, `tiles.pre`.
+    """
+    registers = tiles.activations.shape[2] // vlanes(weights)
+    first, last = nodes
+    if registers == 4:
+        _rows(dag, weights, biases, tiles, tile, first, last, FOUR)
+    elif registers == 2:
+        _rows(dag, weights, biases, tiles, tile, first, last, TWO)
+    else:
+        _rows(dag, weights, biases, tiles, tile, first, last, ONE)
+
+
+@njit(**PARALLEL)
+def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
+    """Whole tiles per thread, without a barrier. `status_out` (n_tile,): 1 where `x` is not finite.
+
+    `tiles.scratch` has a slot per thread; a thread takes every n_slot-th tile.
+    """
+    n_tile, n_slot, n_node = tiles.activations.shape[0], tiles.scratch.shape[0], np.int64(dag.activation.size)
+    for index in prange(n_slot):
+        slot = np.int64(index)
+        for tile in range(slot, n_tile, n_slot):
+            status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[slot], tiles.activations)
+            forward_rows(dag, weights, biases, tiles, tile, (np.int64(0), n_node))
+            store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[slot], y_out)
+
+
+@njit(**PARALLEL)
+def forward_levels(dag, weights, biases, x, tiles, shares, y_out, status_out):
+    """The nodes of a level shared among threads, a group of tiles at a time (`tiles.Shares`)."""
+    parts, n_tile, n_part = shares.parts, tiles.activations.shape[0], shares.parts.shape[1] - 1
+    for index in prange(n_part):
+        part = np.int64(index)
+        for tile in range(part, n_tile, n_part):
+            status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[part], tiles.activations)
+    for first in range(0, n_tile, shares.group):
+        last = min(n_tile, first + shares.group)
+        for level in range(parts.shape[0]):
+            for index in prange(n_part):
+                part = np.int64(index)
+                nodes = (parts[level, part], parts[level, part + 1])
+                for tile in range(first, last):
+                    forward_rows(dag, weights, biases, tiles, tile, nodes)
+    for index in prange(n_part):
+        part = np.int64(index)
+        for tile in range(part, n_tile, n_part):
+            store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[part], y_out)

@@ -1,0 +1,196 @@
+"""Squared error over each example's own outputs, its gradient, and sums whose bits no thread count changes.
+
+Losses of classes and of robust regression, with their gradients: one example per owner, sums in float64.
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from grapheme_numba.jit import PARALLEL, SERIAL
+
+CHUNK = 64  # examples per partial sum: a constant, so that the order of additions is one
+
+
+@njit(**PARALLEL)
+def sliced_mse(y, targets, start, n_active, loss_out):
+    """`sum((y - t)^2) / n` of each example over its n active outputs.
+
+    Parameters
+    ----------
+    y : (batch, n_output) float
+        Outputs of the whole network.
+    targets : (batch, n_target) float
+        An example's targets from column 0.
+    start, n_active : (batch,) int
+        First output column of the example's slice and number of active outputs; 0 active means no loss.
+    loss_out : (batch,) float64
+        Overwritten.
+    """
+    for i in prange(y.shape[0]):
+        total = 0.0
+        for k in range(n_active[i]):
+            error = np.float64(y[i, start[i] + k]) - np.float64(targets[i, k])
+            total += error * error
+        loss_out[i] = total / max(n_active[i], 1)
+
+
+@njit(**PARALLEL)
+def sliced_mse_grad(y, targets, start, n_active, weight, grad_out):
+    """`weight * 2 (y - t) / n` over each example's active outputs, 0 on every other output.
+
+    Parameters
+    ----------
+    y, targets, start, n_active
+        As in `sliced_mse`.
+    weight : (batch,) float64
+        Factor of each example's gradient.
+    grad_out : (batch, n_output) float
+        Overwritten whole.
+    """
+    for i in prange(y.shape[0]):
+        grad_out[i, :] = 0.0
+        scale = 2.0 * weight[i] / max(n_active[i], 1)
+        for k in range(n_active[i]):
+            error = np.float64(y[i, start[i] + k]) - np.float64(targets[i, k])
+            grad_out[i, start[i] + k] = scale * error
+
+
+@njit(**PARALLEL)
+def masked_mse(y, target, mask, loss_out, grad_out):
+    """Squared error over the outputs a mask keeps, and its gradient.
+
+    Parameters
+    ----------
+    y, target : (batch, n_output) float
+    mask : (batch, n_output) bool
+    loss_out : (batch,) float64
+        `sum((y - t)^2) / n` over the n kept outputs, 0 where none is kept. Overwritten.
+    grad_out : (batch, n_output) float
+        `2 (y - t) / n` where kept, else 0. Overwritten.
+    """
+    for i in prange(y.shape[0]):
+        n = 0
+        for k in range(y.shape[1]):
+            n += mask[i, k]
+        total = 0.0
+        for k in range(y.shape[1]):
+            grad_out[i, k] = 0.0
+            if mask[i, k]:
+                error = np.float64(y[i, k]) - np.float64(target[i, k])
+                total += error * error
+                grad_out[i, k] = 2.0 * error / n
+        loss_out[i] = total / max(n, 1)
+
+
+@njit(**PARALLEL)
+def gather_slices(y, start, width, packed_out):
+    """Move each example's own output slice to column 0.
+
+    Parameters
+    ----------
+    y : (batch, n_output) float
+    start, width : (batch,) int
+        The slice of each example.
+    packed_out : (batch, n_target) float
+        Overwritten; 0 right of the slice.
+    """
+    for i in prange(y.shape[0]):
+        for k in range(packed_out.shape[1]):
+            packed_out[i, k] = y[i, start[i] + k] if k < width[i] else 0.0
+
+
+@njit(**SERIAL)
+def chunked_sum(values):
+    """The sum of `values` (n,) in float64: chunks of `CHUNK` first, then the chunks in order."""
+    total = 0.0
+    for first in range(0, values.shape[0], CHUNK):
+        part = 0.0
+        for i in range(first, min(first + CHUNK, values.shape[0])):
+            part += np.float64(values[i])
+        total += part
+    return total
+
+
+@njit(**PARALLEL)
+def softmax(y, probabilities_out):
+    """`exp(y) / sum(exp(y))` of each row of y (batch, n_class), the largest taken out first."""
+    for i in prange(y.shape[0]):
+        most = y[i, 0]
+        for k in range(1, y.shape[1]):
+            most = max(most, y[i, k])
+        total = 0.0
+        for k in range(y.shape[1]):
+            value = math.exp(np.float64(y[i, k]) - np.float64(most))
+            probabilities_out[i, k] = value
+            total += value
+        for k in range(y.shape[1]):
+            probabilities_out[i, k] /= total
+
+
+@njit(**PARALLEL)
+def softmax_cross_entropy(y, labels, weight, loss_out, grad_out):
+    """`-log(softmax(y)[label])` of each example and its gradient, `softmax(y) - onehot(label)`.
+
+    Parameters
+    ----------
+    y : (batch, n_class) float
+        Logits.
+    labels : (batch,) int64
+        In 0 .. n_class - 1.
+    weight : (batch,) float64
+        Factor of each example's loss and gradient.
+    loss_out : (batch,) float64
+        Overwritten.
+    grad_out : (batch, n_class), dtype of `y`
+        Overwritten.
+    """
+    for i in prange(y.shape[0]):
+        most = y[i, 0]
+        for k in range(1, y.shape[1]):
+            most = max(most, y[i, k])
+        total = 0.0
+        for k in range(y.shape[1]):
+            total += math.exp(np.float64(y[i, k]) - np.float64(most))
+        log_total = math.log(total)
+        loss_out[i] = weight[i] * (log_total - (np.float64(y[i, labels[i]]) - np.float64(most)))
+        for k in range(y.shape[1]):
+            p = math.exp(np.float64(y[i, k]) - np.float64(most) - log_total)
+            grad_out[i, k] = weight[i] * (p - 1.0) if k == labels[i] else weight[i] * p
+
+
+@njit(**PARALLEL)
+def sigmoid_cross_entropy(y, target, weight, loss_out, grad_out):
+    """Mean over the outputs of `log(1 + exp(y)) - t y` and its gradient, `(sigmoid(y) - t) / n`.
+
+    y, target : (batch, n_output), targets in [0, 1]; the others as in `softmax_cross_entropy`.
+    """
+    n = y.shape[1]
+    for i in prange(y.shape[0]):
+        total = 0.0
+        for k in range(n):
+            logit, t = np.float64(y[i, k]), np.float64(target[i, k])
+            small = math.exp(-abs(logit))
+            total += max(logit, 0.0) + math.log1p(small) - t * logit
+            p = 1.0 / (1.0 + small) if logit >= 0 else small / (1.0 + small)
+            grad_out[i, k] = weight[i] * (p - t) / n
+        loss_out[i] = weight[i] * total / n
+
+
+@njit(**PARALLEL)
+def huber_error(y, target, weight, delta, loss_out, grad_out):
+    """Mean over the outputs of Huber's loss (1964) and its gradient, the error cut to [-delta, delta] / n.
+
+    `e * e / 2` where |e| <= delta, else `delta * (|e| - delta / 2)`; with an infinite delta, half the
+    squared error. y, target : (batch, n_output); delta : float64; the others as in `softmax_cross_entropy`.
+    """
+    n = y.shape[1]
+    for i in prange(y.shape[0]):
+        total = 0.0
+        for k in range(n):
+            error = np.float64(y[i, k]) - np.float64(target[i, k])
+            cut = min(max(error, -delta), delta)
+            total += cut * (error - 0.5 * cut)
+            grad_out[i, k] = weight[i] * cut / n
+        loss_out[i] = weight[i] * total / n

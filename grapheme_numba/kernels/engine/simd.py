@@ -1,0 +1,366 @@
+"""Vector operations for kernels: memory and arithmetic.
+
+Every operation has a plain-Python meaning of the same name in `vector_meanings.py`. Positions are flat,
+in C-contiguous arrays, without bounds or wrap-around. `simd_blocks.py` holds those across lanes.
+
+The SIMD type of the kernels and how operations on it are written.
+
+A vector holds one, two or four registers side by side. Its width follows from the array's dtype and
+from a *token*, a tuple whose length is the number of registers (`ONE`, `TWO`, `FOUR`): a type that
+Numba knows at compile time, so one kernel source serves every width. A register is `LANES` elements:
+16 float32 or 8 float64; LLVM splits it where the machine's registers are narrower.
+
+Only the `simd` files mention LLVM.
+
+Vector operations across lanes: dot products, sums of many rows at once, transposes.
+"""
+
+import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
+
+from grapheme_numba.kernels.engine import simd_reference
+
+ONE, TWO, FOUR = (0,), (0, 0), (0, 0, 0, 0)
+LANES = simd_reference.LANES
+OPERATIONS = {}
+I32, I64 = ir.IntType(32), ir.IntType(64)
+
+
+class Vector(types.Type):
+    """The Numba type of `width` elements of `dtype` in registers."""
+
+    def __init__(self, dtype, width):
+        self.dtype, self.width = dtype, width
+        super().__init__(name=f"Vector({dtype}, {width})")
+
+    @property
+    def llvm(self):
+        """The LLVM vector type."""
+        return ir.VectorType(ir.FloatType() if self.dtype == types.float32 else ir.DoubleType(), self.width)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, vector):
+        super().__init__(manager, vector, vector.llvm)
+
+
+def operation(typing):
+    """Make an intrinsic of a typing function, or its plain meaning where the compiler is off."""
+    name = typing.__name__
+    OPERATIONS[name] = getattr(simd_reference, name) if numba.config.DISABLE_JIT else intrinsic(typing)
+    return OPERATIONS[name]
+
+
+def emit(result, arguments, write):
+    """A signature and its code: `write(builder, *values)`, which returns the result's value."""
+    return result(*arguments), lambda context, builder, signature, values: write(builder, *values)
+
+
+def emit_memory(result, arguments, write):
+    """As `emit`, with a function `pointer(k, index, llvm)` into array argument k before the values."""
+
+    def code(context, builder, signature, values):
+        def pointer(k, index, llvm):
+            data = arrayobj.make_array(signature.args[k])(context, builder, values[k]).data
+            return builder.bitcast(builder.gep(data, [index]), llvm.as_pointer())
+
+        written = write(builder, pointer, *values)
+        return context.get_dummy_value() if result is types.void else written
+
+    return result(*arguments), code
+
+
+def register_of(dtype, token=ONE):
+    """The vector type of as many registers of `dtype` as `token` is long."""
+    return Vector(dtype, (16 if dtype == types.float32 else 8) * len(token))
+
+
+def bytes_of(dtype):
+    """Size of one element."""
+    return dtype.bitwidth // 8
+
+
+def call(builder, name, result, values):
+    """Emit a call of the LLVM function `name`, declared on first use."""
+    found = builder.module.globals.get(name)
+    function = found or ir.Function(builder.module, ir.FunctionType(result, [v.type for v in values]), name)
+    return builder.call(function, values)
+
+
+def suffix(llvm):
+    """The part of an LLVM intrinsic's name that says the vector type, as v16f32."""
+    return f"v{llvm.count}f{32 if isinstance(llvm.element, ir.FloatType) else 64}"
+
+
+def fma(builder, x, y, z):
+    """Emit x * y + z with one rounding."""
+    return call(builder, f"llvm.fma.{suffix(x.type)}", x.type, [x, y, z])
+
+
+def shuffle(builder, x, y, lanes):
+    """Emit the vector of the given lanes of x and y side by side."""
+    return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
+
+
+def splat(builder, scalar, llvm):
+    """Emit a vector whose lanes all are `scalar`, converted to its element type."""
+    if scalar.type != llvm.element:
+        scalar = (builder.fptrunc if isinstance(llvm.element, ir.FloatType) else builder.fpext)(scalar, llvm.element)
+    undefined = ir.Constant(llvm, ir.Undefined)
+    return shuffle(builder, builder.insert_element(undefined, scalar, ir.Constant(I32, 0)), undefined, [0] * llvm.count)
+
+
+@operation
+def at(typing, array, index):
+    """One element."""
+    return array.dtype(array, types.intp), lambda context, builder, signature, values: builder.load(
+        builder.gep(arrayobj.make_array(signature.args[0])(context, builder, values[0]).data, [values[1]])
+    )
+
+
+@operation
+def vload(typing, array, index, token):
+    """The vector that starts at `index`."""
+    vector = register_of(array.dtype, token)
+
+    def write(builder, pointer, _array, index, _token):
+        loaded = builder.load(pointer(0, index, vector.llvm))
+        loaded.align = bytes_of(array.dtype)
+        return loaded
+
+    return emit_memory(vector, (array, types.intp, token), write)
+
+
+@operation
+def vstore(typing, array, index, vector):
+    """Write a vector from `index` on."""
+
+    def write(builder, pointer, _array, index, value):
+        builder.store(value, pointer(0, index, vector.llvm)).align = bytes_of(array.dtype)
+
+    return emit_memory(types.void, (array, types.intp, vector), write)
+
+
+@operation
+def vstream(typing, array, index, vector):
+    """`vstore` past the caches, for what another core reads next; `index` starts a register's worth of bytes."""
+
+    def write(builder, pointer, _array, index, value):
+        store = builder.store(value, pointer(0, index, vector.llvm))
+        store.align = vector.width * bytes_of(array.dtype)
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(I32, 1)]))
+
+    return emit_memory(types.void, (array, types.intp, vector), write)
+
+
+@operation
+def fence(typing, array):
+    """Nothing written later, by this thread, is seen before what it has written until now."""
+
+    def write(builder, pointer, _array):
+        builder.fence("seq_cst")
+
+    return emit_memory(types.void, (array,), write)
+
+
+@operation
+def prefetch(typing, array, index):
+    """Ask for the cache line of `index`; never faults, changes nothing."""
+
+    def write(builder, pointer, _array, index):
+        hints = [ir.Constant(I32, hint) for hint in (0, 3, 1)]
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer(0, index, ir.IntType(8)), *hints])
+
+    return emit_memory(types.void, (array, types.intp), write)
+
+
+@operation
+def vlanes(typing, array):
+    """Elements per register for the array's dtype, known when a kernel is compiled."""
+    return emit(types.intp, (array,), lambda builder, _: ir.Constant(I64, register_of(array.dtype).width))
+
+
+@operation
+def vsingle(typing, x):
+    """Whether a vector holds float32, known when a kernel is compiled."""
+    single = x.dtype == types.float32
+    return emit(types.boolean, (x,), lambda builder, _: ir.Constant(ir.IntType(1), int(single)))
+
+
+# --- arithmetic ---------------------------------------------------------------------------------
+
+
+@operation
+def vsplat(typing, x, token):
+    """A vector with the scalar `x` in every lane."""
+    vector = register_of(x, token)
+    return emit(vector, (x, token), lambda builder, x, _: splat(builder, x, vector.llvm))
+
+
+@operation
+def vconst(typing, value, like):
+    """A vector of the type of `like` with the float `value` in every lane."""
+    return emit(like, (types.float64, like), lambda builder, value, _: splat(builder, value, like.llvm))
+
+
+@operation
+def vadd(typing, x, y):
+    """`x + y`."""
+    return emit(x, (x, x), lambda builder, x, y: builder.fadd(x, y))
+
+
+@operation
+def vsub(typing, x, y):
+    """`x - y`."""
+    return emit(x, (x, x), lambda builder, x, y: builder.fsub(x, y))
+
+
+@operation
+def vmul(typing, x, y):
+    """`x * y`."""
+    return emit(x, (x, x), lambda builder, x, y: builder.fmul(x, y))
+
+
+@operation
+def vdiv(typing, x, y):
+    """`x / y`."""
+    return emit(x, (x, x), lambda builder, x, y: builder.fdiv(x, y))
+
+
+@operation
+def vfma(typing, x, y, z):
+    """`x * y + z` in one rounding."""
+    return emit(x, (x, x, x), fma)
+
+
+@operation
+def vabs(typing, x):
+    """`|x|`."""
+    return emit(x, (x,), lambda builder, v: call(builder, f"llvm.fabs.{suffix(v.type)}", v.type, [v]))
+
+
+@operation
+def vround(typing, x):
+    """The nearest whole number, halves to even."""
+    return emit(x, (x,), lambda builder, v: call(builder, f"llvm.rint.{suffix(v.type)}", v.type, [v]))
+
+
+@operation
+def vgreater(typing, x, y, yes, no):
+    """`yes` in the lanes where `x > y`, else `no` (also where either is NaN)."""
+    return emit(x, (x,) * 4, lambda builder, x, y, *both: builder.select(builder.fcmp_ordered(">", x, y), *both))
+
+
+@operation
+def vpower2(typing, n):
+    """`2 ** n` for whole numbers `n` in the range of the normal exponents."""
+    bits, mantissa, bias = (32, 23, 127) if n.dtype == types.float32 else (64, 52, 1023)
+    integer = ir.VectorType(ir.IntType(bits), n.width)
+
+    def write(builder, n):
+        # Adding 1.5 * 2**mantissa leaves the whole number in the low bits, without a conversion
+        # that is undefined for NaN; the bias rides along.
+        low = builder.fadd(n, ir.Constant(n.type, [1.5 * 2.0**mantissa + bias] * n.type.count))
+        shift = ir.Constant(integer, [mantissa] * n.type.count)
+        return builder.bitcast(builder.shl(builder.bitcast(low, integer), shift), n.type)
+
+    return emit(n, (n,), write)
+
+
+@operation
+def vpolynomial(typing, x, single, double):
+    """The polynomial in `x` with ascending coefficients `single` (float32) or `double` (float64)."""
+    is_single = x.dtype == types.float32
+
+    def write(builder, x, single_values, double_values):
+        chosen = single_values if is_single else double_values
+        last = len(single if is_single else double) - 1
+        result = splat(builder, builder.extract_value(chosen, last), x.type)
+        for k in range(last - 1, -1, -1):
+            result = fma(builder, result, x, splat(builder, builder.extract_value(chosen, k), x.type))
+        return result
+
+    return emit(x, (x, single, double), write)
+
+
+@operation
+def vdot(typing, x, y):
+    """One register of partial sums of `x * y`: register after register, fused."""
+    register = register_of(x.dtype)
+
+    def write(builder, *factors):
+        result = None
+        for start in range(0, x.width, register.width):
+            lanes = list(range(start, start + register.width))
+            left, right = (shuffle(builder, f, f, lanes) if x.width > register.width else f for f in factors)
+            result = builder.fmul(left, right) if result is None else fma(builder, left, right, result)
+        return result
+
+    return emit(register, (x, x), write)
+
+
+def _load_rows(builder, pointer, start, stride, register):
+    rows = []
+    for k in range(register.width):
+        index = builder.add(start, builder.mul(stride, ir.Constant(I64, k)))
+        rows.append(builder.load(pointer(0, index, register.llvm)))
+        rows[-1].align = bytes_of(register.dtype)
+    return rows
+
+
+def _halves(lanes, half):
+    """Shuffles of two registers, blocks of `2 * half` lanes: what stays in its lane, and what crosses over."""
+    stays = [lane if lane % (2 * half) < half else lanes + lane for lane in range(lanes)]
+    crosses = [lane + half if lane % (2 * half) < half else lanes + lane - half for lane in range(lanes)]
+    return stays, crosses
+
+
+@operation
+def vrow_sums(typing, rows, start):
+    """Sum each of LANES rows of LANES elements from `start` on: lane k of the result is row k's sum.
+
+    LANES - 1 each of additions, shuffles and blends for LANES sums. Lane l is added to lane l + LANES/2
+    first, then halves again, so a row's bits do not depend on where in the block it stands.
+    """
+    register = register_of(rows.dtype)
+
+    def write(builder, pointer, _rows, start):
+        rows = _load_rows(builder, pointer, start, ir.Constant(I64, register.width), register)
+
+        def total(first, step):
+            # Rows first, first + step, ...: a pair is added as soon as both are there, so few registers are in use.
+            if step == register.width:
+                return rows[first]
+            pair = total(first, 2 * step), total(first + step, 2 * step)
+            stays, crosses = _halves(register.width, step)
+            return builder.fadd(shuffle(builder, *pair, stays), shuffle(builder, *pair, crosses))
+
+        return total(0, 1)
+
+    return emit_memory(register, (rows, types.intp), write)
+
+
+@operation
+def vtranspose(typing, source, start, stride, target, target_start):
+    """Write LANES rows of LANES elements, `stride` apart in `source`, as columns of a block of `target`."""
+    register = register_of(source.dtype)
+    lanes = register.width
+
+    def write(builder, pointer, _source, start, stride, _target, target_start):
+        current, half = _load_rows(builder, pointer, start, stride, register), lanes // 2
+        while half:
+            low = [lane if lane % (2 * half) < half else lanes + lane - half for lane in range(lanes)]
+            high = [lane + half if lane % (2 * half) < half else lanes + lane for lane in range(lanes)]
+            for k in (k for k in range(lanes) if k % (2 * half) < half):
+                pair = current[k], current[k + half]
+                current[k], current[k + half] = shuffle(builder, *pair, low), shuffle(builder, *pair, high)
+            half //= 2
+        for k, row in enumerate(current):
+            place = pointer(3, builder.add(target_start, ir.Constant(I64, k * lanes)), register.llvm)
+            builder.store(row, place).align = bytes_of(source.dtype)
+
+    return emit_memory(types.void, (source, types.intp, types.intp, target, types.intp), write)

@@ -1,0 +1,1 @@
+"""Loops that build, order and draw graphs."""

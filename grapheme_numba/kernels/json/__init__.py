@@ -1,0 +1,1 @@
+"""JSONL to columns: a compiled scanner over the bytes of lines."""

@@ -1,0 +1,1 @@
+"""Loops that prune edges and grow new ones."""
