@@ -14,8 +14,9 @@ import time
 
 import numpy as np
 
-from grapheme_numba import DagNN, evolution, jit
-from grapheme_numba.training import optimizers
+from grapheme_numba import DagNN, jit
+from grapheme_numba.optim import optimizers
+from grapheme_numba.sparsity import evolve
 
 CLOCK = time.thread_time if "--cpu" in sys.argv else time.perf_counter
 THREADS = (1,) if "--cpu" in sys.argv else (1, jit.set_threads(None))
@@ -51,9 +52,9 @@ def row(widths, fan_in, threads):
     for turn in range(REPEAT + 2):
         step()
         timed("step", step)
-        timed("rigl", lambda turn=turn: evolution.propose(dag, "rigl", 0.3, (1, turn)))
-        change = timed("set", lambda turn=turn: evolution.propose(dag, "set", 0.3, (1, turn)))
-        timed("rebuild", lambda change=change: evolution.move(dag, change, list(state[0].moments.values())))
+        timed("rigl", lambda turn=turn: evolve.propose(dag, "rigl", 0.3, (1, turn)))
+        change = timed("set", lambda turn=turn: evolve.propose(dag, "set", 0.3, (1, turn)))
+        timed("rebuild", lambda change=change: evolve.move(dag, change, list(state[0].moments.values())))
         timed("after", step)
     middle = {name: statistics.median(values[2:]) for name, values in times.items()}
     unit, rebuild = middle["step"], middle["rebuild"]

@@ -6,7 +6,7 @@ import sys
 
 FIRST_STEP = """
 import numpy as np
-from grapheme_numba.network import DagNN
+from grapheme_numba.network.dagnn import DagNN
 network = DagNN.classifier(8, 16, 4)
 network.zero_grad()
 y = network.forward(np.ones((3, 8), np.float32))

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from grapheme_numba.brains.slices import BrainSlice as BrainSlice
     from grapheme_numba.brains.slices import allocate_brain_slices as allocate_brain_slices
     from grapheme_numba.brains.structural import structural_loss as structural_loss
-    from grapheme_numba.embedding import Embedding as Embedding
     from grapheme_numba.errors import CheckpointError as CheckpointError
     from grapheme_numba.errors import CycleError as CycleError
     from grapheme_numba.errors import GraphemeError as GraphemeError
@@ -26,22 +25,23 @@ if TYPE_CHECKING:
     from grapheme_numba.errors import ShapeError as ShapeError
     from grapheme_numba.errors import StoppedEarly as StoppedEarly
     from grapheme_numba.errors import UsageError as UsageError
-    from grapheme_numba.graph.interop import load_graph as load_graph
-    from grapheme_numba.graph.interop import save_graph as save_graph
+    from grapheme_numba.graph.formats.dispatch import load_graph as load_graph
+    from grapheme_numba.graph.formats.dispatch import save_graph as save_graph
+    from grapheme_numba.graph.generators.rewiring import rewire as rewire
     from grapheme_numba.graph.named import NamedGraph as NamedGraph
-    from grapheme_numba.graph.rewiring import rewire as rewire
-    from grapheme_numba.losses import binary_cross_entropy as binary_cross_entropy
-    from grapheme_numba.losses import cross_entropy as cross_entropy
-    from grapheme_numba.losses import huber as huber
-    from grapheme_numba.losses import mse as mse
-    from grapheme_numba.network import DagNN as DagNN
+    from grapheme_numba.network.dagnn import DagNN as DagNN
+    from grapheme_numba.network.embedding import Embedding as Embedding
+    from grapheme_numba.network.losses import binary_cross_entropy as binary_cross_entropy
+    from grapheme_numba.network.losses import cross_entropy as cross_entropy
+    from grapheme_numba.network.losses import huber as huber
+    from grapheme_numba.network.losses import mse as mse
 
 _MODULE_OF = {
     "BrainSlice": "brains.slices",
     "CheckpointError": "errors",
     "CycleError": "errors",
-    "DagNN": "network",
-    "Embedding": "embedding",
+    "DagNN": "network.dagnn",
+    "Embedding": "network.embedding",
     "GraphError": "errors",
     "GraphemeError": "errors",
     "MissingInputError": "errors",
@@ -54,13 +54,13 @@ _MODULE_OF = {
     "StoppedEarly": "errors",
     "UsageError": "errors",
     "allocate_brain_slices": "brains.slices",
-    "binary_cross_entropy": "losses",
-    "cross_entropy": "losses",
-    "huber": "losses",
-    "load_graph": "graph.interop",
-    "mse": "losses",
-    "rewire": "graph.rewiring",
-    "save_graph": "graph.interop",
+    "binary_cross_entropy": "network.losses",
+    "cross_entropy": "network.losses",
+    "huber": "network.losses",
+    "load_graph": "graph.formats.dispatch",
+    "mse": "network.losses",
+    "rewire": "graph.generators.rewiring",
+    "save_graph": "graph.formats.dispatch",
     "structural_loss": "brains.structural",
 }
 

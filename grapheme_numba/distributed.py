@@ -63,7 +63,9 @@ class Serial:
 
     def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
         """An array, not set, that all ranks of this host see and write. The next of this name may take its place."""
-        from grapheme_numba.workspace import aligned_empty  # it brings the kernels, and signals are not heard yet
+        from grapheme_numba.network.workspace import (
+            aligned_empty,  # it brings the kernels, and signals are not heard yet
+        )
 
         return aligned_empty(shape, dtype)
 

@@ -9,8 +9,8 @@ from grapheme_numba.dataset.answers import LabelAnswer, NumberAnswer, TextAnswer
 from grapheme_numba.dataset.asked import encode_examples
 from grapheme_numba.dataset.layout import DomainNeeds, Layout
 from grapheme_numba.dataset.records import MixedExample
-from grapheme_numba.embedding import Embedding
-from grapheme_numba.network import DagNN
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.embedding import Embedding
 
 DIM = 3
 NEEDS = [

@@ -13,10 +13,12 @@ LAYERS = {
     for layer, parts in enumerate(
         (
             "errors files signals jit launcher cores randomness",
-            "arrays initializers graph kernels",
+            "kernels",
+            "graph",
+            "network optim",
+            "sparsity",
             "dataset",
-            "workspace strategy receiver_weights construction network embedding losses saliency",
-            "brains evolution pruning thinning attribution",
+            "brains",
             "training estimators distributed host_memory",
             "tasks",
             "cli bench",
@@ -27,7 +29,7 @@ LAYERS = {
 ONLY_IN = {
     "click": ("grapheme_numba/cli/",),
     "rich": ("grapheme_numba/cli/",),
-    "pyarrow": ("grapheme_numba/dataset/", "grapheme_numba/graph/interop.py", "grapheme_numba/bench/"),
+    "pyarrow": ("grapheme_numba/dataset/", "grapheme_numba/graph/formats/dispatch.py", "grapheme_numba/bench/"),
     "numba": ("grapheme_numba/kernels/", "grapheme_numba/jit.py"),
     "llvmlite": ("grapheme_numba/kernels/engine/simd.py",),
     "pickle": (),

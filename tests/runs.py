@@ -7,6 +7,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from grapheme_numba.cli.train import main
+from grapheme_numba.optim.optimizers import OptimizerState
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import checkpoint as checkpoints
@@ -15,7 +16,6 @@ from grapheme_numba.training.checkpoint import Checkpoint
 from grapheme_numba.training.config import Config
 from grapheme_numba.training.journal import read_rows
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.optimizers import OptimizerState
 from grapheme_numba.training.progress import Progress, Tally
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"

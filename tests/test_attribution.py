@@ -7,8 +7,8 @@ import pytest
 from pyarrow import parquet
 
 from grapheme_numba import DagNN
-from grapheme_numba.attribution import BATCH, attribute
 from grapheme_numba.errors import ShapeError
+from grapheme_numba.network.attribution import BATCH, attribute
 
 
 def network(seed, **options):

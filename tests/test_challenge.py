@@ -7,7 +7,7 @@ import pytest
 
 from grapheme_numba import errors
 from grapheme_numba.bench import challenge
-from grapheme_numba.graph import radixnet
+from grapheme_numba.graph.generators import radixnet
 from grapheme_numba.kernels.bench.challenge import Layers
 
 

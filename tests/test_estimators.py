@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.estimators import DagClassifier, DagRegressor
 from grapheme_numba.estimators.topology import NAMES
-from grapheme_numba.graph.pathways import from_pathways
+from grapheme_numba.graph.formats.pathways import from_pathways
 
 
 @parametrize_with_checks([DagClassifier(), DagRegressor()])

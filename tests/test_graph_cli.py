@@ -10,7 +10,7 @@ import scipy.sparse
 from runs import cli, small_data
 from test_graph_files import SUFFIXES, mutated, sources
 
-from grapheme_numba.graph.interop import load_graph, save_graph
+from grapheme_numba.graph.formats.dispatch import load_graph, save_graph
 from grapheme_numba.training import run_folder, snapshot
 
 GMT = "apoptosis\td\tTP53\tBAX\ncycle\td\tTP53\tRB1\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grapheme_numba.errors import GraphemeError, GraphError
-from grapheme_numba.graph.interop import load_graph, save_graph
+from grapheme_numba.graph.formats.dispatch import load_graph, save_graph
 
 SUFFIXES = ("csv", "tsv", "parquet", "graphml", "json", "gmt")
 

@@ -6,23 +6,23 @@ import pytest
 
 from grapheme_numba import DagNN
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph import growth
+from grapheme_numba.graph.generators import topologies
+from grapheme_numba.graph.generators.rewiring import levels_of, rewire
 from grapheme_numba.graph.named import NamedGraph
-from grapheme_numba.graph.rewiring import levels_of, rewire
 from grapheme_numba.kernels.graph.random_edges import below
 
 
 def test_a_seed_decides_every_topology():
     for build in (
-        lambda seed: growth.scale_free(300, 3, 10, 5, seed),
-        lambda seed: growth.block_modular(4, 20, 5, 0.2, 9, 3, seed),
+        lambda seed: topologies.scale_free(300, 3, 10, 5, seed),
+        lambda seed: topologies.block_modular(4, 20, 5, 0.2, 9, 3, seed),
     ):
         assert [np.array_equal(a, b) for a, b in zip(build(1), build(1))] == [True] * 5
         assert not np.array_equal(build(1)[0], build(2)[0])
 
 
 def test_scale_free_has_hubs_and_equal_in_degrees():
-    senders, receivers, inputs, outputs, n_node = growth.scale_free(5000, 4, 8, 10, seed=3)
+    senders, receivers, inputs, outputs, n_node = topologies.scale_free(5000, 4, 8, 10, seed=3)
     in_degree, out_degree = np.bincount(receivers, minlength=n_node), np.bincount(senders, minlength=n_node)
     assert set(in_degree[8:]) == {4}
     assert in_degree[:8].sum() == 0
@@ -37,7 +37,7 @@ def test_scale_free_has_hubs_and_equal_in_degrees():
 def test_blocks_listen_to_themselves():
     n_block, n_in = 5, 12
     for between, expected in ((0.0, 0.0), (0.3, 0.24), (1.0, 0.8)):
-        senders, receivers, inputs, outputs, n_node = growth.block_modular(n_block, 60, 6, between, n_in, 7, seed=1)
+        senders, receivers, inputs, outputs, n_node = topologies.block_modular(n_block, 60, 6, between, n_in, 7, seed=1)
         block = np.where(np.arange(n_node) < n_in, np.arange(n_node), np.arange(n_node) - n_in) % n_block
         hidden = receivers < outputs[0]
         foreign = (block[senders] != block[receivers])[hidden].mean()
@@ -97,10 +97,10 @@ def test_draws_are_even():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((growth.scale_free, 20, 5, 4, 1), "fan_in is 5, but the first node after the inputs has only 4"),
-        ((growth.scale_free, 3, 1, 2, 2), "n_node is 3; give a whole number of at least 4"),
-        ((growth.block_modular, 4, 5, 2, 0.1, 3, 1), "n_in is 3, but each of the 4 blocks"),
-        ((growth.block_modular, 2, 5, 2, 1.5, 3, 1), "between is 1.5; give a share"),
+        ((topologies.scale_free, 20, 5, 4, 1), "fan_in is 5, but the first node after the inputs has only 4"),
+        ((topologies.scale_free, 3, 1, 2, 2), "n_node is 3; give a whole number of at least 4"),
+        ((topologies.block_modular, 4, 5, 2, 0.1, 3, 1), "n_in is 3, but each of the 4 blocks"),
+        ((topologies.block_modular, 2, 5, 2, 1.5, 3, 1), "between is 1.5; give a share"),
     ],
 )
 def test_what_cannot_be_grown(arguments, message):

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from grapheme_numba.errors import CycleError, GraphError, MissingInputError
-from grapheme_numba.graph.interop import load_graph, save_graph
+from grapheme_numba.graph.formats.dispatch import load_graph, save_graph
 from grapheme_numba.graph.named import named_graph
 
 N_DAG = 200

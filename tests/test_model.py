@@ -8,7 +8,7 @@ import grapheme_numba as gn
 from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.brains.structural import structural_weight
 from grapheme_numba.dataset.batches import Batch
-from grapheme_numba.network import DagNN
+from grapheme_numba.network.dagnn import DagNN
 
 
 def weighted_loss(model, batch, weight):

@@ -13,8 +13,8 @@ from neat.nn import FeedForwardNetwork
 
 from grapheme_numba import DagNN
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.interop import load_graph
-from grapheme_numba.graph.neat import FUNCTIONS, parse
+from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.graph.formats.neat import FUNCTIONS, parse
 from grapheme_numba.kernels.engine import rare_activations
 
 N_GENOME = 50

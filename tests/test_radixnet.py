@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from grapheme_numba import errors
-from grapheme_numba.graph import radixnet
+from grapheme_numba.graph.generators import radixnet
 
 
 def _stage(n_neuron, stage):

@@ -7,8 +7,8 @@ import pytest
 import strategies
 
 import grapheme_numba as gn
-from grapheme_numba import receiver_weights
-from grapheme_numba.receiver_weights import ReceiverWeights
+from grapheme_numba.network import receiver_weights
+from grapheme_numba.network.receiver_weights import ReceiverWeights
 
 
 def twin(dag, weights):

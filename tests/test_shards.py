@@ -7,11 +7,11 @@ from grapheme_numba.distributed import ALONE, Agreed, Serial, parts
 from grapheme_numba.errors import UsageError
 from grapheme_numba.kernels.engine import gradient_shards as kernels
 from grapheme_numba.kernels.engine.updates import CHUNK, in_order
+from grapheme_numba.network.workspace import aligned_empty
+from grapheme_numba.optim.optimizers import MOMENTS, both_moments, build, gradient_norm
 from grapheme_numba.training.gradients import as_table
-from grapheme_numba.training.optimizers import MOMENTS, both_moments, build, gradient_norm
 from grapheme_numba.training.shards import Node, additions, own_shards, whole_nodes
 from grapheme_numba.training.team import Team, Wish, first_wish
-from grapheme_numba.workspace import aligned_empty
 
 
 def naive(node, vectors):

@@ -8,7 +8,7 @@ import strategies
 from test_gradients import assert_same, draw, twin_run
 
 import grapheme_numba as gn
-from grapheme_numba.strategy import STRATEGIES
+from grapheme_numba.network.execution_plan import STRATEGIES
 
 
 def run(dag, strategy, x, gy, start=0.0):

@@ -8,8 +8,8 @@ from sklearn.datasets import load_iris
 from grapheme_numba import DagNN
 from grapheme_numba.errors import UsageError
 from grapheme_numba.estimators import DagClassifier, DagRegressor
-from grapheme_numba.evolution import without_dead_nodes
-from grapheme_numba.thinning import BEGIN, END, edges_left, thin
+from grapheme_numba.sparsity.evolve import without_dead_nodes
+from grapheme_numba.sparsity.prune import BEGIN, END, edges_left, thin
 
 IRIS = load_iris(return_X_y=True)
 

@@ -8,7 +8,7 @@ import pytest
 
 from grapheme_numba.errors import CheckpointError, UsageError
 from grapheme_numba.kernels.engine import updates
-from grapheme_numba.training import optimizers, schedules
+from grapheme_numba.optim import optimizers, schedules
 
 NAMES = list(optimizers.MOMENTS)
 DTYPES = [("float32", 2e-5), ("float64", 1e-12)]

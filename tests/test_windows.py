@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from grapheme_numba import DagNN, jit, strategy
+from grapheme_numba import DagNN, jit
+from grapheme_numba.network import execution_plan
 
 
 def passes(dag, batch, rng):
@@ -33,7 +34,7 @@ def test_windows_of_any_size_give_the_same_bits(threads, monkeypatch, dtype, win
         for batch in (70, 200):
             threads(1)
             wanted = passes(dag, batch, np.random.default_rng(batch))
-            monkeypatch.setattr(strategy, "WINDOW", window)
+            monkeypatch.setattr(execution_plan, "WINDOW", window)
             jit.set_threads(2)
             for again.strategy in ("tiles", "levels"):
                 for again.keeps_deltas in (False, True):
@@ -44,14 +45,14 @@ def test_windows_of_any_size_give_the_same_bits(threads, monkeypatch, dtype, win
 
 def test_deltas_need_as_many_rows_as_the_longest_edge_spans():
     layers = DagNN.layered([64] * 20, 4)
-    assert strategy.Plan(layers.dag).rows_of_deltas() == 128
+    assert execution_plan.Plan(layers.dag).rows_of_deltas() == 128
     x = np.ones((200, 64), np.float32)
     layers.forward(x)
     layers.backward_accumulate(x)
     assert layers._tiles.deltas.shape[1] == 128
     assert layers._tiles.deltas.shape[0] < layers._tiles.activations.shape[0]
     chain = DagNN.from_edges([0, 1, 2, 0], [1, 2, 3, 3], inputs=[0], outputs=[3])
-    assert strategy.Plan(chain.dag).rows_of_deltas() == 4
+    assert execution_plan.Plan(chain.dag).rows_of_deltas() == 4
 
 
 def test_a_plane_holds_a_window_not_all_edges(threads):
@@ -64,7 +65,7 @@ def test_a_plane_holds_a_window_not_all_edges(threads):
     assert len(windows) > 3
     assert windows[0] == 0
     assert windows[-1] == dag.n_node
-    assert dag._workspace._buffers["planes"].size < 2 * 2 * 1.2 * strategy.WINDOW
+    assert dag._workspace._buffers["planes"].size < 2 * 2 * 1.2 * execution_plan.WINDOW
 
 
 def test_without_gradients_the_forward_pass_takes_narrower_tiles_and_gives_the_same_bits(rng):

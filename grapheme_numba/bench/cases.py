@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.errors import UsageError
-from grapheme_numba.graph import radixnet, topologies
+from grapheme_numba.graph.generators import radixnet, topologies
 
 BATCHES = (1, 16, 64, 256, 1024)
 
@@ -68,7 +68,7 @@ def find_case(name):
 
 def network_of(case):
     """A float32 network on the case's graph whose signal keeps its size at any depth."""
-    from grapheme_numba.network import DagNN
+    from grapheme_numba.network.dagnn import DagNN
 
     senders, receivers, inputs, outputs, n_node = case.edges()
     return DagNN.from_edges(senders, receivers, inputs=inputs, outputs=outputs, n_node=n_node, init="he", seed=1)

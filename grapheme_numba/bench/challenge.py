@@ -13,10 +13,10 @@ import numpy as np
 from grapheme_numba.bench import timing
 from grapheme_numba.bench.graphblas_rival import PACKAGE, GraphBlas  # noqa: F401
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.graph import radixnet
+from grapheme_numba.graph.generators import radixnet
 from grapheme_numba.jit import n_threads, set_threads
 from grapheme_numba.kernels.bench.challenge import CLAMP, Layers, move_lanes, run_layers
-from grapheme_numba.workspace import aligned_empty, tile_width
+from grapheme_numba.network.workspace import aligned_empty, tile_width
 
 # Share of dark pixels, mean and spread: as in scaled and thresholded digits; and one where none dies.
 INK, INK_ALL_LIVE = (0.19, 0.06), (0.62, 0.04)

@@ -8,7 +8,7 @@ from grapheme_numba.bench import roofline, timing
 from grapheme_numba.bench.cases import network_of
 from grapheme_numba.jit import n_threads, set_threads
 from grapheme_numba.kernels.graph.topology import most_live_nodes
-from grapheme_numba.workspace import tile_width
+from grapheme_numba.network.workspace import tile_width
 
 PASSES = ("forward", "backward", "step")
 # Reads of a row's lanes per edge that a pass cannot do without, in units of the forward pass.
@@ -110,7 +110,7 @@ def _rate(case, network, batch, count, name, measured, calls, width, own_bytes):
 
 def boundary_seconds(repeat=timing.MIN_REPEAT):
     """What a call costs beside its edges: the passes of a network of one edge and one example."""
-    from grapheme_numba.network import DagNN
+    from grapheme_numba.network.dagnn import DagNN
 
     calls = step_calls(DagNN.from_edges([0], [1], inputs=[0], outputs=[1]), 1)
     return {name: taken.median for name, (taken, _) in timing.interleave(calls, repeat).items()}

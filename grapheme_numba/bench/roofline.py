@@ -8,7 +8,7 @@ from grapheme_numba.bench.timing import measure
 from grapheme_numba.jit import n_threads
 from grapheme_numba.kernels.bench.roofline import gather_rows
 from grapheme_numba.kernels.engine.simd import LANES
-from grapheme_numba.workspace import aligned_empty
+from grapheme_numba.network.workspace import aligned_empty
 
 # Bytes of rows per thread: half of a small level 1, a quarter of a small level 2, beyond level 2, beyond level 3.
 LEVELS = {"L1": 16 << 10, "L2": 256 << 10, "L3": 8 << 20, "memory": 256 << 20}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.dataset.answers import LabelAnswer, TextAnswer
-from grapheme_numba.saliency import Saliency
+from grapheme_numba.network.attribution import Saliency
 
 BITS = 8
 

@@ -6,7 +6,7 @@ from grapheme_numba.brains.naming import port_names, unlike
 from grapheme_numba.brains.topology import dealt, dealt_shares, layout_slices
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import named_graph
-from grapheme_numba.initializers import initial_weights
+from grapheme_numba.network.initializers import initial_weights
 
 SEED = 0x6AF7
 

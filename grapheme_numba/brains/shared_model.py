@@ -6,10 +6,10 @@ from grapheme_numba.brains import structural as structure
 from grapheme_numba.brains.sharing import Sharing, sharing
 from grapheme_numba.brains.slices import allocate_brain_slices
 from grapheme_numba.brains.topology import layered_topology
-from grapheme_numba.embedding import Embedding
 from grapheme_numba.errors import ShapeError, UsageError
-from grapheme_numba.losses import mse
-from grapheme_numba.network import DagNN
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.embedding import Embedding
+from grapheme_numba.network.losses import mse
 
 
 class SharedAGIModel:

@@ -14,7 +14,7 @@ from grapheme_numba.cli.using import load, test_file
 from grapheme_numba.dataset.row_table import RowTable, repeated
 from grapheme_numba.dataset.source import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
-from grapheme_numba.graph.interop import write_columns
+from grapheme_numba.graph.formats.dispatch import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import snapshot

@@ -7,7 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from grapheme_numba.estimators.fitting import DagEstimator
 from grapheme_numba.kernels.engine.losses import softmax
-from grapheme_numba.losses import cross_entropy
+from grapheme_numba.network.losses import cross_entropy
 
 
 class DagClassifier(ClassifierMixin, DagEstimator):

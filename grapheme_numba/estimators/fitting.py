@@ -8,14 +8,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from grapheme_numba import thinning
 from grapheme_numba.errors import NonFiniteError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.parameters import DagParameters
 from grapheme_numba.estimators.predicting import Predicting
 from grapheme_numba.estimators.topology import build_network
-from grapheme_numba.evolution import evolve
-from grapheme_numba.training import optimizers, schedules
+from grapheme_numba.optim import optimizers, schedules
+from grapheme_numba.sparsity import prune
+from grapheme_numba.sparsity.evolve import evolve
 
 LARGEST_AUTO_BATCH = 200
 # Of 0.1, 0.3 and 1 on ten data sets of 60 to 1,000 examples and on handwritten digits: 1 costs the small ones 2 points,
@@ -147,11 +147,11 @@ class DagEstimator(Predicting, DagParameters):
         if self.evolve and (epoch + 1) % self.evolve_every == 0 and progress < 0.75:
             evolve(self.network_, self.evolve, self._moving_share(epoch), (seed, epoch), self._moments())
         if self.density < 1.0:
-            left = thinning.edges_left(1.0 if last else progress, self._n_edge_full, self.density)
-            self.network_, moments = thinning.thin(self.network_, left, self._moments())
+            left = prune.edges_left(1.0 if last else progress, self._n_edge_full, self.density)
+            self.network_, moments = prune.thin(self.network_, left, self._moments())
             names = self._state.moments
             self._state = self._state._replace(moments=dict(zip(names, moments, strict=True)))
-        return self.density == 1.0 or last or progress >= thinning.END
+        return self.density == 1.0 or last or progress >= prune.END
 
     def _epoch(self, X, target, weight, seed, rate):
         """One pass in mini-batches; the mean loss of an example."""

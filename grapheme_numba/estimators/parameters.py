@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from grapheme_numba.errors import UsageError
-from grapheme_numba.evolution import METHODS
+from grapheme_numba.sparsity.evolve import METHODS
 
 
 class DagParameters(BaseEstimator):

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from grapheme_numba import jit
-from grapheme_numba.attribution import attribute
 from grapheme_numba.estimators import scaling
+from grapheme_numba.network.attribution import attribute
 
 PREDICT_ROWS = 4096
 
@@ -43,7 +43,7 @@ class Predicting:
         ----------
         X : array or sparse array (n_sample, n_feature)
         output : optional
-            As for `grapheme_numba.attribution.attribute`; by default each answer's own class.
+            As for `grapheme_numba.network.attribution.attribute`; by default each answer's own class.
 
         Returns
         -------

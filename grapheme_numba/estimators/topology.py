@@ -5,10 +5,10 @@ import numpy as np
 from grapheme_numba.brains.slices import BrainSlice
 from grapheme_numba.brains.topology import layered_topology
 from grapheme_numba.errors import GraphError, UsageError
-from grapheme_numba.graph import growth, topologies
-from grapheme_numba.graph.interop import load_graph
+from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.graph.generators import topologies
 from grapheme_numba.graph.named import named_graph
-from grapheme_numba.network import DagNN
+from grapheme_numba.network.dagnn import DagNN
 
 NAMES = ("layered", "dense", "random", "small_world", "scale_free", "block_modular")
 
@@ -90,10 +90,10 @@ def _made(params, feature_names, n_output, seed):
         made = layered_topology([one], hidden, fan_in, params["skip"], seed)
         edges = made.senders, made.receivers, made.inputs, made.outputs, made.n_node
     elif name == "scale_free":
-        edges = growth.scale_free(n_in + n_hidden, min(fan_in, n_in), n_in, hidden[-1], seed)
+        edges = topologies.scale_free(n_in + n_hidden, min(fan_in, n_in), n_in, hidden[-1], seed)
     elif name == "block_modular":
         n_block = min(len(hidden) if len(hidden) > 1 else 4, n_in)
-        edges = growth.block_modular(n_block, -(-n_hidden // n_block), fan_in, params["skip"], n_in, n_output, seed)
+        edges = topologies.block_modular(n_block, -(-n_hidden // n_block), fan_in, params["skip"], n_in, n_output, seed)
     elif name == "small_world":
         n_node = max(n_in + n_hidden, 2 * fan_in + 3)
         edges = topologies.small_world(n_node, fan_in, 0.5, n_in, hidden[-1], seed)

@@ -1,11 +1,14 @@
-"""`NamedGraph`: the one form in which graphs travel between files, other libraries and networks."""
+"""`NamedGraph`: the one form in which graphs travel between files, other libraries and networks.
+
+Node names as arrays, so that they live in a checkpoint beside the topology.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph import name_checks as checks
+from grapheme_numba.graph import checks
 from grapheme_numba.graph.build import ACTIVATIONS
 
 BREAKS = ("error", "feedback-arc")
@@ -60,13 +63,13 @@ class NamedGraph(NamedTuple):
 
     def to_scipy(self):
         """A SciPy CSR array (n_node, n_node): entry [i, j] is the weight of the edge from i to j."""
-        from grapheme_numba.graph.matrices import to_scipy
+        from grapheme_numba.graph.formats.matrices import to_scipy
 
         return to_scipy(self)
 
     def to_networkx(self):
         """A NetworkX `DiGraph` with the names as nodes and weights, biases and activations as attributes."""
-        from grapheme_numba.graph.matrices import to_networkx
+        from grapheme_numba.graph.formats.matrices import to_networkx
 
         return to_networkx(self)
 
@@ -81,13 +84,13 @@ class NamedGraph(NamedTuple):
 
     def to_torch(self):
         """A `torch.nn.Module` with the same outputs; needs PyTorch."""
-        from grapheme_numba.graph.torch_module import to_torch
+        from grapheme_numba.graph.export.torch import to_torch
 
         return to_torch(self)
 
     def to_onnx(self, path=None):
         """An ONNX model of plain operators with the same outputs, also written to `path`; needs `onnx`."""
-        from grapheme_numba.graph.onnx_model import to_onnx
+        from grapheme_numba.graph.export.onnx import to_onnx
 
         return to_onnx(self, path)
 
@@ -151,3 +154,26 @@ def named_graph(
         if array is not None:
             array.flags.writeable = False
     return NamedGraph(senders, receivers, weights, inputs, outputs, names, activations, biases)
+
+
+def name_arrays(names):
+    """{} for None, else `name_bytes` uint8 (UTF-8, one after the other) and `name_ends` int64 (n_node,)."""
+    if names is None:
+        return {}
+    encoded = [name.encode("utf-8", "surrogatepass") for name in names]
+    ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
+    return {"name_bytes": np.frombuffer(b"".join(encoded), np.uint8), "name_ends": ends}
+
+
+def names_of(arrays, n_node):
+    """The names (n_node,) that `name_arrays` put among `arrays`, or None. Raises GraphError where they do not fit."""
+    if "name_ends" not in arrays:
+        return None
+    data, ends = bytes(np.asarray(arrays.get("name_bytes", ()), np.uint8)), np.asarray(arrays["name_ends"]).tolist()
+    starts = [0, *ends[:-1]]
+    if len(ends) != n_node or ends[-1] != len(data) or any(a > b for a, b in zip(starts, ends, strict=True)):
+        raise GraphError(f"the names of {len(ends)} nodes in {len(data)} bytes do not fit {n_node} nodes")
+    try:
+        return tuple(data[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True))
+    except UnicodeDecodeError as error:
+        raise GraphError(f"the node names are not UTF-8: {error}") from None

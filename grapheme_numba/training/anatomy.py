@@ -7,10 +7,10 @@ import numpy as np
 from grapheme_numba import jit
 from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.kernels.graph import topology
-from grapheme_numba.pruning import living_nodes
-from grapheme_numba.strategy import BACKWARD, FORWARD, WINDOW, Plan
-from grapheme_numba.training import optimizers
-from grapheme_numba.workspace import tile_width
+from grapheme_numba.network.execution_plan import BACKWARD, FORWARD, WINDOW, Plan
+from grapheme_numba.network.workspace import tile_width
+from grapheme_numba.optim import optimizers
+from grapheme_numba.sparsity.prune import living_nodes
 
 BANDWIDTH = 8e9  # bytes per second and thread for passes over whole vectors
 CALLS = 1e-4  # seconds of a step of hardly any edges

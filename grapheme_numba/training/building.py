@@ -3,12 +3,12 @@
 from grapheme_numba.brains.grafting import graft
 from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.brains.topology import layered_topology, layout_slices
-from grapheme_numba.embedding import Embedding
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.build import ACTIVATIONS
-from grapheme_numba.graph.interop import load_graph
-from grapheme_numba.initializers import INITS
-from grapheme_numba.network import DagNN
+from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.embedding import Embedding
+from grapheme_numba.network.initializers import INITS
 from grapheme_numba.training.config import Config, hidden_widths
 
 

@@ -15,11 +15,11 @@ import numpy as np
 from grapheme_numba import __version__
 from grapheme_numba.errors import CheckpointError, MissingInputError, UsageError
 from grapheme_numba.files import storage
+from grapheme_numba.optim.optimizers import OptimizerState, restore
 from grapheme_numba.training import config as configs
 from grapheme_numba.training import manifest as manifests
 from grapheme_numba.training import tensors
 from grapheme_numba.training.config import Config
-from grapheme_numba.training.optimizers import OptimizerState, restore
 from grapheme_numba.training.progress import Progress
 
 MODEL = "model.safetensors"

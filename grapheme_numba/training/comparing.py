@@ -11,9 +11,9 @@ import msgspec
 
 from grapheme_numba.errors import StoppedEarly
 from grapheme_numba.files import storage
+from grapheme_numba.optim.optimizers import build
 from grapheme_numba.training import session
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.optimizers import build
 from grapheme_numba.training.progress import Progress
 from grapheme_numba.training.resuming import Start
 from grapheme_numba.training.run import Run

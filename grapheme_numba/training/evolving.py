@@ -8,10 +8,10 @@ from contextlib import closing
 
 import numpy as np
 
-from grapheme_numba import evolution, thinning
 from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.network import DagNN
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.sparsity import evolve, prune
 
 UNTIL = 0.75  # of the steps: then edges rest, so that the last ones to move are trained too
 EVENTS = 50  # in a run, where nothing else is asked for
@@ -42,16 +42,16 @@ def after_step(run, parts) -> None:
         fraction = config.evolve_fraction * 0.5 * (1 + math.cos(math.pi * share / UNTIL))
         change = chosen(run, parts, fraction)
         if change is not None:
-            evolution.move(run.model.dag, change, list(run.state.moments.values()))
+            evolve.move(run.model.dag, change, list(run.state.moments.values()))
             progress.n_moved += len(change.lost)
 
 
 def lose_edges(run, share: float) -> None:
     """Take away the weakest edges that a run is to be without when `share` of it is done."""
     model, dag = run.model, run.model.dag
-    n_left = thinning.edges_left(share, run.progress.n_edge, run.config.prune_to)
+    n_left = prune.edges_left(share, run.progress.n_edge, run.config.prune_to)
     size, old = dag.n_edge + dag.n_node, run.state.moments
-    thinner, moments = thinning.thin(dag, n_left, [moment[:size] for moment in old.values()])
+    thinner, moments = prune.thin(dag, n_left, [moment[:size] for moment in old.values()])
     if thinner is dag:
         return
     run.model = BrainModel(model.layout, thinner, model.embedding)
@@ -67,14 +67,14 @@ def chosen(run, parts, fraction: float):
     config, dag = run.config, run.model.dag
     seed = config.seed, run.progress.step
     if config.evolve == "set":
-        return evolution.propose(dag, "set", fraction, seed)
+        return evolve.propose(dag, "set", fraction, seed)
     own = b""
     part = next((one for one in parts or latest(run) if len(one.domain)), None)
     if part is not None:
         try:
             dag.keeps_deltas = True
             run.model.accumulate(part, config.structural_weight)
-            own = to_bytes(evolution.propose(dag, "rigl", fraction, seed))
+            own = to_bytes(evolve.propose(dag, "rigl", fraction, seed))
         except ShapeError:
             own = FAILED
         finally:
@@ -98,11 +98,11 @@ def to_bytes(change) -> bytes:
     return b"".join(array.tobytes() for array in change)
 
 
-def from_bytes(data) -> evolution.Move:
+def from_bytes(data) -> evolve.Move:
     """The inverse of `to_bytes`."""
     n = len(data) // 16
     senders, receivers = np.frombuffer(data, np.int32, 2 * n, 8 * n).reshape(2, n)
-    return evolution.Move(np.frombuffer(data, np.int64, n), senders, receivers)
+    return evolve.Move(np.frombuffer(data, np.int64, n), senders, receivers)
 
 
 def warm_up(config, dtype) -> None:
@@ -114,5 +114,5 @@ def warm_up(config, dtype) -> None:
     dag.forward(np.ones((1, 4), dtype))
     dag.backward_accumulate(np.ones((1, 2), dtype))
     if config.evolve != "none":
-        evolution.evolve(dag, config.evolve, 0.5, 0)
-    thinning.thin(dag, 4)
+        evolve.evolve(dag, config.evolve, 0.5, 0)
+    prune.thin(dag, 4)

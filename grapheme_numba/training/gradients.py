@@ -22,9 +22,9 @@ import numpy as np
 
 from grapheme_numba.kernels.engine import gradient_shards as kernels
 from grapheme_numba.kernels.engine.updates import CHUNK, StepRates, in_order
-from grapheme_numba.training.optimizers import OptimizerState, both_moments
+from grapheme_numba.network.workspace import aligned_empty
+from grapheme_numba.optim.optimizers import OptimizerState, both_moments
 from grapheme_numba.training.shards import Node, additions, own_shards, whole_nodes
-from grapheme_numba.workspace import aligned_empty
 
 BLOCK = 128  # chunks exchanged between hosts at once, so that memory stays flat
 VECTORS = 4  # besides the planes: parameters, sum, two moments

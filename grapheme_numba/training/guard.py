@@ -3,8 +3,8 @@
 import numpy as np
 
 from grapheme_numba.errors import NonFiniteError, ShapeError
+from grapheme_numba.optim.optimizers import gradient_norm
 from grapheme_numba.training import diagnosis, evolving, handover, run_folder, snapshot
-from grapheme_numba.training.optimizers import gradient_norm
 
 LEAST_FACTOR = 1 / 64  # six rollbacks, each halving the learning rate; what still fails then is not the rate
 

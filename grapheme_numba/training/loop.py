@@ -9,8 +9,8 @@ import math
 import time
 from contextlib import closing
 
+from grapheme_numba.optim.optimizers import clip_scale
 from grapheme_numba.training import evolving, guard, metrics, rows
-from grapheme_numba.training.optimizers import clip_scale
 from grapheme_numba.training.run import Run
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.optim.optimizers import Optimizer, OptimizerState
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import run_folder, snapshot
 from grapheme_numba.training.config import Config, accumulate_every
 from grapheme_numba.training.constants import Constant
 from grapheme_numba.training.journal import Journal
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.optimizers import Optimizer, OptimizerState
 from grapheme_numba.training.progress import Progress, Tally
 from grapheme_numba.training.team import Team
 

@@ -8,7 +8,7 @@ from grapheme_numba.dataset.asked import encode_examples, misfit
 from grapheme_numba.dataset.peeking import peek
 from grapheme_numba.dataset.records import MixedExample
 from grapheme_numba.errors import NonFiniteError
-from grapheme_numba.training.optimizers import gradient_norm
+from grapheme_numba.optim.optimizers import gradient_norm
 
 LOOK_AT = 128  # examples of every brain, the first ones of the validation data
 OF_EACH = 3  # right and wrong ones per brain

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba import jit
-from grapheme_numba.network import DagNN
-from grapheme_numba.training import optimizers
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.optim import optimizers
 
 THREADS = (1, 2, 3, 4, 8, 16)
 WORST_ERROR = 1e-6  # of a float64 gradient against central differences; a wrong one is off by 1e-2 or more

@@ -14,19 +14,9 @@ from grapheme_numba.dataset.source import open_dataset
 from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import storage
+from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training import (
-    config_file,
-    constants,
-    evolving,
-    gradients,
-    loop,
-    optimizers,
-    report,
-    run_folder,
-    schedules,
-    snapshot,
-)
+from grapheme_numba.training import config_file, constants, evolving, gradients, loop, report, run_folder, snapshot
 from grapheme_numba.training.admitting import admitted, left_out, write_refused
 from grapheme_numba.training.journal import METRICS, Journal, Unwritten
 from grapheme_numba.training.observer import Observer, Together

@@ -5,13 +5,13 @@ import numpy as np
 
 from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.dataset.layout import Layout
-from grapheme_numba.embedding import Embedding
 from grapheme_numba.errors import CheckpointError, GraphemeError, NonFiniteError
-from grapheme_numba.evolution import in_order
-from grapheme_numba.network import DagNN
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.embedding import Embedding
+from grapheme_numba.optim.optimizers import OptimizerState, gradient_norm
+from grapheme_numba.sparsity.evolve import in_order
 from grapheme_numba.training.checkpoint import Checkpoint
 from grapheme_numba.training.constants import Constant
-from grapheme_numba.training.optimizers import OptimizerState, gradient_norm
 
 
 def take(task, config, model, optimizer, progress, constants, fingerprint) -> Checkpoint:

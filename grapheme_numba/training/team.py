@@ -17,8 +17,8 @@ import numpy as np
 from grapheme_numba.dataset.batches import Batch
 from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import NonFiniteError, UsageError
+from grapheme_numba.optim.optimizers import OptimizerState, gradient_norm
 from grapheme_numba.training.gradients import ShardedGradient
-from grapheme_numba.training.optimizers import OptimizerState, gradient_norm
 from grapheme_numba.training.shards import own_shards
 
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grapheme_numba import strategy
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.kernels.sparsity import drop_and_grow
 from grapheme_numba.kernels.sparsity import drop_and_grow as kernels
-from grapheme_numba.pruning import prune, smallest_edges, without_dead_nodes
-from grapheme_numba.receiver_weights import ReceiverWeights
-from grapheme_numba.workspace import Workspace
+from grapheme_numba.network import execution_plan
+from grapheme_numba.network.receiver_weights import ReceiverWeights
+from grapheme_numba.network.workspace import Workspace
+from grapheme_numba.sparsity.prune import prune, smallest_edges, without_dead_nodes
 
 __all__ = ["METHODS", "Move", "evolve", "in_order", "move", "propose", "prune", "take_up", "without_dead_nodes"]
 
@@ -184,7 +184,7 @@ def in_order(dag, node_order, level_start):
 
 def take_up(dag, graph):
     """Let a network work on another `Dag` of as many nodes and edges; its vectors are the caller's matter."""
-    plan = strategy.Plan(graph)
+    plan = execution_plan.Plan(graph)
     plan.strategy = dag.strategy
     n_live = topology.most_live_nodes(graph.indptr, graph.indices)
     dag.dag, dag.n_level = graph, graph.n_level

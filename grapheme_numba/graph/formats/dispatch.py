@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from grapheme_numba.errors import GraphError, OutputError
-from grapheme_numba.graph import array_files, edge_lists, graphml, matrices, neat, pathways
-from grapheme_numba.graph.files import read_text, read_whole, write_whole
+from grapheme_numba.graph.formats import array_files, edge_lists, graphml, matrices, neat, pathways
+from grapheme_numba.graph.formats.files import read_text, read_whole, write_whole
 from grapheme_numba.graph.named import NamedGraph, named_graph
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".graphml", ".json", ".gmt", ".npz", ".npy")

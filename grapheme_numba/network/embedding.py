@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from grapheme_numba import arrays
 from grapheme_numba.errors import GraphError, ShapeError
 from grapheme_numba.kernels.engine import embedding as kernels
 from grapheme_numba.kernels.engine import updates
+from grapheme_numba.network import arrays
 from grapheme_numba.randomness import generator
 
 INITS = ("xavier", "uniform", "zero")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from grapheme_numba.graph.level_plan import level_plan
+from grapheme_numba.graph.levels import level_plan
 
 ACTIVATIONS = {
     "linear": lambda x: x,

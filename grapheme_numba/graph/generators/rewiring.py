@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grapheme_numba.graph.interop import load_graph
+from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.kernels.graph import random_edges, topology
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.rewiring import levels_of
+from grapheme_numba.graph.generators.rewiring import levels_of
 
 
 class Level(NamedTuple):

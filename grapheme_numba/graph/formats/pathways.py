@@ -8,7 +8,7 @@ a pathway of any height feeds it directly, without copies of nodes in between.
 import numpy as np
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.edge_lists import parse_table
+from grapheme_numba.graph.formats.edge_lists import parse_table
 from grapheme_numba.graph.named import named_graph
 
 PARENTS, CHILDREN = ("parent", "parents", "ancestor"), ("child", "children", "pathway")

@@ -23,7 +23,7 @@ MOST_BYTES = 1 << 36  # an archive that unfolds to more is not read
 
 def parse_matrix(data, **options):
     """A graph from the bytes of a `.npy` file: entry [i, j] is the weight of the edge from i to j."""
-    from grapheme_numba.graph.matrices import from_matrix
+    from grapheme_numba.graph.formats.matrices import from_matrix
 
     try:
         matrix = np.load(io.BytesIO(data), allow_pickle=False)

@@ -19,7 +19,7 @@ from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads
 from grapheme_numba.kernels.engine.planes import Planes
 from grapheme_numba.kernels.engine.tiles import Shares, Tiles
-from grapheme_numba.workspace import CACHE_LINE, LAST_LEVEL_SHARE, balanced_parts
+from grapheme_numba.network.workspace import CACHE_LINE, LAST_LEVEL_SHARE, balanced_parts
 
 STRATEGIES = ("auto", "tiles", "levels")
 FORWARD, BACKWARD = 16e9, 8e9  # edge-samples per second and thread

@@ -11,8 +11,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.files import write_whole
-from grapheme_numba.graph.level_plan import level_plan
+from grapheme_numba.graph.formats.files import write_whole
+from grapheme_numba.graph.levels import level_plan
 
 OPSET = 18
 

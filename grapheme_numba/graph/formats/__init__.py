@@ -1,0 +1,1 @@
+"""Graphs from and to files and objects of other libraries."""

@@ -1,0 +1,1 @@
+"""Topologies made by rule or at random."""

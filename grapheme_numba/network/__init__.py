@@ -1,0 +1,1 @@
+"""Networks on a graph: parameters, memory, passes, losses."""

@@ -1,0 +1,1 @@
+"""Fewer edges and better ones: pruning and drop-and-grow."""
