@@ -8,14 +8,14 @@ import json
 import pyarrow as pa
 import pytest
 
-from grapheme_numba.dataset.batches import encode_pieces
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.layout import shared_layout
-from grapheme_numba.dataset.lines import Block
-from grapheme_numba.dataset.order import row_order, windows
-from grapheme_numba.dataset.parquet import ParquetSink
-from grapheme_numba.dataset.scanner import Scanner
-from grapheme_numba.dataset.source import Dataset
+from grapheme_numba.data.codec.layout import shared_layout
+from grapheme_numba.data.jsonl.lines import Block
+from grapheme_numba.data.jsonl.scanner import Scanner
+from grapheme_numba.data.parquet.files import ParquetSink
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream.batches import encode_pieces
+from grapheme_numba.data.stream.dataset import Dataset
+from grapheme_numba.data.stream.order import row_order, windows
 
 N_EXAMPLE = 4000
 

@@ -10,10 +10,6 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from grapheme_numba.brains.shared_model import SharedAGIModel as SharedAGIModel
-    from grapheme_numba.brains.slices import BrainSlice as BrainSlice
-    from grapheme_numba.brains.slices import allocate_brain_slices as allocate_brain_slices
-    from grapheme_numba.brains.structural import structural_loss as structural_loss
     from grapheme_numba.errors import CheckpointError as CheckpointError
     from grapheme_numba.errors import CycleError as CycleError
     from grapheme_numba.errors import GraphemeError as GraphemeError
@@ -29,6 +25,10 @@ if TYPE_CHECKING:
     from grapheme_numba.graph.formats.dispatch import save_graph as save_graph
     from grapheme_numba.graph.generators.rewiring import rewire as rewire
     from grapheme_numba.graph.named import NamedGraph as NamedGraph
+    from grapheme_numba.models.shared_agi_model import SharedAGIModel as SharedAGIModel
+    from grapheme_numba.models.slices import BrainSlice as BrainSlice
+    from grapheme_numba.models.slices import allocate_brain_slices as allocate_brain_slices
+    from grapheme_numba.models.structural import structural_loss as structural_loss
     from grapheme_numba.network.dagnn import DagNN as DagNN
     from grapheme_numba.network.embedding import Embedding as Embedding
     from grapheme_numba.network.losses import binary_cross_entropy as binary_cross_entropy
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from grapheme_numba.network.losses import mse as mse
 
 _MODULE_OF = {
-    "BrainSlice": "brains.slices",
+    "BrainSlice": "models.slices",
     "CheckpointError": "errors",
     "CycleError": "errors",
     "DagNN": "network.dagnn",
@@ -50,10 +50,10 @@ _MODULE_OF = {
     "OutputError": "errors",
     "RecordError": "errors",
     "ShapeError": "errors",
-    "SharedAGIModel": "brains.shared_model",
+    "SharedAGIModel": "models.shared_agi_model",
     "StoppedEarly": "errors",
     "UsageError": "errors",
-    "allocate_brain_slices": "brains.slices",
+    "allocate_brain_slices": "models.slices",
     "binary_cross_entropy": "network.losses",
     "cross_entropy": "network.losses",
     "huber": "network.losses",
@@ -61,7 +61,7 @@ _MODULE_OF = {
     "mse": "network.losses",
     "rewire": "graph.generators.rewiring",
     "save_graph": "graph.formats.dispatch",
-    "structural_loss": "brains.structural",
+    "structural_loss": "models.structural",
 }
 
 __all__ = sorted([*_MODULE_OF, "__version__"])

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from grapheme_numba.brains.model import BrainModel
-from grapheme_numba.brains.slices import allocate_brain_slices
-from grapheme_numba.brains.topology import layered_topology, layout_slices
-from grapheme_numba.dataset.answers import LabelAnswer, NumberAnswer, TextAnswer
-from grapheme_numba.dataset.asked import encode_examples
-from grapheme_numba.dataset.layout import DomainNeeds, Layout
-from grapheme_numba.dataset.records import MixedExample
+from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer, TextAnswer
+from grapheme_numba.data.codec.layout import DomainNeeds, Layout
+from grapheme_numba.data.records import MixedExample
+from grapheme_numba.data.stream.batches import encode_examples
+from grapheme_numba.models.brain_model import BrainModel
+from grapheme_numba.models.hidden_graph import layered_topology, layout_slices
+from grapheme_numba.models.slices import allocate_brain_slices
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
 

@@ -7,9 +7,9 @@ import random
 
 import pyarrow as pa
 
-from grapheme_numba.dataset.parquet import ParquetSink
-from grapheme_numba.dataset.records import Limits, parse_example
-from grapheme_numba.dataset.schema import to_arrow
+from grapheme_numba.data.parquet.files import ParquetSink
+from grapheme_numba.data.records import Limits, parse_example
+from grapheme_numba.data.schema import to_arrow
 
 SIZE = 15_700_000  # bytes of a line: just under the limit of 16 MiB
 HEAD = b'{"id":"%s","domain":"%s","input_type":"text","input":{"text":"%s"},"expected_output":"%s"%s}'

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import grapheme_numba as gn
-from grapheme_numba.brains.admission import admit, refused
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.layout import shared_layout
-from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.data.codec.layout import shared_layout
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.models.router import admit, refused
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grapheme_numba.dataset.answers import LabelAnswer, NumberAnswer, TextAnswer, answer_tables
+from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer, TextAnswer, answer_tables
 from grapheme_numba.kernels.codec.decode import decoded_lengths
 
 LABELS = ("a", "ab", "é", "disc", "a longer label", "")

@@ -8,14 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from grapheme_numba.dataset import order, slabs, source
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.layout import Layout, shared_layout
-from grapheme_numba.dataset.parquet import ParquetSink
-from grapheme_numba.dataset.prefetch import ahead
-from grapheme_numba.dataset.records import parse_example
-from grapheme_numba.dataset.schema import to_arrow
-from grapheme_numba.dataset.source import Dataset
+from grapheme_numba.data.codec.layout import Layout, shared_layout
+from grapheme_numba.data.parquet.files import ParquetSink
+from grapheme_numba.data.records import parse_example
+from grapheme_numba.data.schema import to_arrow
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream import dataset as source
+from grapheme_numba.data.stream import order, slabs
+from grapheme_numba.data.stream.dataset import Dataset
+from grapheme_numba.data.stream.prefetch import ahead
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.codec.encode import encode_rows
 

@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from grapheme_numba.dataset import cache, source
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream import cache
+from grapheme_numba.data.stream import dataset as source
+from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import MissingInputError, RecordError
 
 

@@ -6,13 +6,14 @@ import json
 import pytest
 from odd_lines import ODD_LINES, TEXT
 
-from grapheme_numba.dataset import grouping, parsing
-from grapheme_numba.dataset.convert import convert
-from grapheme_numba.dataset.export import export
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.records import Limits
-from grapheme_numba.dataset.source import open_parquet
-from grapheme_numba.dataset.validate import validate
+from grapheme_numba.data.jsonl import parsing
+from grapheme_numba.data.jsonl.convert import convert
+from grapheme_numba.data.jsonl.export import export
+from grapheme_numba.data.jsonl.validate import validate
+from grapheme_numba.data.parquet import row_groups
+from grapheme_numba.data.records import Limits
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream.dataset import open_parquet
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 
@@ -69,7 +70,7 @@ def test_every_line_is_in_one_of_two_outputs(tmp_path, scanned):
 
 
 def test_the_order_is_kept_by_several_threads(tmp_path, scanned, monkeypatch):
-    monkeypatch.setattr(grouping, "GROUP_ROWS", 100)
+    monkeypatch.setattr(row_groups, "GROUP_ROWS", 100)
     records_ = list(generate(300, "train"))
     for i in range(4):
         write(tmp_path / f"{i}.jsonl", records_[i * 300 : (i + 1) * 300])

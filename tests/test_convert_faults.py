@@ -10,10 +10,10 @@ import time
 import pytest
 from odd_lines import TEXT
 
-from grapheme_numba.dataset.convert import convert
-from grapheme_numba.dataset.export import export
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.source import open_parquet
+from grapheme_numba.data.jsonl.convert import convert
+from grapheme_numba.data.jsonl.export import export
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream.dataset import open_parquet
 from grapheme_numba.errors import OutputError
 from grapheme_numba.files import whole_file
 
@@ -78,7 +78,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 KILLED = """
 import sys
-from grapheme_numba.dataset.convert import convert
+from grapheme_numba.data.jsonl.convert import convert
 while True:
     convert(sys.argv[1:2], sys.argv[2], threads=1)
 """

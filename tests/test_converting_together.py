@@ -4,8 +4,8 @@ import pytest
 from ranks import job
 from runs import SHIPPED
 
-from grapheme_numba.dataset.converting_together import convert_together, share
-from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.data.jsonl.convert import convert_together, share
+from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import UsageError
 

@@ -7,10 +7,10 @@ import pytest
 from pyarrow import parquet
 from runs import cli, small_data, train
 
-from grapheme_numba.brains.explaining import Explainer, characters, explained, numbers
-from grapheme_numba.dataset.answers import LabelAnswer
-from grapheme_numba.dataset.layout import DomainLayout
-from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.data.codec.answers import LabelAnswer
+from grapheme_numba.data.codec.layout import DomainLayout
+from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.models.attribution import Explainer, characters, explained, numbers
 from grapheme_numba.training import run_folder, snapshot
 
 

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grapheme_numba.dataset.convert import convert
-from grapheme_numba.dataset.external import find_external, import_files, with_external
-from grapheme_numba.dataset.inspect import first_records
-from grapheme_numba.dataset.published import boxed, layout_of
-from grapheme_numba.dataset.source import open_dataset, open_parquet
+from grapheme_numba.data.inspect import first_records
+from grapheme_numba.data.jsonl.convert import convert
+from grapheme_numba.data.sources.external import find_external, import_files, with_external
+from grapheme_numba.data.sources.hub_layouts import boxed, layout_of
+from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 GSM8K = [

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grapheme_numba.dataset.generate import DOMAINS, generate, write_splits
-from grapheme_numba.dataset.questions import QUESTIONS
-from grapheme_numba.dataset.records import parse_example
-from grapheme_numba.dataset.shapes import SHAPES
+from grapheme_numba.data.records import parse_example
+from grapheme_numba.data.sources.generator import DOMAINS, QUESTIONS, SHAPES, generate, write_splits
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from grapheme_numba import DagNN
-from grapheme_numba.brains.grafting import graft
-from grapheme_numba.brains.naming import node_names, port_names
-from grapheme_numba.dataset.answers import LabelAnswer, NumberAnswer, TextAnswer
-from grapheme_numba.dataset.layout import DomainLayout, Layout
+from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer, TextAnswer
+from grapheme_numba.data.codec.layout import DomainLayout, Layout
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import named_graph
+from grapheme_numba.models.hidden_graph import graft
+from grapheme_numba.models.naming import node_names, port_names
 
 NUMBER = NumberAnswer(0, 50, False)
 LAYOUT = Layout.of(

@@ -8,13 +8,14 @@ import json
 import pyarrow as pa
 import pytest
 
-from grapheme_numba.dataset import grouping, lines, parsing
-from grapheme_numba.dataset.convert import convert
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.grouping import group_of, row_groups, row_sizes
-from grapheme_numba.dataset.records import parse_example
-from grapheme_numba.dataset.schema import to_arrow
-from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.data.jsonl import lines, parsing
+from grapheme_numba.data.jsonl.convert import convert
+from grapheme_numba.data.parquet import row_groups as grouping
+from grapheme_numba.data.parquet.row_groups import group_of, row_groups, row_sizes
+from grapheme_numba.data.records import parse_example
+from grapheme_numba.data.schema import to_arrow
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream.dataset import open_dataset
 
 
 def odd_records(samples):

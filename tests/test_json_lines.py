@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from odd_lines import ODD_LINES, TEXT, record, values
 
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.judging import judge_block
-from grapheme_numba.dataset.lines import Block
-from grapheme_numba.dataset.plain import to_plain
-from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits
-from grapheme_numba.dataset.scanner import Scanner
-from grapheme_numba.dataset.schema import from_arrow
+from grapheme_numba.data.jsonl.lines import Block
+from grapheme_numba.data.jsonl.reference_parser import judge_block
+from grapheme_numba.data.jsonl.scanner import Scanner
+from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
+from grapheme_numba.data.schema import from_arrow, to_plain
+from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.kernels.json.numerals import FIVES, LEAST_POWER, numeral_bits, read_numeral
 from grapheme_numba.kernels.json.scanner import UNSURE, scan_lines
 

@@ -8,7 +8,7 @@ import tracemalloc
 import pyarrow as pa
 import pytest
 
-from grapheme_numba.dataset.lines import find_sources, read_blocks, split_lines, total_bytes
+from grapheme_numba.data.jsonl.lines import find_sources, read_blocks, split_lines, total_bytes
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 CONTENT = b"".join(b"line %d\n" % i for i in range(1000))

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import grapheme_numba as gn
-from grapheme_numba.brains.model import BrainModel
-from grapheme_numba.brains.structural import structural_weight
-from grapheme_numba.dataset.batches import Batch
+from grapheme_numba.data.stream.batches import Batch
+from grapheme_numba.models.brain_model import BrainModel
+from grapheme_numba.models.structural import structural_weight
 from grapheme_numba.network.dagnn import DagNN
 
 

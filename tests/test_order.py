@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from test_batches import dataset_of
 
-from grapheme_numba.dataset import order, slabs, source
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.layout import shared_layout
+from grapheme_numba.data.codec.layout import shared_layout
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream import dataset as source
+from grapheme_numba.data.stream import order, slabs
 
 ROWS = [3, 4, 5, 2, 6]
 FIRST = np.cumsum([0, *ROWS])

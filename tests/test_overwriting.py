@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from odd_lines import TEXT
 
 from grapheme_numba.cli.data import main
-from grapheme_numba.dataset.source import open_dataset, open_parquet
+from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
 from grapheme_numba.errors import MissingInputError
 
 

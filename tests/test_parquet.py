@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grapheme_numba.dataset import bombs, parquet
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.parquet import ParquetSink, ParquetSource
-from grapheme_numba.dataset.records import parse_example
-from grapheme_numba.dataset.schema import SCHEMA, to_arrow
-from grapheme_numba.dataset.source import Dataset, open_dataset, open_parquet
+from grapheme_numba.data.parquet import files
+from grapheme_numba.data.parquet.files import ParquetSink, ParquetSource
+from grapheme_numba.data.records import parse_example
+from grapheme_numba.data.schema import SCHEMA, to_arrow
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream.dataset import Dataset, open_dataset, open_parquet
 from grapheme_numba.errors import GraphemeError, MissingInputError, RecordError
 
 N_MUTANT = int(os.environ.get("GRAPHEME_MUTANTS", "400"))
@@ -116,11 +116,11 @@ def test_foreign_files_are_refused(tmp_path):
     pq.write_table(pa.table({"a": [1]}), path)
     with pytest.raises(RecordError, match="was not written by grapheme-data; turn the JSONL"):
         ParquetSource(path)
-    metadata = {parquet.VERSION_KEY: "99"}
+    metadata = {files.VERSION_KEY: "99"}
     pq.write_table(table_of().replace_schema_metadata(metadata), path)
     with pytest.raises(RecordError, match="has version 99 of the data format, this program reads 1"):
         ParquetSource(path)
-    pq.write_table(table_of().replace_schema_metadata({parquet.VERSION_KEY: "1"}), path)
+    pq.write_table(table_of().replace_schema_metadata({files.VERSION_KEY: "1"}), path)
     with pytest.raises(RecordError, match="its footer does not match its digest"):
         ParquetSource(path)
 
@@ -132,12 +132,12 @@ def forge(path, table, **options):
     with pq.ParquetWriter(path, table.schema, compression="zstd", **options) as writer:
         writer.write_table(table)
         sizes = [[4, 1, "0"]] * groups
-        keys = {parquet.VERSION_KEY: "1", parquet.GROUPS_KEY: json.dumps(sizes), parquet.FOOTER_KEY: parquet.BLANK}
+        keys = {files.VERSION_KEY: "1", files.GROUPS_KEY: json.dumps(sizes), files.FOOTER_KEY: files.BLANK}
         writer.add_key_value_metadata(keys)
     with open(path, "r+b") as file:
-        footer, at = parquet._read_footer(file, path)
-        file.seek(at + footer.index(parquet.BLANK.encode()))
-        file.write(parquet._footer_digest(footer))
+        footer, at = files._read_footer(file, path)
+        file.seek(at + footer.index(files.BLANK.encode()))
+        file.write(files._footer_digest(footer))
 
 
 def test_another_schema_is_refused(tmp_path):
@@ -159,7 +159,7 @@ def test_a_decompression_bomb_is_refused(tmp_path):
 
 
 def test_a_row_group_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(bombs, "MOST_GROUP_BYTES", 1000)
+    monkeypatch.setattr(files, "MOST_GROUP_BYTES", 1000)
     with ParquetSink(tmp_path / "a.parquet") as sink:
         sink.write(table_of())
     with pytest.raises(RecordError, match=r"row group 0 unpacks to \d+ bytes, more than the limit of 1000"):

@@ -5,9 +5,9 @@ import msgspec
 import pytest
 
 import grapheme_numba as gn
-from grapheme_numba.brains.placing import place_brains
-from grapheme_numba.dataset.answers import TextAnswer
-from grapheme_numba.dataset.layout import DomainNeeds
+from grapheme_numba.data.codec.answers import TextAnswer
+from grapheme_numba.data.codec.layout import DomainNeeds
+from grapheme_numba.models.placement import place_brains
 
 NEEDS = brain_cases.NEEDS
 LOGIC = DomainNeeds("logic", "text", 12, 24, TextAnswer(3))

@@ -5,11 +5,11 @@ import json
 import pytest
 from odd_lines import ODD_LINES, TEXT, record, values
 
-from grapheme_numba.dataset import loading
-from grapheme_numba.dataset.lines import Block
-from grapheme_numba.dataset.plain import to_line, to_plain
-from grapheme_numba.dataset.records import DEFAULT_LIMITS, Limits, parse_example
-from grapheme_numba.dataset.scanner import Scanner
+from grapheme_numba.data import records
+from grapheme_numba.data.jsonl.lines import Block
+from grapheme_numba.data.jsonl.scanner import Scanner
+from grapheme_numba.data.records import DEFAULT_LIMITS, Limits, parse_example
+from grapheme_numba.data.schema import to_line, to_plain
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.json.scanner import ACCEPTED, MOST_VALUES, UNSURE
 
@@ -59,7 +59,7 @@ def test_limits_are_exact():
 @pytest.mark.parametrize("piece", [b"1", b"[]", b'{"a":0}', b'"a"'])
 def test_what_would_be_millions_of_objects_is_refused(piece, monkeypatch):
     """Values are counted, wherever they stand, but not what only looks like some inside of a string."""
-    monkeypatch.setattr(loading, "OTHER_VALUES", 100)
+    monkeypatch.setattr(records, "OTHER_VALUES", 100)
     for place in (b',"x":[%s]', b',"metadata":{"x":[%s]}'):
         parse_example(record(more=place % b",".join([piece] * 10)), Limits(numbers=3))
         many = record(more=place % b",".join([piece] * 150))

@@ -6,8 +6,8 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grapheme_numba.dataset.convert import convert
-from grapheme_numba.dataset.export import export
+from grapheme_numba.data.jsonl.convert import convert
+from grapheme_numba.data.jsonl.export import export
 
 json_values = st.recursive(
     st.none()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import grapheme_numba as gn
-from grapheme_numba.brains.router import CognitiveRouter
-from grapheme_numba.dataset.generate import generate
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.models.router import CognitiveRouter
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
 

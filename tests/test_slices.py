@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import grapheme_numba as gn
-from grapheme_numba.brains.slices import BrainSlice, check_disjoint, parse_brain_request
+from grapheme_numba.models.slices import BrainSlice, check_disjoint, parse_brain_request
 
 SIZES = st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500)), min_size=1, max_size=12)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import grapheme_numba as gn
-from grapheme_numba.brains.structural import STRUCTURAL_WEIGHTS, chain_loss, structural_weight
+from grapheme_numba.models.structural import STRUCTURAL_WEIGHTS, chain_loss, structural_weight
 
 
 def test_against_the_twin(rng):

@@ -5,12 +5,12 @@ import json
 import pyarrow as pa
 import pytest
 
-from grapheme_numba.dataset.answers import LabelAnswer, NumberAnswer, TextAnswer
-from grapheme_numba.dataset.generate import generate
-from grapheme_numba.dataset.layout import domain_needs, shared_layout
-from grapheme_numba.dataset.records import parse_example
-from grapheme_numba.dataset.scan import summarize
-from grapheme_numba.dataset.schema import to_arrow
+from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer, TextAnswer
+from grapheme_numba.data.codec.layout import domain_needs, shared_layout
+from grapheme_numba.data.records import parse_example
+from grapheme_numba.data.schema import to_arrow
+from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.summary import summarize
 from grapheme_numba.errors import RecordError
 
 

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 import grapheme_numba as gn
-from grapheme_numba.brains.sharing import sharing
-from grapheme_numba.brains.topology import layered_topology
+from grapheme_numba.models.hidden_graph import layered_topology, sharing
 
 BRAINS = [("math", 20, 5), ("text", 60, 32), ("timeseries", 4, 3), ("vision", 16, 6)]
 SLICES = list(gn.allocate_brain_slices(BRAINS).values())

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from grapheme_numba.bench.records import as_record
 from grapheme_numba.bench.timing import ratio_of, timing_of
-from grapheme_numba.dataset.generate import generate
+from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.errors import GraphemeError
 
 FULL_MB, QUICK_MB, DISTINCT = 1000, 64, 25_000  # DISTINCT examples of each domain, repeated to the size

@@ -12,10 +12,10 @@ EPOCHS = 3
 
 def convert(folder: Path):
     """Ours: typed parsing, every line judged, rejects kept, checksums and digests written."""
-    from grapheme_numba.dataset.convert import convert as run
-    from grapheme_numba.dataset.lines import Block
-    from grapheme_numba.dataset.records import DEFAULT_LIMITS
-    from grapheme_numba.dataset.scanner import parse_block
+    from grapheme_numba.data.jsonl.convert import convert as run
+    from grapheme_numba.data.jsonl.lines import Block
+    from grapheme_numba.data.jsonl.scanner import parse_block
+    from grapheme_numba.data.records import DEFAULT_LIMITS
 
     parse_block(Block("", b"{}\n", 1, 0, 0), DEFAULT_LIMITS)  # loads or compiles the scanner
     source = folder / "sample.jsonl"
@@ -68,8 +68,8 @@ def duckdb(folder: Path):
 
 def batches(folder: Path):
     """Ours: reading, shuffling and encoding batches of 64, as training asks for them."""
-    from grapheme_numba.dataset.layout import shared_layout
-    from grapheme_numba.dataset.source import open_dataset
+    from grapheme_numba.data.codec.layout import shared_layout
+    from grapheme_numba.data.stream.dataset import open_dataset
 
     dataset = open_dataset(folder / "ours.parquet")
     layout = shared_layout(dataset.summary(), 8)

@@ -8,7 +8,7 @@ from grapheme_numba.signals import StopRequest
 
 def convert_on_ranks(show: Show, inputs, output: str | None, max_rejects: int, given: dict) -> None:
     """Convert `inputs` to the folder `output`. A signal to any rank ends all, and nothing is half-written."""
-    from grapheme_numba.dataset.converting_together import convert_together
+    from grapheme_numba.data.jsonl.convert import convert_together
 
     stop = StopRequest()
 

@@ -37,7 +37,7 @@ def generate(output, folder, samples, seed, domains, show):
 
     Example: grapheme-data generate data/mine --samples 1000
     """
-    from grapheme_numba.dataset.generate import write_splits
+    from grapheme_numba.data.sources.generator import write_splits
 
     target = folder or output
     if target is None:
@@ -65,7 +65,7 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
 
     Example: grapheme-data convert logs/*.jsonl.gz -o all.parquet
     """
-    from grapheme_numba.dataset.convert import convert as run
+    from grapheme_numba.data.jsonl.convert import convert as run
 
     if n_announced() not in (None, 1):
         from grapheme_numba.cli.converting import convert_on_ranks
@@ -115,7 +115,7 @@ def export(source, target, output, show):
 
     Example: grapheme-data export all.parquet > all.jsonl
     """
-    from grapheme_numba.dataset.export import export as run
+    from grapheme_numba.data.jsonl.export import export as run
 
     output = output or target or Path("-")
     if str(output) == "-":
@@ -139,7 +139,7 @@ def validate(inputs, max_rejects, shown, threads, limits, show):
 
     Example: grapheme-data validate data/mine
     """
-    from grapheme_numba.dataset.validate import validate as run
+    from grapheme_numba.data.jsonl.validate import validate as run
     from grapheme_numba.errors import RecordError
 
     with task(show, "validating") as progress:
@@ -165,7 +165,7 @@ def inspect(path, samples, show):
     Example: grapheme-data inspect data/mixed_agi/train.jsonl
     """
     from grapheme_numba.cli.data_view import show_inspected
-    from grapheme_numba.dataset.inspect import inspect as run
+    from grapheme_numba.data.inspect import inspect as run
 
     show_inspected(show, run(path, samples, progress=show.note))
 
@@ -185,7 +185,7 @@ def import_(layout, inputs, output, columns, target_column, domain, most, show):
 
     Example: grapheme-data import csv flats.csv --input-column area --target-column price -o flats.parquet
     """
-    from grapheme_numba.dataset.external import import_files
+    from grapheme_numba.data.sources.external import import_files
 
     with task(show, "importing", unit="examples") as progress:
         done = import_files(

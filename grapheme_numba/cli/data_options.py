@@ -70,7 +70,7 @@ def limit_options(command):
 
 def line_limits(limits: tuple[int, int, int, bool]):
     """The Limits of the options."""
-    from grapheme_numba.dataset.records import Limits
+    from grapheme_numba.data.records import Limits
 
     return Limits(*limits)
 

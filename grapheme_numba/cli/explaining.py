@@ -7,15 +7,15 @@ import click
 import msgspec
 import numpy as np
 
-from grapheme_numba.brains.explaining import Explainer
-from grapheme_numba.brains.naming import node_names, port_names
 from grapheme_numba.cli.tables import figure
 from grapheme_numba.cli.using import load, test_file
-from grapheme_numba.dataset.row_table import RowTable, repeated
-from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.data.parquet.row_table import RowTable, repeated
+from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.graph.formats.dispatch import write_columns
 from grapheme_numba.graph.named import NamedGraph
+from grapheme_numba.models.attribution import Explainer
+from grapheme_numba.models.naming import node_names, port_names
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training import snapshot
 from grapheme_numba.training.admitting import admitted, left_out

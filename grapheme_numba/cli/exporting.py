@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from grapheme_numba.brains.naming import node_names
 from grapheme_numba.cli.using import load
 from grapheme_numba.errors import MissingInputError
 from grapheme_numba.graph.formats.dispatch import save_graph
 from grapheme_numba.graph.formats.files import write_whole
 from grapheme_numba.graph.named import NamedGraph
+from grapheme_numba.models.naming import node_names
 from grapheme_numba.sparsity.prune import without_dead_nodes
 from grapheme_numba.training import snapshot
 

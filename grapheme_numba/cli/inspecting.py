@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from grapheme_numba import jit
-from grapheme_numba.brains.naming import node_names
 from grapheme_numba.cli.tables import aligned
 from grapheme_numba.graph.formats.dispatch import SUFFIXES, load_graph
+from grapheme_numba.models.naming import node_names
 from grapheme_numba.training import run_folder, snapshot
 from grapheme_numba.training.anatomy import anatomy
 from grapheme_numba.training.building import network_on

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from grapheme_numba.brains.slices import parse_brain_request
 from grapheme_numba.errors import UsageError
+from grapheme_numba.models.slices import parse_brain_request
 from grapheme_numba.tasks import find_task
 from grapheme_numba.training.config import KEYS, Config, choices
 from grapheme_numba.training.config_file import description

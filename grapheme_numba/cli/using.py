@@ -9,7 +9,8 @@ import msgspec
 
 from grapheme_numba import jit
 from grapheme_numba.cli.tables import score_table
-from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.data.splits import find_splits, split_file
+from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.files.whole_file import WholeFile
 from grapheme_numba.tasks import find_task
@@ -17,7 +18,6 @@ from grapheme_numba.training import metrics, run_folder, snapshot
 from grapheme_numba.training.admitting import admitted, left_out
 from grapheme_numba.training.answering import Answer, Answerer
 from grapheme_numba.training.checkpoint import Checkpoint
-from grapheme_numba.training.splits import find_splits, split_file
 
 
 def load(path: str, threads: int | None) -> tuple[Checkpoint, Path]:

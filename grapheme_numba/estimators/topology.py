@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from grapheme_numba.brains.slices import BrainSlice
-from grapheme_numba.brains.topology import layered_topology
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.graph.generators import topologies
 from grapheme_numba.graph.named import named_graph
+from grapheme_numba.models.hidden_graph import layered_topology
+from grapheme_numba.models.slices import BrainSlice
 from grapheme_numba.network.dagnn import DagNN
 
 NAMES = ("layered", "dense", "random", "small_world", "scale_free", "block_modular")

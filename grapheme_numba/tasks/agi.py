@@ -9,7 +9,7 @@ from grapheme_numba.training.task import Task
 
 def build(summary, config):
     """A fresh model for the data that `summary` describes."""
-    from grapheme_numba.dataset.layout import shared_layout
+    from grapheme_numba.data.codec.layout import shared_layout
     from grapheme_numba.training.building import build_model
 
     return build_model(shared_layout(summary, config.embedding_dim), config)

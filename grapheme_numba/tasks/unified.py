@@ -9,8 +9,8 @@ from grapheme_numba.training.task import Task
 
 def build(summary, config):
     """A fresh model for the data that `summary` describes."""
-    from grapheme_numba.brains.placing import place_brains
-    from grapheme_numba.dataset.layout import domain_needs
+    from grapheme_numba.data.codec.layout import domain_needs
+    from grapheme_numba.models.placement import place_brains
     from grapheme_numba.training.building import build_model
 
     needs = domain_needs(summary, config.embedding_dim)

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from grapheme_numba.brains.admission import admit, refused
 from grapheme_numba.files.whole_file import WholeFile
+from grapheme_numba.models.router import admit, refused
 
 REJECTS = "rejects.jsonl"
 

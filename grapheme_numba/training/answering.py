@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from grapheme_numba.brains.naming import node_names, nodes_called
-from grapheme_numba.brains.router import THRESHOLD, CognitiveRouter
-from grapheme_numba.dataset.asked import encode_examples, misfit
-from grapheme_numba.dataset.lines import read_blocks, split_lines
-from grapheme_numba.dataset.records import Limits, MixedExample, parse_example
+from grapheme_numba.data.jsonl.lines import read_blocks, split_lines
+from grapheme_numba.data.records import Limits, MixedExample, parse_example
+from grapheme_numba.data.stream.batches import encode_examples, misfit
 from grapheme_numba.errors import RecordError
+from grapheme_numba.models.naming import node_names, nodes_called
+from grapheme_numba.models.router import THRESHOLD, CognitiveRouter
 
 
 class Answer(NamedTuple):

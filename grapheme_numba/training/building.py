@@ -1,11 +1,10 @@
 """From a layout and a config to a fresh model. Both trainers build theirs here; their layouts differ."""
 
-from grapheme_numba.brains.grafting import graft
-from grapheme_numba.brains.model import BrainModel
-from grapheme_numba.brains.topology import layered_topology, layout_slices
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.models.brain_model import BrainModel
+from grapheme_numba.models.hidden_graph import graft, layered_topology, layout_slices
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
 from grapheme_numba.network.initializers import INITS

@@ -8,7 +8,7 @@ import math
 import msgspec
 import numpy as np
 
-from grapheme_numba.dataset.answers import NumberAnswer
+from grapheme_numba.data.codec.answers import NumberAnswer
 
 MOST_NUMBERS = 1 << 20  # numbers kept for the median of a domain; beyond that every second one, and so on
 

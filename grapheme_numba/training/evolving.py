@@ -8,8 +8,8 @@ from contextlib import closing
 
 import numpy as np
 
-from grapheme_numba.brains.model import BrainModel
 from grapheme_numba.errors import ShapeError
+from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.sparsity import evolve, prune
 

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from grapheme_numba.dataset.answers import NumberAnswer
+from grapheme_numba.data.codec.answers import NumberAnswer
 from grapheme_numba.training.constants import Constant, to_number
 from grapheme_numba.training.team import Team
 

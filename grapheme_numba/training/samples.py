@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grapheme_numba.dataset.asked import encode_examples, misfit
-from grapheme_numba.dataset.peeking import peek
-from grapheme_numba.dataset.records import MixedExample
+from grapheme_numba.data.inspect import peek
+from grapheme_numba.data.records import MixedExample
+from grapheme_numba.data.stream.batches import encode_examples, misfit
 from grapheme_numba.errors import NonFiniteError
 from grapheme_numba.optim.optimizers import gradient_norm
 

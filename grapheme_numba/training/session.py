@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 
 from grapheme_numba import jit
-from grapheme_numba.dataset.external import with_external
-from grapheme_numba.dataset.source import open_dataset
+from grapheme_numba.data.sources.external import with_external
+from grapheme_numba.data.splits import find_splits
+from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import storage
@@ -23,7 +24,6 @@ from grapheme_numba.training.observer import Observer, Together
 from grapheme_numba.training.progress import Progress
 from grapheme_numba.training.resuming import Start
 from grapheme_numba.training.run import Run, steps_per_epoch
-from grapheme_numba.training.splits import find_splits
 from grapheme_numba.training.task import Task
 from grapheme_numba.training.team import Team
 

@@ -3,9 +3,9 @@
 import msgspec
 import numpy as np
 
-from grapheme_numba.brains.model import BrainModel
-from grapheme_numba.dataset.layout import Layout
+from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.errors import CheckpointError, GraphemeError, NonFiniteError
+from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
 from grapheme_numba.optim.optimizers import OptimizerState, gradient_norm

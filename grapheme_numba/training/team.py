@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from grapheme_numba.dataset.batches import Batch
+from grapheme_numba.data.stream.batches import Batch
 from grapheme_numba.distributed import Serial
 from grapheme_numba.errors import NonFiniteError, UsageError
 from grapheme_numba.optim.optimizers import OptimizerState, gradient_norm

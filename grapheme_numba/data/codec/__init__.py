@@ -1,0 +1,1 @@
+"""Inputs and answers as numbers, and numbers back to answers."""

@@ -1,0 +1,1 @@
+"""JSON lines: read, parsed, converted, validated, written back."""

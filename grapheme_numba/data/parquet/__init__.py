@@ -1,0 +1,1 @@
+"""Parquet files that can be trusted, and their columns."""

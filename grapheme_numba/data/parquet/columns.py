@@ -1,0 +1,124 @@
+"""Arrow columns as the plain arrays that kernels read, without a copy.
+
+Strings of Arrow arrays as sequences that make one at a time, when it is looked at.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grapheme_numba.data.codec.answers import read_only
+from grapheme_numba.data.records import INPUT_KINDS
+from grapheme_numba.kernels.codec.tables import Columns
+
+NEEDED = ("id", "domain", "input_type", "text", "values", "pixels", "expected_output")
+
+
+class Window(NamedTuple):
+    """Rows that are shuffled and encoded together.
+
+    table : the needed columns, each of one chunk; the row groups they were joined from are not held
+    columns : Columns, views of the Arrow arrays, which `table` keeps alive
+    row : (n,) int64, row numbers in the dataset
+    ids, answers : Arrow string arrays
+    """
+
+    table: pa.Table
+    columns: Columns
+    row: np.ndarray
+    ids: pa.StringArray
+    answers: pa.StringArray
+
+
+def _view(buffer, dtype, start, stop) -> np.ndarray:
+    if buffer is None or stop == start:
+        return read_only(np.zeros(0, dtype))
+    return read_only(np.frombuffer(buffer, dtype)[start:stop])
+
+
+def _offsets(array) -> np.ndarray:
+    if len(array) == 0:
+        return read_only(np.zeros(1, np.int32))
+    return _view(array.buffers()[1], np.int32, array.offset, array.offset + len(array) + 1)
+
+
+def string_views(array: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
+    """(offset (n + 1,) int32, bytes uint8) of a string array."""
+    offset = _offsets(array)
+    return offset, _view(array.buffers()[2], np.uint8, 0, int(offset[-1]))
+
+
+def number_views(array: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+    """(offset (n + 1,) int32, numbers float64) of a list array."""
+    offset, flat = _offsets(array), array.values
+    return offset, _view(flat.buffers()[1], np.float64, flat.offset, flat.offset + int(offset[-1]))
+
+
+def codes_of(array: pa.DictionaryArray, known: dict[str, int]) -> np.ndarray:
+    """(n,) int32: the number of each value of a dictionary array, -1 for an unknown one."""
+    numbers = np.array([known.get(value, -1) for value in array.dictionary.to_pylist()] or [-1], np.int32)
+    return read_only(numbers[array.indices.to_numpy(zero_copy_only=False)])
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """One array of a column of several chunks."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    joined = column.unify_dictionaries().combine_chunks()
+    return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def window_of(table: pa.Table, row: np.ndarray, domains: dict[str, int]) -> Window:
+    """The window of a table; `domains` numbers the domains that the layout knows."""
+    array = {name: whole(table.column(name)) for name in NEEDED}
+    text, answer = string_views(array["text"]), string_views(array["expected_output"])
+    values, pixels = number_views(array["values"]), number_views(array["pixels"])
+    kinds = codes_of(array["input_type"], INPUT_KINDS)
+    columns = Columns(codes_of(array["domain"], domains), kinds, *text, *values, *pixels, *answer)
+    return Window(pa.table(array), columns, row, array["id"], array["expected_output"])
+
+
+def missing_answers(window: Window) -> np.ndarray:
+    """(n,) bool: rows without an expected answer."""
+    return pc.is_null(window.answers).to_numpy(zero_copy_only=False)
+
+
+class Texts(Sequence):
+    """Some rows of Arrow arrays, between two positions of their concatenation. A missing string is empty.
+
+    pieces : list of (array, rows of it in order), shared by all batches of a slab
+    """
+
+    def __init__(self, pieces: list[tuple[pa.StringArray, np.ndarray]], start: int, stop: int):
+        self._pieces, self._start, self._stop = pieces, start, stop
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(self._start, self._stop)[index]
+        for array, rows in self._pieces:
+            if index < len(rows):
+                return array[int(rows[index])].as_py() or ""
+            index -= len(rows)
+        raise IndexError(index)
+
+
+class Chosen(Sequence):
+    """Some strings of a sequence, in the order of `rows`."""
+
+    def __init__(self, texts: Sequence[str], rows: np.ndarray):
+        self._texts, self._rows = texts, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self._texts[int(row)] for row in self._rows[index]]
+        return self._texts[int(self._rows[index])]

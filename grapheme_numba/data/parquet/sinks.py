@@ -1,0 +1,104 @@
+"""One Parquet file, or a folder of them, that appears when all of it is written."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from grapheme_numba.data.parquet.files import ParquetSink
+from grapheme_numba.errors import OutputError, UsageError
+from grapheme_numba.files.whole_file import sync_folder
+
+
+def refuse_existing(output: Path) -> None:
+    """UsageError for a file, or a folder that is not empty: a folder cannot be replaced in one move."""
+    if output.is_file() or (output.is_dir() and any(output.iterdir())):
+        raise UsageError(f"{output} already holds something; give the folder of shards a new name or remove it")
+
+
+class FolderSink:
+    """Takes row groups in order and fills the files of a folder one after the other.
+
+    rows_of : rows of file i
+    """
+
+    def __init__(self, output: Path, rows_of: Callable[[int], int]):
+        self.output, self._rows_of = Path(output), rows_of
+        refuse_existing(self.output)
+        try:
+            self.output.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{self.output.name}.", suffix=".tmp", dir=self.output.parent))
+        except OSError as error:
+            raise OutputError(f"cannot write in {self.output.parent}: {error.strerror}") from None
+        self.rows, self._files, self._sink, self._left = 0, [], None, 0
+
+    def write(self, table: pa.Table) -> None:
+        """Write rows as one or, at the end of a file, several row groups."""
+        self.rows += table.num_rows
+        while table.num_rows:
+            if self._sink is None:
+                self._left = self._rows_of(len(self._files))
+                self._files.append(f"part-{len(self._files):05d}.parquet")
+                self._sink = ParquetSink(self._folder / self._files[-1])
+            piece = table.slice(0, self._left)
+            self._sink.write(piece)
+            table, self._left = table.slice(piece.num_rows), self._left - piece.num_rows
+            if self._left == 0:
+                self._sink.close()
+                self._sink = None
+
+    def finish(self) -> list[Path]:
+        """Give the folder its name; the files in it."""
+        if self._sink is not None:
+            self._sink.close()
+        os.chmod(self._folder, 0o755)
+        try:
+            os.replace(self._folder, self.output)
+            sync_folder(self.output.parent)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.output}: {error.strerror}") from None
+        return [self.output / name for name in self._files]
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        if self._sink is not None:
+            self._sink.abandon()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class FileSink:
+    """Takes row groups in order and writes one file."""
+
+    def __init__(self, output: Path):
+        self.output, self.rows = Path(output), 0
+        self._sink = ParquetSink(self.output)
+
+    def write(self, table: pa.Table) -> None:
+        """Write one row group."""
+        self.rows += table.num_rows
+        self._sink.write(table)
+
+    def finish(self) -> list[Path]:
+        """Give the file its name."""
+        self._sink.close()
+        return [self.output]
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        self._sink.abandon()
+
+
+def deal(tables: Iterable[pa.Table], n_rows: int, output: Path, shards: int) -> list[Path]:
+    """Write tables of n_rows rows in all as `shards` files of equal size (fewer where rows are fewer)."""
+    shards = max(min(shards, n_rows), 1)
+    sink = FolderSink(output, lambda i: n_rows * (i + 1) // shards - n_rows * i // shards)
+    try:
+        for table in tables:
+            sink.write(table)
+        return sink.finish()
+    except BaseException:
+        sink.abandon()
+        raise

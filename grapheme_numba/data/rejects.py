@@ -1,0 +1,63 @@
+"""Refused lines: each keeps where it is, why, and how it starts."""
+
+from pathlib import Path
+
+import msgspec
+
+from grapheme_numba.data.jsonl.lines import Block
+from grapheme_numba.files.whole_file import WholeFile
+
+SHOWN = 160  # bytes of a refused line that are kept
+
+
+class Reject(msgspec.Struct, frozen=True):
+    """A refused line.
+
+    file, line (from 1), offset (of the line's first byte in the unpacked file), reason, start (of the line)
+    """
+
+    file: str
+    line: int
+    offset: int
+    reason: str
+    start: str
+
+
+def reject(block: Block, line: int, offset: int, content: bytes, reason: str) -> Reject:
+    """The reject of one line of a block."""
+    return Reject(block.source, line, offset, reason, content[:SHOWN].decode(errors="replace"))
+
+
+class RejectSink:
+    """Writes rejects as JSONL, in bounded memory; without any, no file appears and an old one goes.
+
+    count : rejects so far; first : the first of them, or None
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.count = 0
+        self.first: Reject | None = None
+        self._file: WholeFile | None = None
+
+    def write(self, refused: list[Reject]) -> None:
+        """Append rejects."""
+        if not refused:
+            return
+        if self._file is None:
+            self._file = WholeFile(self.path)
+            self.first = refused[0]
+        self.count += len(refused)
+        self._file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in refused))
+
+    def finish(self) -> None:
+        """Give the file its name."""
+        if self._file is None:
+            self.path.unlink(missing_ok=True)
+        else:
+            self._file.finish()
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        if self._file is not None:
+            self._file.abandon()

@@ -1,0 +1,1 @@
+"""Data in other layouts, and generated data."""

@@ -1,0 +1,1 @@
+"""Batches in a seeded order, made ahead of their use."""

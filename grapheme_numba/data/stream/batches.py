@@ -1,0 +1,202 @@
+"""Batches: the arrays of one training step, streamed from Parquet in a seeded order.
+
+Examples that a layout has no room for: counted and named, never silently cut.
+
+Questions in memory to a batch: what `predict` feeds the model, through the encoder that training uses.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from grapheme_numba.data.codec.layout import DomainLayout, Layout
+from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
+from grapheme_numba.data.records import INPUT_KINDS, MixedExample
+from grapheme_numba.data.schema import to_arrow
+from grapheme_numba.data.stream.order import WINDOW_BYTES, Stream
+from grapheme_numba.errors import RecordError
+from grapheme_numba.kernels.codec.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
+
+FIRST_SLAB = 4  # batches
+LEFT_OUT = -2  # number of a domain whose examples are left out of the batches; -1 is a domain nobody knows
+
+
+class Batch(NamedTuple):
+    """B examples, encoded. Arrays are C-contiguous; do not write into them.
+
+    domain : (B,) int32, index into `layout.domains`
+    tokens : (B, text_length) int32, byte + 1, 0 is padding; all 0 where the input is not text
+    values : (B, value_width) float32, a sequence (right-aligned) or an image (row-major) in the first
+        n_input columns of its domain, scaled; 0 elsewhere
+    targets : (B, n_target) float32, the answer's code from column 0; 0 elsewhere
+    n_active : (B,) int32, target columns that count: n_output of the domain, or 0 when the input or the
+        answer does not fit
+    answer_length : (B,) int32, code points of the expected answer
+    rows : (B,) int64, row numbers in the dataset
+    ids, answers : sequences of B str, made when looked at
+    """
+
+    domain: np.ndarray
+    tokens: np.ndarray
+    values: np.ndarray
+    targets: np.ndarray
+    n_active: np.ndarray
+    answer_length: np.ndarray
+    rows: np.ndarray
+    ids: Sequence[str]
+    answers: Sequence[str]
+
+
+def row_bytes(layout: Layout) -> int:
+    """Bytes of one encoded row."""
+    return 4 * (layout.text_length + layout.value_width + layout.n_target + 6)
+
+
+def empty_rows(n: int, layout: Layout) -> Rows:
+    """Room for n encoded rows."""
+    widths = (layout.text_length, np.int32), (layout.value_width, np.float32), (layout.n_target, np.float32)
+    wide = [np.empty((n, width), dtype) for width, dtype in widths]
+    return Rows(np.empty(n, np.int32), *wide, *(np.empty(n, np.int32) for _ in range(3)))
+
+
+def check_rows(rows: Rows, window: Window, order: np.ndarray, layout: Layout) -> None:
+    """RecordError for the first encoded row whose domain or input type the layout does not know."""
+    unknown = (rows.status == UNKNOWN_DOMAIN) & (rows.domain != LEFT_OUT)
+    wrong = np.flatnonzero(unknown | (rows.status == OTHER_INPUT))
+    if not len(wrong):
+        return
+    row = int(order[wrong[0]])
+    name = window.table.column("domain")[row].as_py()
+    if not name:
+        raise RecordError(
+            f"example {window.ids[row].as_py()!r} names no domain; give it one, or choose one by its input with --route"
+        )
+    if rows.status[wrong[0]] == UNKNOWN_DOMAIN:
+        raise RecordError(
+            f"example {window.ids[row].as_py()!r} is of domain {name!r}, which this model does not know "
+            f"(it knows {', '.join(layout.names)}); remove such examples or train with them"
+        )
+    kinds = tuple(INPUT_KINDS)
+    raise RecordError(
+        f"example {window.ids[row].as_py()!r} of domain {name!r} has input type {kinds[window.columns.kind[row]]}, "
+        f"but the model expects {layout.domains[layout.index(name)].input_type} for that domain"
+    )
+
+
+def encode_pieces(pieces: Iterable[tuple[Window, np.ndarray]], layout: Layout, n: int | None = None) -> Rows:
+    """Encode rows of one or more windows, one after the other; n : their number, unless `pieces` is a list."""
+    rows_out = empty_rows(sum(len(order) for _, order in pieces) if n is None else n, layout)
+    start = 0
+    for window, order in pieces:
+        part = Rows(*(array[start : start + len(order)] for array in rows_out))
+        encode_rows(order, window.columns, layout.inputs, layout.answers, part)
+        check_rows(part, window, order, layout)
+        start += len(order)
+        del window  # before the next is loaded
+    return rows_out
+
+
+def cut(rows: Rows, pieces: list[tuple[Window, np.ndarray]], bounds: Sequence[int]) -> Iterator[Batch]:
+    """The batches between consecutive bounds of encoded rows."""
+    numbers = np.concatenate([np.zeros(0, np.int64), *(window.row[order] for window, order in pieces)])
+    ids, answers = [(w.ids, order) for w, order in pieces], [(w.answers, order) for w, order in pieces]
+    domain, tokens, values, targets, n_active, length, _ = rows
+    for a, b in pairwise(bounds):
+        arrays = domain[a:b], tokens[a:b], values[a:b], targets[a:b], n_active[a:b], length[a:b], numbers[a:b]
+        yield Batch(*arrays, Texts(ids, a, b), Texts(answers, a, b))
+
+
+def kept(batch: Batch) -> Batch:
+    """The batch without the examples that are left out."""
+    rows = np.flatnonzero(batch.domain != LEFT_OUT)
+    if len(rows) == len(batch.domain):
+        return batch
+    arrays = (np.ascontiguousarray(array[rows]) for array in batch[:7])
+    return Batch(*arrays, Chosen(batch.ids, rows), Chosen(batch.answers, rows))
+
+
+class Plan(NamedTuple):
+    """Which rows of an epoch become which batches.
+
+    streams : those of the own shards; n_row : rows of all shards; start : batches left out
+    """
+
+    streams: list[Stream]
+    n_row: int
+    batch_size: int
+    start: int
+
+    def slabs(self, per_slab: int) -> Iterator[list[list[tuple[int, int]]]]:
+        """For each stream the positions (first, last + 1) of its parts of `per_slab` batches or fewer.
+
+        The first slabs are smaller, since nobody has anything to do before the first batch is there. A slab ends
+        sooner where its windows, all in memory at once, would hold more than WINDOW_BYTES.
+        """
+        at, held, slab, most = [-1] * len(self.streams), 0, [], FIRST_SLAB
+        for number in range(self.start, -(-self.n_row // self.batch_size)):
+            parts = [stream.part(number, self.batch_size, self.n_row) for stream in self.streams]
+            more = 0
+            for i, (stream, (first, stop)) in enumerate(zip(self.streams, parts, strict=True)):
+                while at[i] + 1 < len(stream.spans) and stream.spans[at[i] + 1].start < stop:
+                    at[i] += 1
+                    span = stream.spans[at[i]]
+                    more += span.size * (span.start + span.rows > first)  # else it lies before `start`
+            if slab and more and held + more > WINDOW_BYTES:
+                yield list(zip(*slab, strict=True))
+                slab, held = [], 0
+            held += more
+            slab.append(parts)
+            if len(slab) >= min(most, per_slab):
+                yield list(zip(*slab, strict=True))
+                slab, most = [], 2 * most
+                held = sum(stream.spans[i].size for stream, i in zip(self.streams, at, strict=True) if i >= 0)
+        if slab:
+            yield list(zip(*slab, strict=True))
+
+
+class Misfits(msgspec.Struct):
+    """Of one domain: how many inputs or answers do not fit, and the ids of the first few."""
+
+    n: int = 0
+    ids: list[str] = msgspec.field(default_factory=list)
+
+
+def count_misfits(batches: Iterable[Batch], names: tuple[str, ...], shown: int = 3) -> dict[str, Misfits]:
+    """Misfits of all batches per domain name; domains without any are left out."""
+    found: dict[str, Misfits] = {}
+    for batch in batches:
+        for row in np.flatnonzero(batch.n_active == 0).tolist():
+            misfits = found.setdefault(names[batch.domain[row]], Misfits())
+            misfits.n += 1
+            if len(misfits.ids) < shown:
+                misfits.ids.append(batch.ids[row])
+        del batch  # before the next is made: of long texts each may be 100 MB
+    return found
+
+
+def encode_examples(examples: list[MixedExample], layout: Layout) -> Batch:
+    """One batch of `examples` in their order. Answers may be absent.
+
+    Raises RecordError for a domain that the layout does not know or whose input type is another.
+    """
+    order = np.arange(len(examples), dtype=np.int64)
+    domains = {name: index for index, name in enumerate(layout.names)}
+    pieces = [(window_of(pa.Table.from_batches([to_arrow(examples)]), order, domains), order)]
+    return next(cut(encode_pieces(pieces, layout), pieces, [0, len(examples)]))
+
+
+def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str | None:
+    """Why the domain's slice cannot take the example's input, or None when it can."""
+    if example.input_type != domain.input_type:
+        return f"input_type is {example.input_type}, but domain {domain.name!r} takes {domain.input_type}"
+    if example.input_type == "text":
+        size, most, unit = len(example.text.encode()), domain.n_input // layout.embedding_dim, "bytes of text"
+    elif example.input_type == "sequence":
+        size, most, unit = len(example.values), domain.n_input, "values"
+    else:
+        size, most, unit = len(example.pixels), domain.n_input, "pixels"
+    return f"input has {size} {unit}, but domain {domain.name!r} takes at most {most}" if size > most else None

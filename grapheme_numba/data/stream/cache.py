@@ -1,0 +1,94 @@
+"""JSONL converted once: a Parquet file beside it, named by the content's digest and the schema's version."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from grapheme_numba.data.jsonl.convert import convert
+from grapheme_numba.data.parquet.files import ParquetSource
+from grapheme_numba.data.records import Limits
+from grapheme_numba.data.schema import VERSION
+from grapheme_numba.errors import GraphemeError, RecordError
+from grapheme_numba.files.whole_file import user_cache
+
+FOLDER = ".grapheme_cache"
+KEPT = 2  # conversions of one file that stay, so that edited data does not fill the disk
+
+
+def content_digest(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
+
+
+def cache_folder(path: Path) -> Path:
+    """The folder for conversions of `path`: beside it, or in the user's cache where that is read-only."""
+    beside = path.resolve().parent / FOLDER
+    try:
+        beside.mkdir(exist_ok=True)
+        if os.access(beside, os.W_OK | os.X_OK):
+            return beside
+    except OSError:
+        pass  # a read-only folder: the user's own cache serves
+    return user_cache()
+
+
+def _convert(path: Path, target: Path, note: Callable[[str], None] | None, limits: Limits) -> None:
+    result = convert([path], target, note=note, limits=limits)
+    if result.rejects:
+        first = result.first_reject
+        target.unlink()
+        result.rejects_path.unlink()
+        raise RecordError(
+            f"{path}, line {first.line}: {first.reason} ({result.rejects} of {result.rows_in} lines are refused); "
+            "`grapheme-data validate` lists them, `grapheme-data convert` leaves them out"
+        )
+
+
+def _valid(target: Path) -> bool:
+    try:
+        source = ParquetSource(target)
+    except GraphemeError:
+        return False
+    try:
+        for index in range(len(source.groups)):
+            source.verify(index)
+        return True
+    except GraphemeError:
+        return False
+    finally:
+        source.close()
+
+
+def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | None, limits: Limits):
+    """(Parquet file, temporary folder that should go with the dataset or None) of a JSONL file."""
+    if not cache:
+        folder = Path(tempfile.mkdtemp(prefix="grapheme-data-"))
+        try:
+            _convert(path, folder / "data.parquet", progress, limits)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder / "data.parquet", folder
+    folder = cache_folder(path)
+    prefix = f"{path.name}-{hashlib.blake2b(str(path.resolve()).encode(), digest_size=4).hexdigest()}"
+    digest = content_digest(path)
+    kind = "-nameless" if limits.nameless else ""
+    target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
+    with open(folder / f"{prefix}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits here and then finds the conversion done
+        if not _valid(target):
+            if progress is not None:
+                progress(f"converting {path} once into {folder}")
+            _convert(path, target, progress, limits)
+            if content_digest(path) != digest:
+                target.unlink()
+                raise RecordError(f"{path} changed while it was read; run again when nobody writes to it")
+            old = sorted(folder.glob(f"{prefix}-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
+            for file in old[:-KEPT]:
+                file.unlink()
+    return target, None

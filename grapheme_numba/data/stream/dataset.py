@@ -1,0 +1,221 @@
+"""`open_dataset`: from a path that a user names to a Dataset that streams batches."""
+
+import copy
+import hashlib
+import shutil
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from grapheme_numba.data.codec.layout import Layout
+from grapheme_numba.data.large_work import LARGE, give_back
+from grapheme_numba.data.parquet.columns import NEEDED, Window, window_of
+from grapheme_numba.data.parquet.files import ParquetSource
+from grapheme_numba.data.records import Limits, MixedExample
+from grapheme_numba.data.schema import NAMELESS, from_arrow
+from grapheme_numba.data.stream.batches import LEFT_OUT, Batch, Misfits, Plan, count_misfits, kept, row_bytes
+from grapheme_numba.data.stream.cache import cached_parquet
+from grapheme_numba.data.stream.order import Span, rows_of, stream_of
+from grapheme_numba.data.stream.prefetch import in_order
+from grapheme_numba.data.stream.slabs import SLAB_BYTES, slabs
+from grapheme_numba.data.summary import SCANNED, DatasetSummary, summarize
+from grapheme_numba.errors import MissingInputError, RecordError
+
+MOST_AHEAD_BYTES = 16 << 20  # of a batch, to be prepared ahead: several are, at the same time
+
+
+class Dataset:
+    """Examples in Parquet, one file or a folder of them.
+
+    path : Path, what the user named; files : the Parquet files
+    n_rows : number of examples
+    fingerprint : hex digest of the content
+    """
+
+    def __init__(self, path: Path, files: list[Path]):
+        self.path, self.files = Path(path), tuple(files)
+        self._sources = [ParquetSource(file) for file in files]
+        self.n_rows = sum(source.n_rows for source in self._sources)
+        if not self.n_rows:
+            raise RecordError(f"{path} holds no examples; at least one is needed")
+        digests = "".join(source.digest for source in self._sources)
+        self.fingerprint = hashlib.blake2b(digests.encode(), digest_size=16).hexdigest()
+        self._groups = [(source, i) for source in self._sources for i in range(len(source.groups))]
+        self._rows = [source.groups[i].rows for source, i in self._groups]
+        self._sizes = [source.groups[i].unpacked for source, i in self._groups]
+        self._first = np.cumsum([0, *self._rows])
+        self._summary = None
+        self._temporary = self._only = None
+        self._left_out: frozenset[str] = frozenset()
+        self._retell: Callable[[pa.Table], pa.Table] | None = None
+
+    def goes_with(self, folder: Path) -> None:
+        """Remove a temporary folder when this dataset is closed or collected."""
+        self._temporary = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the files, and remove what was converted without a cache."""
+        for source in self._sources:
+            source.close()
+        if self._temporary is not None:
+            self._temporary()
+
+    def view(self, left_out: Iterable[str] = (), retell: Callable[[pa.Table], pa.Table] | None = None) -> "Dataset":
+        """The same dataset without the examples of some domains, or with domains chosen anew.
+
+        Batches keep their place and order and only lose the rows left out, so one may be empty; `n_rows`
+        and `fingerprint` stay those of the files.
+
+        left_out : names of domains; added to those that this dataset leaves out already
+        retell : gives every table it is handed another `domain` column
+        """
+        view = copy.copy(self)
+        view._left_out, view._summary, view._only = self._left_out | frozenset(left_out), None, None
+        if retell is not None:
+            view._retell = retell
+        return view
+
+    def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The row groups as Arrow tables, in file order."""
+        for source, index in self._groups:
+            yield self._read(source, index, columns)
+
+    def summary(self) -> DatasetSummary:
+        """What the dataset holds, domain by domain (one streaming pass, then remembered)."""
+        if self._summary is None:
+            whole = summarize(self.tables(SCANNED))
+            kept = tuple(domain for domain in whole.domains if domain.name not in self._left_out)
+            nameless = 0 if NAMELESS in self._left_out else whole.nameless
+            self._summary = DatasetSummary(sum(domain.n for domain in kept), kept, nameless)
+        return self._summary
+
+    def batches(
+        self,
+        layout: Layout,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        epoch: int = 0,
+        start: int = 0,
+        prefetch: int = 2,
+        shard: tuple[int, ...] = (0, 1),
+    ) -> Iterator[Batch]:
+        """Stream batches; the last one of an epoch may be smaller.
+
+        seed : None for file order; else the order is a function of (seed, epoch) and the number of shards alone
+        start : number of batches to leave out, without reading them
+        prefetch : slabs of batches prepared ahead in threads; 0 prepares them in the caller's thread, as huge
+            batches are in any case
+        shard : (i, n): of every batch only its i-th of n contiguous parts; (i, n, k): its k parts from the
+            i-th on, each a batch of its own. Each shard reads rows of its own (`order`)
+        """
+        first, n_shard, width = (*shard, 1)[:3]
+        given = self._rows, self._sizes, batch_size
+        streams = [stream_of(*given, (i, n_shard), seed, epoch) for i in range(first, first + width)]
+        plan, spans = Plan(streams, self.n_rows, batch_size, start), [span for one in streams for span in one.spans]
+        domains = {name: index for index, name in enumerate(layout.names)} | dict.fromkeys(self._left_out, LEFT_OUT)
+        # Bytes that a window's batches hold, of the heaviest window, not on average.
+        read = max((span.size // -(-span.rows // batch_size) for span in spans), default=0)
+        if row_bytes(layout) * batch_size + read > MOST_AHEAD_BYTES:
+            prefetch = 0
+        todo = slabs(plan, layout, lambda span: self._load(span, domains, seed, epoch))
+        for batches in in_order(lambda slab: slab.batches(layout), todo, prefetch):
+            while batches:  # none is held here while the next are made
+                yield kept(batches.pop(0)) if self._left_out else batches.pop(0)
+
+    def records(self, rows: Iterable[int]) -> list[MixedExample]:
+        """The examples with these row numbers, ascending; reads only the row groups that hold them."""
+        rows, found = np.unique(np.fromiter(rows, np.int64)), []
+        group = np.searchsorted(self._first, rows, "right") - 1
+        for index in np.unique(group).tolist():
+            table = self._read(*self._groups[index], None).take(rows[group == index] - self._first[index])
+            found += from_arrow(table.combine_chunks().to_batches()[0])
+        return found
+
+    def _row_bytes(self, layout: Layout) -> int:
+        """Bytes of a row, as it is read and as it is encoded."""
+        return row_bytes(layout) + sum(self._sizes) // self.n_rows
+
+    def misfits(self, layout: Layout) -> dict[str, Misfits]:
+        """Examples that the layout has no room for, per domain (one streaming pass)."""
+        batch_size = max(SLAB_BYTES // self._row_bytes(layout), 1)
+        return count_misfits(self.batches(layout, batch_size), layout.names)
+
+    def _load(self, span: Span, domains: dict[str, int], seed: int | None, epoch: int) -> Window:
+        tables, numbers = [], []
+        for piece in span.pieces:
+            n_row, first = self._rows[piece.group], self._first[piece.group]
+            table = self._needed(piece.group)
+            rows = rows_of(piece, n_row, seed, epoch)
+            tables.append(table if rows is None else table.take(rows))
+            numbers.append(first + (np.arange(n_row) if rows is None else rows))
+            del table
+        table = pa.concat_tables(tables)
+        del tables
+        window = window_of(table, np.concatenate(numbers), domains)
+        if span.size > LARGE:
+            give_back()  # what unpacking took beside: as much again, in each of Arrow's threads
+        return window
+
+    def _needed(self, group: int) -> pa.Table:
+        """What batches need of a row group. The only one of a small dataset is read once, not every epoch."""
+        if self._only is not None:
+            return self._only
+        table = self._read(*self._groups[group], list(NEEDED))
+        if len(self._groups) == 1:
+            self._only = table
+        return table
+
+    def _read(self, source: ParquetSource, index: int, columns: list[str] | None) -> pa.Table:
+        table = source.read(index, columns)
+        return table if self._retell is None else self._retell(table)
+
+
+def open_parquet(path: str | Path) -> Dataset:
+    """Open a .parquet file or a folder of them."""
+    path = Path(path)
+    if not path.exists():
+        raise MissingInputError(f"{path} does not exist; name a .jsonl or .parquet file, or a folder of .parquet")
+    if not path.is_dir() and not path.is_file():
+        raise MissingInputError(
+            f"{path} is a pipe or device; turn what it gives into a file with `grapheme-data convert`"
+        )
+    if not path.is_dir():
+        return Dataset(path, [path])
+    files = sorted(path.glob("*.parquet"))
+    if not files:
+        raise MissingInputError(
+            f"folder {path} holds no .parquet file; name a .jsonl file in it, or make Parquet with "
+            "`grapheme-data convert`"
+        )
+    return Dataset(path, files)
+
+
+def open_dataset(
+    path: str | Path,
+    *,
+    cache: bool = True,
+    progress: Callable[[str], None] | None = None,
+    nameless: bool = False,
+) -> Dataset:
+    """Open .jsonl[.gz|.zst] (converted once into a cache), .parquet, or a folder of .parquet.
+
+    cache : False converts JSONL into a temporary folder that goes with the Dataset
+    progress : called with one plain sentence when something takes time (a conversion)
+    nameless : take JSONL lines without a domain, for a router to choose one
+
+    Raises MissingInputError when there is nothing at `path`, RecordError for lines or files that
+    do not hold examples.
+    """
+    path = Path(path)
+    if path.suffix == ".parquet" or not path.is_file():
+        return open_parquet(path)
+    file, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
+    dataset = open_parquet(file)
+    dataset.path = path
+    if temporary is not None:
+        dataset.goes_with(temporary)
+    return dataset

@@ -1,0 +1,165 @@
+"""What a dataset holds, domain by domain: the facts that slices and codecs are made from.
+
+The streaming pass that finds a DatasetSummary: one row group at a time, no object per row.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grapheme_numba.data.parquet.columns import codes_of, number_views, string_views, whole
+from grapheme_numba.data.records import INPUT_KINDS
+from grapheme_numba.errors import RecordError
+from grapheme_numba.kernels.codec.column_facts import largest_number, scan_numbers, scan_values
+
+MOST_LABELS = 256  # distinct answers that are remembered as labels
+
+
+class DomainSummary(msgspec.Struct, frozen=True):
+    """One domain of a dataset.
+
+    name, input_type : str
+    n : number of examples
+    longest_input : most UTF-8 bytes (text), values (sequence) or pixels (image) of one input
+    longest_answer : most UTF-8 bytes of one answer
+    labels : the distinct answers, sorted by their bytes; empty when there are more than MOST_LABELS
+    numbers : every answer is a canonical decimal number
+    decimals : most fraction digits of one answer (numbers only)
+    fixed : every answer has exactly `decimals` fraction digits, trailing zeros kept
+    largest : largest |answer| * 10**decimals (numbers only)
+    value_low, value_high, value_rms : smallest, largest and root mean square of all values or pixels
+    """
+
+    name: str
+    input_type: str
+    n: int
+    longest_input: int
+    longest_answer: int
+    labels: tuple[str, ...] = ()
+    numbers: bool = False
+    decimals: int = 0
+    fixed: bool = False
+    largest: int = 0
+    value_low: float = 0.0
+    value_high: float = 0.0
+    value_rms: float = 0.0
+
+
+class DatasetSummary(msgspec.Struct, frozen=True):
+    """All domains of a dataset, sorted by name; `nameless` examples have none and are not among the n."""
+
+    n: int
+    domains: tuple[DomainSummary, ...]
+    nameless: int = 0
+
+    def domain(self, name: str) -> DomainSummary:
+        """The summary of one domain (KeyError when the dataset has none of that name)."""
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        raise KeyError(name)
+
+
+SCANNED = ["id", "domain", "input_type", "text", "values", "pixels", "expected_output"]
+
+
+class _Tally:
+    """What is known of one domain so far."""
+
+    def __init__(self, name: str, kind: int):
+        self.name, self.kind, self.n, self.unanswered = name, kind, 0, 0
+        self.longest_input = self.longest_answer = 0
+        self.labels: set[str] | None = set()
+        self.facts = np.array([1, 0, 99, 1], np.int64)
+        self.by_fraction: dict[int, int] = {}
+        self.values = np.array([np.inf, -np.inf, 0.0, 0.0, 0.0])
+
+    def summary(self) -> DomainSummary:
+        numbers = bool(self.facts[0]) and self.n > self.unanswered
+        decimals = int(self.facts[1])
+        trimmed, fixed = bool(self.facts[3]), int(self.facts[2]) == decimals
+        numbers = numbers and (trimmed or fixed)  # "3.50" beside "3.5": no one way to write a number
+        low, high, squares, count, longest = self.values.tolist()
+        largest = max((most * 10 ** (decimals - f) for f, most in self.by_fraction.items()), default=0)
+        return DomainSummary(
+            name=self.name,
+            input_type=tuple(INPUT_KINDS)[self.kind],
+            n=self.n,
+            longest_input=max(self.longest_input, int(longest)),
+            longest_answer=self.longest_answer,
+            labels=tuple(sorted(self.labels, key=str.encode)) if self.labels else (),
+            numbers=numbers,
+            decimals=decimals if numbers else 0,
+            fixed=numbers and fixed and decimals > 0,
+            largest=largest if numbers else 0,
+            value_low=low if count else 0.0,
+            value_high=high if count else 0.0,
+            value_rms=(squares / count) ** 0.5 if count else 0.0,
+        )
+
+
+def _scan_numbers(tally: _Tally, rows: np.ndarray, answers: pa.StringArray) -> None:
+    offset, text = string_views(answers)
+    before = int(tally.facts[1])
+    scan_numbers(rows, offset, text, tally.facts)
+    if tally.facts[0]:
+        decimals = max(before, int(tally.facts[1]))
+        most = int(largest_number(rows, offset, text, decimals))
+        if most < 0:
+            tally.facts[0] = 0
+        tally.by_fraction[decimals] = max(tally.by_fraction.get(decimals, 0), most)
+
+
+def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) -> None:
+    """Add the given rows, all of one domain, to its tally."""
+    answers = array["expected_output"]
+    tally.n += len(rows)
+    size = pc.binary_length(answers)
+    answered = rows[pc.is_valid(answers).to_numpy(zero_copy_only=False)[rows]]
+    tally.unanswered += len(rows) - len(answered)
+    if len(answered):
+        tally.longest_answer = max(tally.longest_answer, int(size.fill_null(0).to_numpy()[rows].max()))
+        if tally.labels is not None:
+            tally.labels.update(pc.unique(answers.take(pa.array(answered))).to_pylist())
+            if len(tally.labels) > MOST_LABELS:
+                tally.labels = None
+        if tally.facts[0]:
+            _scan_numbers(tally, answered, answers)
+    if tally.kind == 0:
+        offset, _ = string_views(array["text"])
+        tally.longest_input = max(tally.longest_input, int(np.diff(offset)[rows].max()))
+        return
+    scan_values(rows, *number_views(array["values" if tally.kind == 1 else "pixels"]), tally.values)
+
+
+def summarize(tables: Iterable[pa.Table]) -> DatasetSummary:
+    """The summary of all rows. RecordError when a domain has examples of two input types."""
+    tallies: dict[str, _Tally] = {}
+    nameless = 0
+    for table in tables:
+        array = {name: whole(table.column(name)) for name in SCANNED}
+        names = array["domain"].dictionary.to_pylist()
+        codes = codes_of(array["domain"], {name: i for i, name in enumerate(names)})
+        kinds = codes_of(array["input_type"], INPUT_KINDS)
+        for code, name in enumerate(names):
+            rows = np.flatnonzero(codes == code)
+            if not name:
+                nameless += len(rows)
+                continue
+            if not len(rows):
+                continue
+            tally = tallies.setdefault(name, _Tally(name, int(kinds[rows[0]])))
+            other = rows[kinds[rows] != tally.kind]
+            if len(other):
+                types = tuple(INPUT_KINDS)
+                raise RecordError(
+                    f"example {array['id'][int(other[0])].as_py()!r} of domain {name!r} has input type "
+                    f"{types[kinds[other[0]]]}, others of that domain have {types[tally.kind]}; "
+                    "give each input type a domain of its own"
+                )
+            _scan_domain(tally, rows, array)
+    found = sorted(tallies.values(), key=lambda tally: tally.name)
+    return DatasetSummary(sum(tally.n for tally in found), tuple(tally.summary() for tally in found), nameless)

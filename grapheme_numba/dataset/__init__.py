@@ -1,1 +1,0 @@
-"""JSONL -> Parquet -> batches of arrays: everything between a file of examples and the kernels."""

@@ -1,0 +1,283 @@
+"""The router: which brain an input belongs to, by what it is made of, with a confidence.
+
+Images go to the image brains, number sequences to the sequence brains. A text goes to math by the share
+of digits and operators in it, more so when it holds an expression such as `3 * 4`; else to text.
+
+Which examples of a dataset a model of brains takes, and which brain takes each.
+
+Domains chosen by what an example holds, not by its `domain` field.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from grapheme_numba.data.parquet.columns import codes_of, string_views, whole
+from grapheme_numba.data.records import INPUT_KINDS
+from grapheme_numba.data.schema import NAMELESS
+from grapheme_numba.errors import RecordError, UsageError
+from grapheme_numba.kernels.codec.column_facts import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
+
+BRAINS = {"math": "text", "text": "text", "timeseries": "sequence", "vision": "image"}
+THRESHOLD = 0.6  # an even draw between two brains is a rejection
+
+
+class Route(NamedTuple):
+    """Where an input goes.
+
+    brain : str, or None when no brain is sure enough
+    confidence : float in [0, 1], of the best brain also when it is rejected
+    alternatives : list of (brain, confidence) of all other brains that could read the input, best first;
+        all of them when the input is rejected
+    """
+
+    brain: str | None
+    confidence: float
+    alternatives: list[tuple[str, float]]
+
+
+class CognitiveRouter:
+    """Chooses a brain for inputs that name none.
+
+    Parameters
+    ----------
+    threshold : float
+        Least confidence, in [0, 1]; below it an input is rejected.
+    brains : mapping of brain name to input type, optional
+        The brains to choose from; math, text, timeseries and vision without it.
+
+    Raises
+    ------
+    UsageError
+        The threshold is not in [0, 1], there is no brain, or an input type is unknown.
+    """
+
+    def __init__(self, threshold: float = THRESHOLD, brains: Mapping[str, str] | None = None):
+        brains = dict(BRAINS if brains is None else brains)
+        if not 0.0 <= threshold <= 1.0:
+            raise UsageError(f"the router's threshold is {threshold}; it is a confidence, so give 0 to 1")
+        wrong = sorted(set(brains.values()) - set(BRAINS.values()))
+        if wrong or not brains:
+            raise UsageError(f"the router knows brains {brains}; give at least one, each text, sequence or image")
+        self.threshold, self.names = threshold, tuple(brains)
+        self._columns = {kind: [i for i, name in enumerate(brains) if brains[name] == kind] for kind in BRAINS.values()}
+
+    def route(self, input) -> Route:
+        """The brain for one input.
+
+        Parameters
+        ----------
+        input : str, mapping, or array
+            A text; a record's `input` with `text`, `values` or `pixels`; a sequence of numbers or an
+            array of one axis (a number sequence); an array or nested list of two axes (an image).
+
+        Raises
+        ------
+        RecordError
+            The input is none of these.
+        """
+        scores = self.scores([input])[0]
+        order = np.argsort(-scores, kind="stable")
+        ranked = [(self.names[i], float(scores[i])) for i in order if scores[i] > 0]
+        if not ranked or ranked[0][1] < self.threshold:
+            return Route(None, ranked[0][1] if ranked else 0.0, ranked)
+        return Route(*ranked[0], ranked[1:])
+
+    def scores(self, inputs: Sequence) -> np.ndarray:
+        """Confidence (n, n_brain) of every brain, columns as `names`, for many inputs as in `route`."""
+        scores = np.zeros((len(inputs), len(self.names)))
+        texts, rows = [], []
+        for row, (kind, content) in enumerate(map(_kind, inputs)):
+            if kind == "text":
+                texts.append(content.encode("utf-8", "replace"))
+                rows.append(row)
+            elif columns := self._columns[kind]:
+                scores[row, columns] = 1.0 / len(columns)
+        if texts:
+            offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+            scores[rows] = self.text_scores(offsets, np.frombuffer(b"".join(texts) or b" ", np.uint8))
+        return scores
+
+    def text_scores(self, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
+        """Confidence (n, n_brain) for texts in one buffer, as Arrow keeps them; nothing runs per text.
+
+        Parameters
+        ----------
+        offsets : (n + 1,) int64
+        data : (n_byte,) uint8, UTF-8
+        """
+        counts = np.empty((len(offsets) - 1, 4), np.int32)
+        text_evidence(offsets, data, counts)
+        symbols = counts[:, DIGITS] + counts[:, OPERATORS]
+        visible = symbols + counts[:, LETTERS]
+        share = symbols / np.maximum(visible, 1)
+        p_math = np.where(counts[:, EXPRESSIONS] > 0, 0.5 + 0.5 * share, 0.5 * share) * (visible > 0)
+        scores = np.zeros((len(counts), len(self.names)))
+        columns = self._columns["text"]
+        math = [i for i in columns if self.names[i] == "math"]
+        other = [i for i in columns if self.names[i] != "math"]
+        scores[:, math] = p_math[:, None] if other else (visible > 0)[:, None]
+        if other:
+            rest = (1.0 - p_math) * (visible > 0) if math else (visible > 0)
+            scores[:, other] = (rest / len(other))[:, None]
+        return scores
+
+    def choose(self, kinds: np.ndarray, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
+        """The brain (n,) int32 of each row, an index into `names`, or -1 where none is sure enough.
+
+        Parameters
+        ----------
+        kinds : (n,) int
+            0 text, 1 sequence, 2 image, as `INPUT_KINDS` numbers them.
+        offsets : (n + 1,) int
+        data : (n_byte,) uint8
+            The texts as Arrow keeps them, empty where the input is no text.
+        """
+        scores = self.text_scores(offsets, data) * (np.asarray(kinds) == INPUT_KINDS["text"])[:, None]
+        for kind, number in INPUT_KINDS.items():
+            if kind != "text" and (columns := self._columns[kind]):
+                scores[np.ix_(np.asarray(kinds) == number, columns)] = 1.0 / len(columns)
+        best = scores.argmax(axis=1).astype(np.int32)
+        best[(scores.max(axis=1) < self.threshold) | (scores.max(axis=1) == 0)] = -1
+        return best
+
+    def rejection(self, route: Route) -> str:
+        """Why a rejected input was rejected, in one sentence."""
+        if not route.alternatives:
+            return f"no brain reads this input; the brains are {', '.join(self.names)}"
+        guesses = ", ".join(f"{name} {confidence:.2f}" for name, confidence in route.alternatives)
+        return f"no brain is sure enough: {guesses}; the threshold is {self.threshold:.2f}"
+
+
+def _kind(input):
+    """The input type and, for a text, the text."""
+    if isinstance(input, Mapping):
+        for key, kind in (("text", "text"), ("values", "sequence"), ("pixels", "image")):
+            if key in input:
+                return kind, input[key]
+    elif isinstance(input, str):
+        return "text", input
+    elif isinstance(input, (Sequence, np.ndarray)):
+        try:
+            axes = np.asarray(input, dtype=np.float64).ndim
+        except (TypeError, ValueError):
+            axes = 0
+        if axes in (1, 2):
+            return ("sequence", "image")[axes - 1], None
+    raise RecordError(
+        f"cannot route an input of type {type(input).__name__}; give a text, a record's input with text, values "
+        "or pixels, a list of numbers, or an image of two axes"
+    )
+
+
+NOWHERE = NAMELESS  # also that of an example that no choice was sure of
+
+Choose = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def rerouting(choose: Choose, names: Sequence[str]) -> Callable[[pa.Table], pa.Table]:
+    """A function that gives a table's rows the domains that `choose` says, for `Dataset.view`.
+
+    choose : called with kind (n,) int32 (`INPUT_KINDS`), offset (n + 1,) int32 and text (n_byte,) uint8 of
+        the input texts (empty where the input is no text); returns an index into `names` per row, or -1
+    """
+
+    def retell(table: pa.Table) -> pa.Table:
+        kind = codes_of(whole(table.column("input_type")), INPUT_KINDS)
+        chosen = choose(kind, *string_views(whole(table.column("text"))))
+        indices = pa.array(np.where(chosen < 0, len(names), chosen).astype(np.int32))
+        column = pa.DictionaryArray.from_arrays(indices, pa.array([*names, NOWHERE], pa.string()))
+        return table.set_column(table.column_names.index("domain"), "domain", column)
+
+    return retell
+
+
+def nowhere(tables: Iterator[pa.Table]) -> Iterator[tuple[int, str, dict]]:
+    """(row number, id, input as in its record) of every rerouted row that went nowhere."""
+    first = 0
+    for table in tables:
+        lost = np.flatnonzero(codes_of(whole(table.column("domain")), {NOWHERE: 1}) == 1)
+        for row in lost.tolist():
+            one = {name: table.column(name)[row].as_py() for name in ("id", "text", "values", "pixels")}
+            given = {name: one[name] for name in ("text", "values", "pixels") if one[name] is not None}
+            yield first + row, one["id"], given
+        first += table.num_rows
+
+
+class Refused(msgspec.Struct):
+    """An example that the router sent nowhere; `row` counts from 0."""
+
+    file: str
+    row: int
+    id: str
+    reason: str
+
+
+def admit(
+    dataset, *, brains=(), layout=None, route: bool = False, threshold: float = THRESHOLD, unknown_domain: str = "error"
+):
+    """The dataset as brains see it: routed if asked, unknown domains left out if asked.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    brains : iterable of str
+        Brains besides math, text, timeseries and vision, while there is no layout yet.
+    layout : Layout, optional
+        The model's; its domains are the brains.
+    route : bool
+        Choose the brain by the input. What no brain is sure of is left out; `refused` names it.
+    threshold : float
+        Least confidence of the router.
+    unknown_domain : {"error", "skip"}
+        "skip" leaves domains without a brain out.
+
+    Returns
+    -------
+    Dataset
+        A view.
+
+    Raises
+    ------
+    RecordError
+        The dataset holds examples without a domain, or with one that `layout` does not know, and
+        `unknown_domain` is "error".
+    """
+    kinds = {one.name: one.input_type for one in (layout or dataset.summary()).domains}
+    known = set(kinds) if layout else set(BRAINS) | set(brains)
+    if route:
+        router = router_of(kinds, known, threshold)
+        dataset = dataset.view([NOWHERE], rerouting(router.choose, router.names))
+    elif dataset.summary().nameless and unknown_domain == "error":
+        raise RecordError(
+            f"{dataset.summary().nameless} examples of {dataset.path} name no domain; choose one by what each holds "
+            "with --route, or leave them out with --unknown-domain skip"
+        )
+    elif dataset.summary().nameless:
+        dataset = dataset.view([NOWHERE])
+    strangers = [one.name for one in dataset.summary().domains if one.name not in known]
+    if strangers and unknown_domain == "skip":
+        return dataset.view(strangers)
+    if strangers and layout:
+        held = ", ".join(one.name for one in dataset.summary().domains)
+        raise RecordError(
+            f"{dataset.path} holds the domains {held}, but the model has brains for {', '.join(layout.names)}: "
+            f"none for {', '.join(strangers)}; leave such examples out with --unknown-domain skip, "
+            "or train a model with them"
+        )
+    return dataset
+
+
+def router_of(kinds, known, threshold: float) -> CognitiveRouter:
+    """The router among the brains `known`, whose input types are those of `kinds` or of the usual brains."""
+    return CognitiveRouter(threshold, {name: kind for name, kind in (BRAINS | kinds).items() if name in known})
+
+
+def refused(dataset, layout, threshold: float):
+    """Yield `Refused` for every example that a routed dataset leaves out, with the reason."""
+    router = router_of({one.name: one.input_type for one in layout.domains}, set(layout.names), threshold)
+    for row, name, given in nowhere(dataset.tables(["id", "domain", "input_type", "text", "values", "pixels"])):
+        yield Refused(str(dataset.path), row, name, router.rejection(router.route(given)))
