@@ -14,11 +14,12 @@ import tempfile
 import time
 from contextlib import closing
 
+from grapheme_numba.runs import resume, session
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.tasks import find_task
-from grapheme_numba.training import loop, resuming, session
-from grapheme_numba.training.observer import Observer
+from grapheme_numba.training import loop
+from grapheme_numba.training.callbacks import Observer
 from grapheme_numba.training.run import Run
+from grapheme_numba.training.tasks import find_task
 
 WARM_UP = 3  # rounds that do not count
 
@@ -36,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         task, epochs = find_task("agi"), 2 * (given.rounds + WARM_UP) + 1
         values = {"output": folder + "/run", "epochs": epochs, "save_every": 10**9}
-        start = resuming.choose_start(task, [("benchmark", values)], "never", False)
+        start = resume.choose_start(task, [("benchmark", values)], "never", False)
         run = session.prepare(task, start, StopRequest(), Observer())
         seconds = {"streamed": [], "from memory": []}
         stream, loop.close_epoch = Run.batches, next_epoch

@@ -12,16 +12,16 @@ LAYERS = {
     part: layer
     for layer, parts in enumerate(
         (
-            "errors files signals jit launcher cores randomness",
+            "errors files signals jit randomness",
             "kernels",
             "graph",
             "network optim",
             "sparsity",
             "data",
             "models",
-            "training estimators distributed host_memory",
-            "tasks",
-            "cli bench",
+            "training distributed runs report",
+            "estimators bench",
+            "cli",
         )
     )
     for part in parts.split()
@@ -29,7 +29,7 @@ LAYERS = {
 ONLY_IN = {
     "click": ("grapheme_numba/cli/",),
     "rich": ("grapheme_numba/cli/",),
-    "pyarrow": ("grapheme_numba/data/", "grapheme_numba/graph/formats/dispatch.py", "grapheme_numba/bench/"),
+    "pyarrow": ("grapheme_numba/data/", "grapheme_numba/graph/formats/", "grapheme_numba/bench/"),
     "numba": ("grapheme_numba/kernels/", "grapheme_numba/jit.py"),
     "llvmlite": ("grapheme_numba/kernels/engine/simd.py",),
     "pickle": (),

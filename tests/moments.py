@@ -57,7 +57,8 @@ def publish(path: Path) -> Moments:
     from numba.core.caching import IndexDataCacheFile
     from numba.core.dispatcher import _FunctionCompiler
 
-    from grapheme_numba.training import loop, metrics, run_folder, session
+    from grapheme_numba.runs import run_folder, session
+    from grapheme_numba.training import loop, metrics
     from grapheme_numba.training.run import Run
 
     now = Moments(path)

@@ -8,15 +8,16 @@ from click.testing import CliRunner
 
 from grapheme_numba.cli.train import main
 from grapheme_numba.optim.optimizers import OptimizerState
+from grapheme_numba.runs import checkpoint as checkpoints
+from grapheme_numba.runs import resume as resuming
+from grapheme_numba.runs import session
+from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.runs.journal import read_rows
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.tasks import find_task
-from grapheme_numba.training import checkpoint as checkpoints
-from grapheme_numba.training import resuming, session
-from grapheme_numba.training.checkpoint import Checkpoint
+from grapheme_numba.training.callbacks import Observer
 from grapheme_numba.training.config import Config
-from grapheme_numba.training.journal import read_rows
-from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.progress import Progress, Tally
+from grapheme_numba.training.state import Progress, Tally
+from grapheme_numba.training.tasks import find_task
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
 SMALL = {"hidden": (16,), "fan_in": 8, "epochs": 3, "batch_size": 16, "val_freq": 1, "embedding_dim": 2}

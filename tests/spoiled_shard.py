@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from grapheme_numba.cli.train import main
-from grapheme_numba.training.team import Team
+from grapheme_numba.distributed.team import Team
 
 field, shard, number = sys.argv.pop(1), int(sys.argv.pop(1)), int(sys.argv.pop(1))
 whole = Team.batches

@@ -7,8 +7,8 @@ import pytest
 
 from grapheme_numba import errors
 from grapheme_numba.bench import cases, kernels, machine, peers, records, roofline, suite, timing
+from grapheme_numba.bench.baselines import ordered
 from grapheme_numba.bench.cases import Case
-from grapheme_numba.bench.ordered import ordered
 from grapheme_numba.graph.generators import topologies
 from grapheme_numba.kernels.bench import baselines
 from grapheme_numba.kernels.bench.roofline import gather_rows

@@ -14,7 +14,7 @@ import pytest
 from forked import DURATION, ForkServer
 from runs import digest, rows_without_clock, small_data
 
-from grapheme_numba.training import checkpoint as checkpoints
+from grapheme_numba.runs import checkpoint as checkpoints
 from grapheme_numba.training import config_file
 
 OPTIONS = [

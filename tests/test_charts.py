@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import grapheme_numba as gn
-from grapheme_numba.training.pages.axes import SIDE, axis_of, linear_ticks, log_ticks, whole_ticks
-from grapheme_numba.training.pages.charts import MOST_POINTS, Line, bar_chart, line_chart, thinned
-from grapheme_numba.training.pages.drawing import draw_nodes
-from grapheme_numba.training.pages.flow import blocks_of, draw_flow, edge_counts
-from grapheme_numba.training.pages.numbers import compact, duration, number, share
-from grapheme_numba.training.pages.topology import Graph, Slice, degree_bars, level_bars, topology_charts, weight_bars
+from grapheme_numba.report.pages.axes import SIDE, axis_of, linear_ticks, log_ticks, whole_ticks
+from grapheme_numba.report.pages.charts import MOST_POINTS, Line, bar_chart, line_chart, thinned
+from grapheme_numba.report.pages.drawing import draw_nodes
+from grapheme_numba.report.pages.flow import blocks_of, draw_flow, edge_counts
+from grapheme_numba.report.pages.numbers import compact, duration, number, share
+from grapheme_numba.report.pages.topology import Graph, Slice, degree_bars, level_bars, topology_charts, weight_bars
 
 sizes = st.floats(1e-12, 1e12)
 

@@ -10,10 +10,9 @@ from mutants import mutants
 from runs import sample
 
 from grapheme_numba.errors import CheckpointError, GraphemeError, MissingInputError
-from grapheme_numba.training import checkpoint as checkpoints
-from grapheme_numba.training import manifest as manifests
-from grapheme_numba.training import run_folder, tensors
-from grapheme_numba.training.checkpoint import MANIFEST, MODEL, Checkpoint
+from grapheme_numba.runs import checkpoint as checkpoints
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import MANIFEST, MODEL, Checkpoint
 
 
 def saved(folder, **options) -> Checkpoint:
@@ -46,7 +45,7 @@ def test_the_tensor_file_is_plain_safetensors(tmp_path):
     import safetensors.numpy
 
     arrays = {"b": np.arange(5.0), "a": np.zeros((2, 0), np.float32), "c": np.array(3, np.int32)}
-    data = b"".join(bytes(part) for part in tensors.file_parts(arrays))
+    data = b"".join(bytes(part) for part in checkpoints.tensor_file_parts(arrays))
     back = safetensors.numpy.load(data)
     assert {name: (a.dtype, a.tolist()) for name, a in back.items()} == {
         name: (a.dtype, a.tolist()) for name, a in arrays.items()
@@ -67,7 +66,7 @@ def rewrite_manifest(folder, **changes) -> None:
     fields = json.loads((folder / MANIFEST).read_text())
     fields.pop("sha256")
     fields.update(changes)
-    (folder / MANIFEST).write_text(json.dumps({**fields, "sha256": manifests.digest(fields)}))
+    (folder / MANIFEST).write_text(json.dumps({**fields, "sha256": checkpoints.manifest_digest(fields)}))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_a_manifest_that_means_something_else_is_refused(tmp_path, changes, mess
 def test_tensors_of_another_shape_are_refused(tmp_path, arrays, message):
     whole = saved(tmp_path / "c")
     named = {"parameters": whole.parameters, "optimizer.mu": whole.parameters, "optimizer.nu": whole.parameters}
-    data = b"".join(bytes(part) for part in tensors.file_parts({**named, **arrays}))
+    data = b"".join(bytes(part) for part in checkpoints.tensor_file_parts({**named, **arrays}))
     (tmp_path / "c" / MODEL).write_bytes(data)
     entry = {"n_byte": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     rewrite_manifest(tmp_path / "c", files={MODEL: entry})

@@ -76,7 +76,7 @@ def test_challenge_shows_and_saves(bench, tmp_path):
 
 
 def test_challenge_names_what_is_not_installed(bench, monkeypatch):
-    monkeypatch.setattr("grapheme_numba.cli.benching.challenge.PACKAGE", "no_such_package")
+    monkeypatch.setattr("grapheme_numba.cli.bench_command.challenge.PACKAGE", "no_such_package")
     done = bench("challenge", "--graphblas")
     assert done.exit_code == 2
     assert "pip install python-graphblas suitesparse-graphblas" in done.stderr

@@ -10,8 +10,8 @@ import pytest
 from runs import cli, small_data
 
 from grapheme_numba.cli.train import main
+from grapheme_numba.runs.journal import read_rows
 from grapheme_numba.training.config import KEYS
-from grapheme_numba.training.journal import read_rows
 
 SMALL = ["--hidden", "16", "--fan-in", "8", "--epochs", "2", "--val-freq", "1", "--batch-size", "16"]
 

@@ -11,8 +11,8 @@ import pytest
 from ranks import SMALL, command, environment, job, ranks_of
 from runs import digest, small_data
 
-from grapheme_numba.cli.lost_rank import shared_files
-from grapheme_numba.training.journal import read_rows
+from grapheme_numba.distributed.lost_rank import shared_files
+from grapheme_numba.runs.journal import read_rows
 
 CLOCKS = ("seconds", "examples_per_s", "check")
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from runs import digest, small_data, train
 
 from grapheme_numba import jit
+from grapheme_numba.bench import selftest
 from grapheme_numba.cli.train import main
-from grapheme_numba.training import selftest
 
 
 def test_doctor_tells_versions_threads_and_findings():

@@ -9,7 +9,7 @@ from runs import small_data, train
 
 from grapheme_numba.cli.train import main
 from grapheme_numba.errors import StoppedEarly
-from grapheme_numba.training.event_files import FOLDER, EventFiles
+from grapheme_numba.report.event_files import FOLDER, EventFiles
 
 SMALL = ["--hidden", "16", "--fan-in", "8", "--epochs", "2", "--val-freq", "1", "--batch-size", "16"]
 

@@ -12,9 +12,10 @@ from runs import Recorder, digest, small_data, train
 from grapheme_numba import jit
 from grapheme_numba.cli.train import main
 from grapheme_numba.errors import StoppedEarly
-from grapheme_numba.training import checkpoint as checkpoints
-from grapheme_numba.training import evolving, snapshot
-from grapheme_numba.training.journal import read_rows
+from grapheme_numba.runs import checkpoint as checkpoints
+from grapheme_numba.runs import snapshot
+from grapheme_numba.runs.journal import read_rows
+from grapheme_numba.training import sparse_training
 
 MOVING = {"evolve": "set", "evolve_every": 2, "hidden": (16, 16)}
 WAYS = {
@@ -82,7 +83,7 @@ def test_edges_move_early_and_rest_late(data, tmp_path):
     moved = [row["n_moved"] for row in read_rows(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "epoch"]
     assert moved[0] > 0
     assert moved == sorted(moved)
-    assert moved[-1] == moved[int(8 * evolving.UNTIL)]
+    assert moved[-1] == moved[int(8 * sparse_training.UNTIL)]
     still = train(data, tmp_path / "still", epochs=8, **{**MOVING, "evolve": "none"})
     assert still.model.dag.n_edge == run.model.dag.n_edge
     assert joined(tmp_path / "still") != joined(tmp_path / "run")
@@ -107,7 +108,7 @@ def test_moments_of_edges_that_moved_begin_at_zero(data, tmp_path, method):
     arrays = run.model.topology()
     run.config = msgspec.structs.replace(run.config, evolve=method, evolve_every=1)
     run.progress.batch, run.progress.epoch, run.progress.step, run.n_step = 1, 0, 1, 100
-    evolving.after_step(run, None)
+    sparse_training.after_step(run, None)
     after, new = run.model.to_caller_order(run.state.moments["mu"]), run.model.topology()
     moved = (arrays["senders"] != new["senders"]) | (arrays["receivers"] != new["receivers"])
     assert moved.sum() == run.progress.n_moved > 0

@@ -11,7 +11,7 @@ from grapheme_numba.data.codec.answers import LabelAnswer
 from grapheme_numba.data.codec.layout import DomainLayout
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.models.attribution import Explainer, characters, explained, numbers
-from grapheme_numba.training import run_folder, snapshot
+from grapheme_numba.runs import run_folder, snapshot
 
 
 @pytest.fixture(scope="module")

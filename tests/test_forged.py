@@ -14,10 +14,9 @@ from mutants import mutants
 from runs import small_data, train
 
 from grapheme_numba.errors import CheckpointError
-from grapheme_numba.training import checkpoint as checkpoints
-from grapheme_numba.training import manifest as manifests
-from grapheme_numba.training import snapshot
-from grapheme_numba.training.checkpoint import MANIFEST, MODEL
+from grapheme_numba.runs import checkpoint as checkpoints
+from grapheme_numba.runs import snapshot
+from grapheme_numba.runs.checkpoint import MANIFEST, MODEL
 
 ODD = [None, -1, 0, 1, 2**31, 2**63, -(2**63), 1e308, "x", "", [], {}, [1], True, "9" * 50]
 
@@ -70,7 +69,7 @@ def seal(folder, fields: dict, data: bytes) -> None:
     files = {MODEL: {"n_byte": len(data), "sha256": hashlib.sha256(data).hexdigest()}}
     fields = {**fields, "files": files}
     (folder / MODEL).write_bytes(data)
-    (folder / MANIFEST).write_text(json.dumps({**fields, "sha256": manifests.digest(fields)}))
+    (folder / MANIFEST).write_text(json.dumps({**fields, "sha256": checkpoints.manifest_digest(fields)}))
 
 
 def check_forged(folder, n: int, seed: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from runs import cli, small_data
 from test_graph_files import SUFFIXES, mutated, sources
 
 from grapheme_numba.graph.formats.dispatch import load_graph, save_graph
-from grapheme_numba.training import run_folder, snapshot
+from grapheme_numba.runs import run_folder, snapshot
 
 GMT = "apoptosis\td\tTP53\tBAX\ncycle\td\tTP53\tRB1\n"
 RELATIONS = "parent\tchild\nstress\tapoptosis\ncell\tstress\ncell\tcycle\n"

@@ -7,7 +7,7 @@ import pytest
 from runs import Recorder, digest, small_data, train
 
 from grapheme_numba.errors import NonFiniteError
-from grapheme_numba.training import checkpoint as checkpoints
+from grapheme_numba.runs import checkpoint as checkpoints
 
 KINDS = ("weight", "bias", "embedding", "input", "target", "overflow")
 

@@ -26,7 +26,7 @@ RULES = [
     (house_rules.import_law, PACKAGE, "grapheme_numba/graph/build.py", "from grapheme_numba.training.loop import run"),
     (house_rules.import_law, PACKAGE, "grapheme_numba/network/dagnn.py", "from numba import njit"),
     (house_rules.import_law, PACKAGE, "grapheme_numba/network/dagnn.py", "from .graph import build"),
-    (house_rules.import_law, PACKAGE, "grapheme_numba/training/checkpoint.py", "import pickle"),
+    (house_rules.import_law, PACKAGE, "grapheme_numba/runs/checkpoint.py", "import pickle"),
     (house_rules.import_law, PACKAGE, "grapheme_numba/newcomer.py", ""),
     (house_rules.no_print, OUTSIDE_CLI, "grapheme_numba/network/dagnn.py", "def f():\n    print('x')"),
     (house_rules.no_print, OUTSIDE_CLI, "grapheme_numba/network/dagnn.py", "eval('1')"),

@@ -4,7 +4,7 @@ import pytest
 from mutants import mutants
 
 from grapheme_numba.errors import RecordError
-from grapheme_numba.training.journal import Journal, read_rows
+from grapheme_numba.runs.journal import Journal, read_rows
 
 ROWS = [
     {

@@ -9,8 +9,8 @@ from pages import check_page
 from runs import small_data, train
 
 from grapheme_numba.cli.train import main
-from grapheme_numba.training.journal import METRICS, to_line
-from grapheme_numba.training.saved_runs import read_runs, tell_apart
+from grapheme_numba.report.saved_runs import read_runs, tell_apart
+from grapheme_numba.runs.journal import METRICS, to_line
 
 
 @pytest.fixture(scope="module")

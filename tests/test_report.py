@@ -8,9 +8,9 @@ from pages import Page, check_page
 from runs import Recorder, digest, small_data, train
 
 from grapheme_numba.errors import NonFiniteError, StoppedEarly
-from grapheme_numba.training import report
+from grapheme_numba.report import reporter
+from grapheme_numba.report.pages import run_page
 from grapheme_numba.training.config import KEYS
-from grapheme_numba.training.pages import run_page
 
 EVIL = [
     "<script>alert(1)</script>",
@@ -30,7 +30,7 @@ def data(tmp_path_factory):
 
 
 def read(run):
-    return check_page((run.folder / report.REPORT).read_text())
+    return check_page((run.folder / reporter.REPORT).read_text())
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_every_chart_is_told_in_words(finished):
 
 def test_samples_are_answered_as_predict_does(finished):
     run, page = finished
-    found = report.answer_samples(run.model, run.val)
+    found = reporter.answer_samples(run.model, run.val)
     assert set(found) == set(run.model.layout.names)
     for one in found.values():
         assert 0 < len(one.samples) <= 6
@@ -104,7 +104,7 @@ def test_hostile_data_stays_text(hostile):
 def test_a_stopped_run_says_how_to_go_on_and_a_resumed_one_is_whole(data, tmp_path):
     with pytest.raises(StoppedEarly, match="--max-steps 9 is reached"):
         train(data, tmp_path / "run", max_steps=9)
-    page = check_page((tmp_path / "run" / report.REPORT).read_text())
+    page = check_page((tmp_path / "run" / reporter.REPORT).read_text())
     assert "stopped early" in page.text
     assert f"grapheme-train agi --resume auto --output {tmp_path / 'run'}" in page.text
     whole = read(train(data, tmp_path / "run", resume="auto", max_steps=None))
@@ -122,7 +122,7 @@ def test_a_run_that_is_not_finite_says_so_and_shows_no_answers(data, tmp_path):
 
     with pytest.raises(NonFiniteError, match="not finite"):
         train(data, tmp_path / "run", before=spoil, observer=Recorder())
-    page = check_page((tmp_path / "run" / report.REPORT).read_text())
+    page = check_page((tmp_path / "run" / reporter.REPORT).read_text())
     assert "not finite" in page.text
     assert "There are no sample answers: the parameters are not finite" in page.text
 
@@ -130,9 +130,9 @@ def test_a_run_that_is_not_finite_says_so_and_shows_no_answers(data, tmp_path):
 @pytest.mark.parametrize("fault", ["render", "write"])
 def test_a_report_that_cannot_be_made_is_a_warning(data, tmp_path, monkeypatch, fault):
     if fault == "render":
-        monkeypatch.setattr(report, "render", lambda facts: 1 / 0)
+        monkeypatch.setattr(reporter, "render", lambda facts: 1 / 0)
     else:
-        monkeypatch.setattr(report.storage, "write_file", refuse_reports(report.storage.write_file))
+        monkeypatch.setattr(reporter.storage, "write_file", refuse_reports(reporter.storage.write_file))
     with pytest.warns(UserWarning, match=r"no new report.html: .*; the run itself is not affected"):
         run = train(data, tmp_path / "run")
     assert run.progress.epoch == 3
@@ -153,7 +153,7 @@ def refuse_reports(write_file):
     """`write_file` with a disk that is full when it comes to the report."""
 
     def refusing(path, data):
-        if path.name == report.REPORT:
+        if path.name == reporter.REPORT:
             raise OSError(28, "No space left on device")
         write_file(path, data)
 
@@ -161,16 +161,16 @@ def refuse_reports(write_file):
 
 
 def test_a_run_that_trains_keeps_its_report_fresh_and_its_bits(data, finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "REFRESH", 0.0)
-    monkeypatch.setattr(report, "SHARE", 0)
+    monkeypatch.setattr(reporter, "REFRESH", 0.0)
+    monkeypatch.setattr(reporter, "SHARE", 0)
     pages = []
-    monkeypatch.setattr(report, "render", lambda facts: pages.append(facts) or run_page.render(facts))
+    monkeypatch.setattr(reporter, "render", lambda facts: pages.append(facts) or run_page.render(facts))
     run = train(data, tmp_path / "run")
     assert [facts.ending.word for facts in pages] == ["training"] * 3 + ["finished"]
     assert [len(facts.rows) for facts in pages] == [2, 4, 6, 6]
     assert digest(run.folder) == digest(finished[0].folder)
     assert 'http-equiv="refresh"' in run_page.render(pages[0])
-    assert 'http-equiv="refresh"' not in (run.folder / report.REPORT).read_text()
+    assert 'http-equiv="refresh"' not in (run.folder / reporter.REPORT).read_text()
 
 
 @pytest.mark.parametrize(

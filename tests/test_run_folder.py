@@ -8,8 +8,8 @@ from runs import sample
 
 from grapheme_numba.errors import CheckpointError, OutputError
 from grapheme_numba.files import storage
-from grapheme_numba.training import run_folder
-from grapheme_numba.training.checkpoint import MANIFEST, MODEL
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import MANIFEST, MODEL
 
 
 def test_the_newest_checkpoints_stay_and_the_older_ones_go(tmp_path):

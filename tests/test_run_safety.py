@@ -11,9 +11,9 @@ from runs import Recorder, digest, rows_without_clock, sample, small_data, train
 
 from grapheme_numba.errors import CheckpointError, OutputError, StoppedEarly, UsageError
 from grapheme_numba.files import storage
-from grapheme_numba.training import checkpoint as checkpoints
-from grapheme_numba.training import run_folder
-from grapheme_numba.training.checkpoint import MANIFEST, MODEL
+from grapheme_numba.runs import checkpoint as checkpoints
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import MANIFEST, MODEL
 
 
 @pytest.fixture(scope="module")

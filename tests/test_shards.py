@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
-from grapheme_numba.distributed import ALONE, Agreed, Serial, parts
+from grapheme_numba.distributed.comm import ALONE, Agreed, Serial, parts
+from grapheme_numba.distributed.gradients import Node, additions, as_table, own_shards, whole_nodes
+from grapheme_numba.distributed.team import Team, Wish, first_wish
 from grapheme_numba.errors import UsageError
 from grapheme_numba.kernels.engine import gradient_shards as kernels
 from grapheme_numba.kernels.engine.updates import CHUNK, in_order
 from grapheme_numba.network.workspace import aligned_empty
 from grapheme_numba.optim.optimizers import MOMENTS, both_moments, build, gradient_norm
-from grapheme_numba.training.gradients import as_table
-from grapheme_numba.training.shards import Node, additions, own_shards, whole_nodes
-from grapheme_numba.training.team import Team, Wish, first_wish
 
 
 def naive(node, vectors):

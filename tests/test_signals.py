@@ -17,8 +17,8 @@ import pytest
 from runs import digest, small_data, train
 
 from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.runs import checkpoint as checkpoints
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training import checkpoint as checkpoints
 
 ARGUMENTS = ["--hidden", "16", "--fan-in", "8", "--batch-size", "4", "--val-freq", "1", "--save-every", "5"]
 

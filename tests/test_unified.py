@@ -8,7 +8,7 @@ import pytest
 from runs import cli, digest, small_data, train
 
 from grapheme_numba.errors import StoppedEarly
-from grapheme_numba.training.journal import read_rows
+from grapheme_numba.runs.journal import read_rows
 
 SMALL = ["--hidden", "32,16", "--fan-in", "12", "--epochs", "4", "--val-freq", "2", "--embedding-dim", "2"]
 

@@ -4,6 +4,8 @@ For every layer: y = min(32, max(0, y W + bias where y W is not 0)); a category 
 output above 0 at the end. The nominal rate divides all edges times all examples by the time, although
 examples that have died are no longer computed; with inputs so dark that no example dies, the nominal
 rate is the effective one.
+
+SuiteSparse GraphBLAS on the Sparse DNN challenge: product, bias on stored entries, selection, clamp.
 """
 
 from typing import NamedTuple
@@ -11,12 +13,46 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.bench import timing
-from grapheme_numba.bench.graphblas_rival import PACKAGE, GraphBlas  # noqa: F401
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph.generators import radixnet
 from grapheme_numba.jit import n_threads, set_threads
 from grapheme_numba.kernels.bench.challenge import CLAMP, Layers, move_lanes, run_layers
 from grapheme_numba.network.workspace import aligned_empty, tile_width
+
+PACKAGE = "graphblas"
+
+
+class GraphBlas:
+    """The challenge's layers and inputs as GraphBLAS matrices; `infer` runs all layers."""
+
+    def __init__(self, layers, x):
+        import graphblas
+
+        self.blas, self.biases = graphblas, layers.biases.tolist()
+        n_layer, (_, n_neuron) = len(layers.biases), x.shape
+        receivers = np.repeat(np.arange(len(layers.indptr) - 1), np.diff(layers.indptr))
+        self.weights = []
+        for layer in range(n_layer):
+            edges = slice(layers.indptr[layer * n_neuron], layers.indptr[(layer + 1) * n_neuron])
+            self.weights.append(graphblas.Matrix.from_coo(
+                layers.indices[edges], receivers[edges] - layer * n_neuron, layers.weights[edges],
+                nrows=n_neuron, ncols=n_neuron,
+            ))  # fmt: skip
+        rows, columns = np.nonzero(x)
+        self.x = graphblas.Matrix.from_coo(rows, columns, x[rows, columns], nrows=len(x), ncols=n_neuron)
+
+    def infer(self, threads=1):
+        """Indices of the rows that are categories."""
+        blas = self.blas
+        blas.ss.config["nthreads"] = threads
+        values = self.x
+        for weights, bias in zip(self.weights, self.biases):
+            values = blas.semiring.plus_times(values @ weights).new()
+            values = blas.binary.plus(values, bias).new()
+            values = blas.select.valuegt(values, 0.0).new()
+            values = blas.binary.min(values, CLAMP).new()
+        return values.reduce_rowwise(blas.monoid.any).new().to_coo(values=False)[0].astype(np.int64)
+
 
 # Share of dark pixels, mean and spread: as in scaled and thresholded digits; and one where none dies.
 INK, INK_ALL_LIVE = (0.19, 0.06), (0.62, 0.04)

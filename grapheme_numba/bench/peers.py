@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.bench import timing
+from grapheme_numba.bench.baselines import RATE, BatchMajor, NeatPython, ScipyCsr
 from grapheme_numba.bench.cases import find_case, network_of
-from grapheme_numba.bench.rivals import RATE, BatchMajor, NeatPython, ScipyCsr
-from grapheme_numba.bench.torch_rivals import TorchCsr, TorchLevels, TorchMasked
+from grapheme_numba.bench.torch_baselines import TorchCsr, TorchLevels, TorchMasked
 from grapheme_numba.errors import GraphemeError
 from grapheme_numba.jit import n_threads, set_threads
 

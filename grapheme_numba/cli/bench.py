@@ -77,7 +77,7 @@ def kernels(cases, batches, threads, repeat, target, compare, clock, quick, debu
     Example:  grapheme-bench kernels --cases layered-10x1000x32 --batch 64,256 --threads 1,2 --json now.json
     """
     with exit_codes(debug):
-        from grapheme_numba.cli.benching import show_kernels
+        from grapheme_numba.cli.bench_command import show_kernels
 
         show_kernels(cases, batches, threads, repeat, target, compare, clock, quick)
 
@@ -99,7 +99,7 @@ def peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick, 
     Example:  grapheme-bench peers --rivals torch-csr,scipy-csr --json peers.json
     """
     with exit_codes(debug):
-        from grapheme_numba.cli.benching import show_peers
+        from grapheme_numba.cli.bench_command import show_peers
 
         show_peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick)
 
@@ -120,7 +120,7 @@ def challenge(neurons, layers, rows, graphblas, threads, repeat, target, clock, 
     Example:  grapheme-bench challenge --neurons 1024,4096 --rows 6000
     """
     with exit_codes(debug):
-        from grapheme_numba.cli.benching import show_challenge
+        from grapheme_numba.cli.bench_command import show_challenge
 
         show_challenge(neurons, layers, rows, graphblas, threads, repeat, target, clock)
 
@@ -136,6 +136,6 @@ def data(repeat, target, quick, debug):
     Example:  grapheme-bench data --quick
     """
     with exit_codes(debug):
-        from grapheme_numba.cli.benching import show_data
+        from grapheme_numba.cli.bench_command import show_data
 
         show_data(repeat, target, quick)

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from grapheme_numba.cli.data_options import finish_with_rejects, format_option, frame, limit_options, line_limits, task
-from grapheme_numba.cli.silence import OneVoice
+from grapheme_numba.cli.group import OneVoice
+from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import UsageError
-from grapheme_numba.launcher import n_announced
 
 SPLIT_NAMES = ("math", "text", "timeseries", "vision")
 
@@ -68,7 +68,7 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
     from grapheme_numba.data.jsonl.convert import convert as run
 
     if n_announced() not in (None, 1):
-        from grapheme_numba.cli.converting import convert_on_ranks
+        from grapheme_numba.cli.ranks import convert_on_ranks
 
         folder = None if shards > 1 or rows_per_file else output
         given = {"rejects": rejects, "strict": strict, "limits": line_limits(limits), "threads": threads}

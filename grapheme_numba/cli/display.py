@@ -9,8 +9,8 @@ import sys
 import click
 
 from grapheme_numba.cli.tables import figure, percent, score_table
-from grapheme_numba.training.journal import finite
-from grapheme_numba.training.observer import Observer
+from grapheme_numba.runs.journal import finite
+from grapheme_numba.training.callbacks import Observer
 
 MOST_EPOCH_LINES = 20  # a pipe gets about so many lines of epochs, however many there are
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from grapheme_numba import __version__, jit
+from grapheme_numba.bench import selftest
 from grapheme_numba.errors import GraphemeError
-from grapheme_numba.training import selftest
 
 PACKAGES = ("numpy", "numba", "llvmlite", "pyarrow", "msgspec", "safetensors", "click", "rich", "tbb")
 

@@ -11,9 +11,9 @@ import click
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.models.slices import parse_brain_request
-from grapheme_numba.tasks import find_task
 from grapheme_numba.training.config import KEYS, Config, choices
 from grapheme_numba.training.config_file import description
+from grapheme_numba.training.tasks import find_task
 
 DEFAULTS = Config()
 HINTS = typing.get_type_hints(Config, include_extras=True)

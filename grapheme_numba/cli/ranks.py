@@ -5,8 +5,11 @@ from contextlib import contextmanager
 
 import click
 
+from grapheme_numba.cli.data_options import Show, finish_with_rejects
 from grapheme_numba.cli.exits import exit_codes, verdict
-from grapheme_numba.distributed import Agreed, join
+from grapheme_numba.distributed.comm import Agreed, join
+from grapheme_numba.errors import StoppedEarly, UsageError
+from grapheme_numba.signals import StopRequest
 
 
 @contextmanager
@@ -20,7 +23,7 @@ def one_voice(debug: bool):
         if comm.size == 1:
             yield comm
             return
-        from grapheme_numba.cli.lost_rank import LastWords
+        from grapheme_numba.distributed.lost_rank import LastWords
 
         try:
             with LastWords(comm) as words:
@@ -44,3 +47,21 @@ def leave(comm, error: Agreed) -> None:
     if comm.rank == 0:
         raise error from None
     sys.exit(error.exit_code)
+
+
+def convert_on_ranks(show: Show, inputs, output: str | None, max_rejects: int, given: dict) -> None:
+    """Convert `inputs` to the folder `output`. A signal to any rank ends all, and nothing is half-written."""
+    from grapheme_numba.data.jsonl.convert import convert_together
+
+    stop = StopRequest()
+
+    def progress(done, total):
+        if stop.reason is not None:
+            raise StoppedEarly(f"stopped because {stop.reason}; nothing is half-written")
+
+    # Only between blocks of lines: no rank may leave a meeting with the others.
+    with one_voice(False) as comm, stop.listening(), stop.deferred():
+        if output is None:
+            raise UsageError("several ranks write a file for each input: give --output FOLDER and no other split")
+        done = convert_together(comm, inputs, output, **given, progress=progress)
+        finish_with_rejects(show if comm.rank == 0 else Show("plain", quiet=True), done, max_rejects)

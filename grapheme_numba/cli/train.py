@@ -5,9 +5,9 @@ import click
 from grapheme_numba import __version__
 from grapheme_numba.cli import options
 from grapheme_numba.cli.exits import exit_codes
-from grapheme_numba.cli.silence import OneVoice
+from grapheme_numba.cli.group import OneVoice
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.tasks import NAMES
+from grapheme_numba.training.tasks import NAMES
 
 
 @click.group(cls=OneVoice, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -35,7 +35,7 @@ def task_command(name: str, defaults: dict, text: str, *own_options):
     @options.output_options
     def command(**values):
         from grapheme_numba.cli.ranks import one_voice
-        from grapheme_numba.cli.training import train
+        from grapheme_numba.cli.train_command import train
 
         with one_voice(values["debug"]) as comm:
             train(name, values, comm)
@@ -80,7 +80,7 @@ def evaluate(checkpoint, data, route, unknown_domain, batch_size, threads, no_ca
     Example:  grapheme-train evaluate runs/RUN --data data/mixed_agi/test.jsonl
     """
     with exit_codes(debug), StopRequest().listening():
-        from grapheme_numba.cli.using import show_scores
+        from grapheme_numba.cli.checkpoint_commands import show_scores
 
         choice = {"route": route, "unknown_domain": unknown_domain}
         show_scores(checkpoint, data, choice, batch_size, threads, not no_cache, log_format, quiet)
@@ -108,7 +108,7 @@ def predict(checkpoint, source, target, rejects, route, threshold, nodes, batch_
     Example:  grapheme-train predict runs/RUN --input questions.jsonl
     """
     with exit_codes(debug), StopRequest().listening():
-        from grapheme_numba.cli.using import answer_lines
+        from grapheme_numba.cli.checkpoint_commands import answer_lines
 
         answer_lines(checkpoint, source, target, rejects, route, threshold, batch_size, threads, nodes)
 
@@ -139,7 +139,7 @@ def attribute(checkpoint, data, target, limit, batch_size, threads, no_cache, lo
     Example:  grapheme-train attribute runs/RUN --data questions.jsonl --output why.parquet
     """
     with exit_codes(debug), StopRequest().listening():
-        from grapheme_numba.cli.explaining import attribute as explain
+        from grapheme_numba.cli.attribute import attribute as explain
 
         explain(checkpoint, data, target, limit, batch_size, threads, not no_cache, log_format, quiet)
 
@@ -159,7 +159,7 @@ def export(checkpoint, target, drop_dead, quiet, debug):
     Example:  grapheme-train export runs/RUN --to network.graphml
     """
     with exit_codes(debug), StopRequest().listening():
-        from grapheme_numba.cli.exporting import export as write
+        from grapheme_numba.cli.checkpoint_commands import export as write
 
         write(checkpoint, target, drop_dead, quiet)
 
@@ -181,7 +181,7 @@ def inspect(path, break_cycles, batch_size, optimizer, measure, threads, log_for
     Example:  grapheme-train inspect pathways.gmt --measure
     """
     with exit_codes(debug), StopRequest().listening():
-        from grapheme_numba.cli.inspecting import show
+        from grapheme_numba.cli.inspect import show
 
         show(path, break_cycles, (batch_size, optimizer, measure), threads, log_format, quiet)
 
@@ -201,7 +201,7 @@ def plot(runs, output, debug):
     Example:  grapheme-train plot runs/A runs/B --output compare.html
     """
     with exit_codes(debug):
-        from grapheme_numba.cli.plotting import plot as plot_runs
+        from grapheme_numba.cli.checkpoint_commands import plot as plot_runs
 
         plot_runs(runs, output)
 

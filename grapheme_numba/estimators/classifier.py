@@ -5,7 +5,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
-from grapheme_numba.estimators.fitting import DagEstimator
+from grapheme_numba.estimators.dag_estimator import DagEstimator
 from grapheme_numba.kernels.engine.losses import softmax
 from grapheme_numba.network.losses import cross_entropy
 

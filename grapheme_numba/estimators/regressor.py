@@ -6,7 +6,7 @@ from sklearn.metrics import r2_score
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.estimators import scaling
-from grapheme_numba.estimators.fitting import DagEstimator
+from grapheme_numba.estimators.dag_estimator import DagEstimator
 from grapheme_numba.network.losses import huber
 
 LOSSES = ("squared_error", "huber")

@@ -4,7 +4,8 @@ import numpy as np
 
 from grapheme_numba.errors import NonFiniteError, ShapeError
 from grapheme_numba.optim.optimizers import gradient_norm
-from grapheme_numba.training import diagnosis, evolving, handover, run_folder, snapshot
+from grapheme_numba.runs import handover, run_folder, snapshot
+from grapheme_numba.training import diagnosis, sparse_training
 
 LEAST_FACTOR = 1 / 64  # six rollbacks, each halving the learning rate; what still fails then is not the rate
 
@@ -79,7 +80,7 @@ def roll_back(run, fault: RollBack) -> None:
     if checkpoint is None or factor < LEAST_FACTOR:
         reason = "no checkpoint to go back to" if checkpoint is None else "halving the rate six times did not help"
         raise NonFiniteError(f"{fault}; {reason}: lower --lr or look at the named example") from None
-    if evolving.learns_topology(run.config):
+    if sparse_training.learns_topology(run.config):
         run.model = snapshot.restore_model(checkpoint)
     run.state = snapshot.fill(run.model, checkpoint)
     run.progress = checkpoint.progress

@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 
 from grapheme_numba.data.codec.answers import NumberAnswer
-from grapheme_numba.training.constants import Constant, to_number
-from grapheme_numba.training.team import Team
+from grapheme_numba.distributed.team import Team
+from grapheme_numba.training.baseline import Constant, to_number
 
 
 class Score(msgspec.Struct, frozen=True):

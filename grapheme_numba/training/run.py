@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import StoppedEarly
 from grapheme_numba.optim.optimizers import Optimizer, OptimizerState
+from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs.journal import Journal
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training import run_folder, snapshot
+from grapheme_numba.training.baseline import Constant
+from grapheme_numba.training.callbacks import Observer
 from grapheme_numba.training.config import Config, accumulate_every
-from grapheme_numba.training.constants import Constant
-from grapheme_numba.training.journal import Journal
-from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.progress import Progress, Tally
-from grapheme_numba.training.team import Team
+from grapheme_numba.training.state import Progress, Tally
 
 
 @dataclass

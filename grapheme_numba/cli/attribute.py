@@ -1,0 +1,167 @@
+"""What `attribute` does with a checkpoint: which character, pixel, node and edge the answers come from."""
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+import numpy as np
+
+from grapheme_numba.cli.checkpoint_commands import load, test_file
+from grapheme_numba.cli.tables import figure
+from grapheme_numba.data.parquet.row_table import RowTable, repeated
+from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.errors import RecordError, UsageError
+from grapheme_numba.graph.formats.dispatch import write_columns
+from grapheme_numba.graph.named import NamedGraph
+from grapheme_numba.models.attribution import Explainer
+from grapheme_numba.models.naming import node_names, port_names
+from grapheme_numba.runs import snapshot
+from grapheme_numba.runs.admission import admitted, left_out
+from grapheme_numba.training.tasks import find_task
+
+COLUMNS = {"example": "text", "domain": "text", "expected": "text", "answer": "text", "position": "int"}
+COLUMNS |= {"element": "text", "attribution": "float"}
+MOST_SHOWN = 5
+
+
+def attribute(path, data, target, limit, batch_size, threads, cache, log_format, quiet) -> None:
+    """Explain every example of `data` and write four tables: elements, inputs, nodes and edges."""
+    target = Path(target)
+    if target.suffix != ".parquet":
+        raise UsageError(f"--output {target} is no Parquet file; give a name that ends in .parquet")
+    checkpoint, _ = load(path, threads)
+
+    def say(text):
+        if not quiet:
+            click.echo(text, err=log_format == "json")
+
+    file = test_file(data, checkpoint.config.data)
+    dataset = open_dataset(file, cache=cache, progress=say)
+    model = snapshot.restore_model(checkpoint)
+    dataset = admitted(find_task(checkpoint.task), dataset, checkpoint.config, model.layout)
+    if sentence := left_out(dataset):
+        say(sentence)
+    explainer = Explainer(model)
+    n_wanted = min(limit or dataset.n_rows, dataset.n_rows)
+    with RowTable(target, COLUMNS) as table, progress_bar(n_wanted, quiet or log_format == "json") as bar:
+        for batch in dataset.batches(model.layout, batch_size):
+            batch = (
+                batch
+                if explainer.saliency.n_example + len(batch.domain) <= n_wanted
+                else first_of(batch, n_wanted - explainer.saliency.n_example)
+            )
+            for number, found in explainer.explain(batch).items():
+                table.write(rows_of(model.layout.names[number], batch, found))
+            bar.update(len(batch.domain))
+            if explainer.saliency.n_example >= n_wanted:
+                break
+    if not explainer.saliency.n_example:
+        raise RecordError(f"{file} holds no example that this model takes, so there is nothing to explain")
+    write_sums(target, model, explainer)
+    if log_format == "json":
+        for line in summary(model, explainer):
+            click.echo(msgspec.json.encode(line).decode())
+    else:
+        show(target, model, explainer, table.n_row, quiet)
+
+
+def progress_bar(length: int, hidden: bool):
+    """A bar on stderr; nothing where that is no terminal."""
+    return click.progressbar(
+        length=length, label="explaining", file=sys.stderr, hidden=hidden or not sys.stderr.isatty()
+    )
+
+
+def first_of(batch, n: int):
+    """The first `n` examples of a batch."""
+    return type(batch)(
+        *(part[:n] for part in batch[:7]), [batch.ids[i] for i in range(n)], [batch.answers[i] for i in range(n)]
+    )
+
+
+def rows_of(domain: str, batch, found) -> dict:
+    """The rows of the elements of one domain in one batch."""
+    example = [batch.ids[int(row)] for row in found.rows]
+    expected = [batch.answers[int(row)] for row in found.rows]
+    texts = {"example": example, "domain": [domain] * len(example), "expected": expected, "answer": found.answers}
+    return {
+        **{name: repeated(values, found.counts) for name, values in texts.items()},
+        "position": found.positions,
+        "element": found.elements,
+        "attribution": found.attributions.astype(np.float32),
+    }
+
+
+def beside(target: Path, what: str) -> Path:
+    """The path of a table that belongs to `target`."""
+    return target.with_name(f"{target.stem}.{what}.parquet")
+
+
+def write_sums(target: Path, model, explainer) -> None:
+    """Write the means over all examples: of inputs by domain, of nodes, of edges, all by name."""
+    layout, dag = model.layout, model.dag
+    graph = NamedGraph.of(dag, node_names(layout, dag))
+    columns = {"domain": [], "input": [], "name": [], "saliency": []}
+    for number, name in enumerate(layout.names):
+        domain = layout.domains[number]
+        own = range(domain.input_start, domain.input_start + domain.n_input)
+        columns["domain"] += [name] * len(own)
+        columns["input"] += list(own)
+        columns["name"] += [graph.names[graph.inputs[i]] for i in own]
+        columns["saliency"] += (explainer.inputs[number, own] / max(1, explainer.by_domain[number])).tolist()
+    write_columns(beside(target, "inputs"), columns)
+    nodes, edges = explainer.saliency.means()
+    write_columns(beside(target, "nodes"), {"name": list(graph.names), "saliency": nodes})
+    names = np.array(graph.names, object)
+    ends = {"sender": names[graph.senders].tolist(), "receiver": names[graph.receivers].tolist()}
+    write_columns(beside(target, "edges"), {**ends, "weight": graph.weights, "saliency": edges})
+
+
+def summary(model, explainer) -> list[dict]:
+    """Per domain how many examples there were and which inputs told most, then the most telling nodes."""
+    layout, dag = model.layout, model.dag
+    lines = []
+    for number, name in enumerate(layout.names):
+        if n := int(explainer.by_domain[number]):
+            told = told_most(layout, layout.domains[number], explainer.inputs[number] / n)
+            lines.append({"kind": "domain", "domain": name, "n": n, "inputs": told})
+    nodes, _ = explainer.saliency.means()
+    names, inner = node_names(layout, dag), ~ports(dag)
+    best = [node for node in np.argsort(-nodes, kind="stable").tolist() if inner[node]][:MOST_SHOWN]
+    lines.append({"kind": "nodes", "nodes": {names[node]: float(nodes[node]) for node in best}})
+    return lines
+
+
+def told_most(layout, domain, means) -> dict[str, float]:
+    """The inputs of a domain with the largest means, by name; the numbers of one byte of a text together."""
+    names = port_names(layout)[0][domain.input_start : domain.input_start + domain.n_input]
+    own = means[domain.input_start : domain.input_start + domain.n_input]
+    if domain.input_type == "text":
+        own = own.reshape(-1, layout.embedding_dim).sum(axis=1)
+        names = [name.rpartition(" dim ")[0] for name in names[:: layout.embedding_dim]]
+    best = np.argsort(-own, kind="stable")[:MOST_SHOWN]
+    return {names[i]: float(own[i]) for i in best.tolist() if own[i] > 0}
+
+
+def ports(dag) -> np.ndarray:
+    """(n_node,) bool by the caller's ids: inputs and outputs."""
+    arrays, result = dag.topology(), np.zeros(dag.n_node, bool)
+    result[arrays["inputs"]] = result[arrays["outputs"]] = True
+    return result
+
+
+def show(target: Path, model, explainer, n_row: int, quiet: bool) -> None:
+    """Say what told most and where everything stands."""
+    if quiet:
+        return
+    *domains, nodes = summary(model, explainer)
+    click.echo("what told most, as the mean of |gradient x input|:")
+    width = max(len(one["domain"]) for one in domains)
+    for one in domains:
+        told = ", ".join(f"{name} {figure(value)}" for name, value in list(one["inputs"].items())[:3])
+        click.echo(f"  {one['domain'].ljust(width)}  {told}  ({one['n']:,} examples)")
+    click.echo("hidden nodes that told most: " + ", ".join(f"{n} {figure(v)}" for n, v in nodes["nodes"].items()))
+    click.echo(f"{target}: {n_row:,} elements of {explainer.saliency.n_example:,} examples, each with its attribution")
+    others = ", ".join(str(beside(target, what)) for what in ("inputs", "nodes", "edges"))
+    click.echo(f"means over the examples, by name: {others}")

@@ -1,0 +1,195 @@
+"""What `evaluate` and `predict` do with a checkpoint.
+
+What `export` writes of a checkpoint: its graph with names, weights, biases and activations.
+
+`grapheme-train plot`: runs beside one another, as a page or as a figure.
+"""
+
+import io
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+import numpy as np
+
+from grapheme_numba import jit
+from grapheme_numba.cli.tables import score_table
+from grapheme_numba.data.splits import find_splits, split_file
+from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
+from grapheme_numba.files import storage
+from grapheme_numba.files.whole_file import WholeFile
+from grapheme_numba.graph.formats.dispatch import save_graph
+from grapheme_numba.graph.formats.files import write_whole
+from grapheme_numba.graph.named import NamedGraph
+from grapheme_numba.models.naming import node_names
+from grapheme_numba.report.figures import FORMATS, draw
+from grapheme_numba.report.pages.compare_page import render
+from grapheme_numba.report.saved_runs import read_runs
+from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs.admission import admitted, left_out
+from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.runs.predict import Answer, Answerer
+from grapheme_numba.sparsity.prune import without_dead_nodes
+from grapheme_numba.training import metrics
+from grapheme_numba.training.tasks import find_task
+
+
+def load(path: str, threads: int | None) -> tuple[Checkpoint, Path]:
+    """The checkpoint at `path` and its folder; damaged ones that were passed over are named on stderr."""
+    jit.set_threads(threads)
+    checkpoint, folder, damaged = run_folder.find(path)
+    for sentence in damaged:
+        click.echo(f"warning: {sentence}", err=True)
+    return checkpoint, folder
+
+
+def show_scores(path, data, choice, batch_size, threads, cache, log_format, quiet) -> None:
+    """Evaluate and print: an aligned table, or one JSON object per domain and one for all.
+
+    `choice` holds route and unknown_domain where they are given; the checkpoint's own count where not.
+    """
+    checkpoint, folder = load(path, threads)
+    as_json = log_format == "json"
+
+    def say(text):
+        if not quiet:
+            click.echo(text, err=as_json)
+
+    file = test_file(data, checkpoint.config.data)
+    given = {key: value for key, value in choice.items() if value is not None}
+    config = msgspec.structs.replace(checkpoint.config, **given)
+    dataset = open_dataset(file, cache=cache, progress=say, nameless=config.route)
+    model = snapshot.restore_model(checkpoint)
+    dataset = admitted(find_task(checkpoint.task), dataset, config, model.layout)
+    if sentence := left_out(dataset):
+        say(sentence)
+    scores = metrics.evaluate(model, dataset, snapshot.restore_constants(checkpoint), batch_size)
+    plain = [{key: getattr(score, key) for key in metrics.COLUMNS} for score in scores]
+    if as_json:
+        for score in plain:
+            click.echo(json.dumps(score))
+        return
+    say(f"{folder} (after {checkpoint.progress.epoch} epochs) on {file}")
+    click.echo(score_table(plain))
+    unfit = scores[-1].n_unfit
+    if unfit:
+        say(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
+
+
+def test_file(data: str | None, trained_on: str | None) -> Path:
+    """The file to evaluate: as given, or the test split (else the validation split) of a folder."""
+    if data is not None and (Path(data).is_file() or not Path(data).exists()):
+        return Path(data)
+    splits = find_splits(data or trained_on)
+    folder = splits.train.parent
+    found = split_file(folder, "test") or splits.val
+    if found is None:
+        raise MissingInputError(f"{folder} holds neither a test nor a val file; name the file with --data")
+    return found
+
+
+def answer_lines(path, source, target, rejects, route, threshold, batch_size, threads, nodes=()) -> None:
+    """Answer every line of `source`; refuse the lines that cannot be answered, each with its reason."""
+    if source != "-" and not Path(source).is_file():
+        raise MissingInputError(f"the input {source} does not exist; give a JSONL file or - for standard input")
+    checkpoint, _ = load(path, threads)
+    model = snapshot.restore_model(checkpoint)
+    answerer = Answerer(model, threshold=threshold, route_all=route, batch_size=batch_size, nodes=nodes)
+    n_refused = n_answered = 0
+    with sink(target, False) as write, sink(rejects, True) as refuse:
+        for one in answerer.answer(source):
+            if isinstance(one, Answer):
+                n_answered += 1
+                told = {key: value for key, value in one._asdict().items() if value is not None}
+                write(json.dumps(told, ensure_ascii=False))
+            else:
+                n_refused += 1
+                refuse(json.dumps(one._asdict(), ensure_ascii=False))
+    if n_refused:
+        raise RecordError(
+            f"{n_refused} of {n_refused + n_answered} lines have no answer; the reasons stand "
+            f"{f'in {rejects}' if rejects else 'above'}, all other lines were answered"
+        )
+
+
+@contextmanager
+def sink(target: str | None, err: bool):
+    """A function that writes a line to a file (which appears when it is whole) or to stdout or stderr."""
+    if target is None or target == "-":
+        yield lambda text: click.echo(text, err=err)
+        return
+    file = WholeFile(Path(target))
+    try:
+        yield lambda text: file.write(text.encode() + b"\n")
+    except BaseException:
+        file.abandon()
+        raise
+    file.finish()
+
+
+def export(path: str, target: str, drop_dead: bool, quiet: bool) -> None:
+    """Write the network of the checkpoint at `path` in the format of the suffix of `target`."""
+    checkpoint, folder = load(path, None)
+    model, target = snapshot.restore_model(checkpoint), Path(target)
+    dag = model.dag
+    dag.names = node_names(model.layout, dag)
+    n_node, n_edge = dag.n_node, dag.n_edge
+    if drop_dead:
+        dag = without_dead_nodes(dag)
+    graph = NamedGraph.of(dag)
+    if target.suffix.lower() == ".onnx":
+        try:
+            graph.to_onnx(target)
+        except ModuleNotFoundError:
+            raise MissingInputError("ONNX files need the package onnx; install it with: pip install onnx") from None
+    else:
+        save_graph(graph, target)
+    lines = [
+        f"{target}: {graph.n_node:,} nodes and {graph.n_edge:,} edges of {folder}, "
+        f"after {checkpoint.progress.step:,} steps"
+    ]
+    if drop_dead:
+        gone = n_node - graph.n_node, n_edge - graph.n_edge
+        lines.append(f"left out, because no output depends on them: {gone[0]:,} nodes and {gone[1]:,} edges")
+    if any(domain.input_type == "text" for domain in model.layout.domains):
+        beside = target.with_name(f"{target.stem}.embedding.npy")
+        table = io.BytesIO()
+        np.save(table, model.embedding.weights)
+        write_whole(beside, table.getvalue())
+        rows, dim = model.embedding.weights.shape
+        lines.append(f"{beside}: the {rows} x {dim} embedding; a text's byte b enters as row b + 1, padding as zeros")
+    if not quiet:
+        for line in lines:
+            click.echo(line)
+
+
+PAGES = ("html", "htm")
+
+
+def plot(paths: tuple[str, ...], output: str) -> None:
+    """Compare the runs at `paths` in the file `output`, whose ending says what it becomes.
+
+    Raises UsageError for another ending, MissingInputError and RecordError for runs that are not there or
+    not whole, OutputError where the file cannot be written.
+    """
+    target = Path(output)
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in (*PAGES, *FORMATS):
+        raise UsageError(
+            f"--output {output}: the name should end in .html, .{', .'.join(FORMATS)}; that says what to make"
+        )
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"there is no folder {target.parent} to write {target.name} to; make it, or choose another --output"
+        )
+    runs = read_runs(list(paths))
+    for run in runs:
+        for note in run.notes:
+            click.echo(f"warning: {note}", err=True)
+    data = render(runs).encode("utf-8", "backslashreplace") if kind in PAGES else draw(runs, kind)
+    storage.write_file(target, data)
+    count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
+    click.echo(f"{output}: {count}, {sum(len(run.of_kind('epoch')) for run in runs):,} epochs")

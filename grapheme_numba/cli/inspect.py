@@ -1,0 +1,140 @@
+"""What `inspect` shows of a checkpoint (trainer, position, network, domains, configuration) or of a graph file."""
+
+import json
+import warnings
+from pathlib import Path
+
+import click
+import msgspec
+
+from grapheme_numba import jit
+from grapheme_numba.cli.tables import aligned
+from grapheme_numba.graph.formats.dispatch import SUFFIXES, load_graph
+from grapheme_numba.models.naming import node_names
+from grapheme_numba.report.anatomy import anatomy
+from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.training.tasks.build import network_on
+
+MOST_NAMES, MOST_WIDTHS = 5, 12
+
+
+def show(path: str, break_cycles: str | None, step: tuple, threads: int | None, log_format: str, quiet: bool) -> None:
+    """Print the facts of the checkpoint or graph at `path`, as text or as one JSON object.
+
+    `step` holds the batch size, the optimizer (None: the run's, or adam) and whether to measure.
+    """
+    jit.set_threads(threads)
+    is_graph = Path(path).suffix.lower() in SUFFIXES and not Path(path).is_dir()
+    facts, title = (of_graph if is_graph else of_checkpoint)(path, break_cycles, step)
+    if log_format == "json":
+        click.echo(json.dumps({"path": path, **facts}))
+        return
+    click.echo(title)
+    for group in ("position", "network"):
+        if group in facts:
+            click.echo(f"\n{group}\n" + listed({key: told(key, value) for key, value in facts[group].items()}))
+    if "domains" in facts:
+        rows = [("domain", "input", "inputs", "outputs", "answer")]
+        rows += [tuple(one[key] for key in ("name", "input_type", *rows[0][2:])) for one in facts["domains"]]
+        click.echo("\n" + aligned(rows))
+    if not quiet and "config" in facts:
+        click.echo("\nconfiguration\n" + listed({key: str(value) for key, value in facts["config"].items()}))
+
+
+def of_graph(path: str, break_cycles: str | None, step: tuple) -> tuple[dict, str]:
+    """The facts of a graph file, and a title."""
+    graph = load_graph(path, break_cycles=break_cycles or "error")
+    batch_size, optimizer, measure = step
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what cannot be reached stands among the facts
+        dag = network_on(graph, path)
+    stated = [
+        word
+        for word, value in (("weights", graph.weights), ("biases", graph.biases), ("activations", graph.activations))
+        if value is not None
+    ]
+    network = anatomy(dag, graph.names, batch_size, optimizer or "adam", measure)
+    return {"network": {"states": ", ".join(stated) or "edges only", **network}}, f"{path}: a usable graph"
+
+
+def of_checkpoint(path: str, _, step: tuple) -> tuple[dict, str]:
+    """The facts of a checkpoint, and a title."""
+    checkpoint, folder, damaged = run_folder.find(path)
+    for sentence in damaged:
+        click.echo(f"warning: {sentence}", err=True)
+    model = snapshot.restore_model(checkpoint)
+    return describe(checkpoint, model, step), f"{folder}: whole, every digest verified"
+
+
+def describe(checkpoint, model, step: tuple) -> dict:
+    """The facts of a checkpoint as plain values."""
+    progress, (batch_size, optimizer, measure) = checkpoint.progress, step
+    names = node_names(model.layout, model.dag)
+    network = {
+        "hidden nodes shared by all domains": model.sharing().n_shared,
+        "embedding": f"{model.layout.vocab_size} x {model.layout.embedding_dim}",
+        "parameters": int(model.parameters.size),
+        "dtype": model.dtype.name,
+        "edges moved": progress.n_moved,
+    }
+    network = {**anatomy(model.dag, names, batch_size, optimizer or checkpoint.config.optimizer, measure), **network}
+    return {
+        "task": checkpoint.task,
+        "position": {
+            "task": checkpoint.task,
+            "epochs": progress.epoch,
+            "batches of the next epoch": progress.batch,
+            "steps": progress.step,
+            "examples": progress.n_example,
+            "best loss": progress.best_loss,
+            "best epoch": progress.best_epoch,
+            "seconds": round(progress.elapsed, 1),
+        },
+        "network": network,
+        "domains": [
+            {
+                "name": domain.name,
+                "input_type": domain.input_type,
+                "inputs": f"{domain.input_start}..{domain.input_start + domain.n_input - 1}",
+                "outputs": f"{domain.output_start}..{domain.output_start + domain.n_output - 1}",
+                "answer": type(domain.answer).__name__.removesuffix("Answer").lower(),
+            }
+            for domain in model.layout.domains
+        ],
+        "config": msgspec.to_builtins(checkpoint.config),
+    }
+
+
+def listed(facts: dict[str, str]) -> str:
+    """A fact a line, the values one below the other; those that are empty are left out."""
+    width = max(map(len, facts))
+    return "\n".join(f"  {key.ljust(width)}  {value}" for key, value in facts.items() if value)
+
+
+def told(key: str, value) -> str:
+    """A fact as a person reads it; nothing for a list without entries."""
+    if key == "seconds of a step":
+        return f"{value:.3g}"
+    if key == "bytes while training":
+        parts = ", ".join(f"{name} {in_bytes(n)}" for name, n in value.items() if name != "all")
+        return f"{in_bytes(value['all'])} ({parts})"
+    if key == "widths of the levels":
+        shown = value if len(value) <= MOST_WIDTHS else [*value[: MOST_WIDTHS - 1], "...", value[-1]]
+        return " ".join(map(str, shown))
+    if isinstance(value, dict) and "median" in value:
+        return f"{value['least']} to {value['most']}, median {value['median']:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {n:,}" for name, n in value.items())
+    if isinstance(value, list):
+        more = f" and {len(value) - MOST_NAMES:,} more" if len(value) > MOST_NAMES else ""
+        return f"{len(value):,}: {', '.join(map(str, value[:MOST_NAMES]))}{more}" if value else ""
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def in_bytes(n: int) -> str:
+    """A number of bytes with the unit that suits it."""
+    for unit in ("B", "KiB", "MiB"):
+        if n < 1024:
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1024
+    return f"{n:.2f} GiB"

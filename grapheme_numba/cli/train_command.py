@@ -1,0 +1,144 @@
+"""From the values of a training command to a finished run.
+
+`--compare-single`: each brain shared and alone, side by side.
+"""
+
+import json
+from typing import Any
+
+import click
+import msgspec
+
+from grapheme_numba.cli import options
+from grapheme_numba.cli.display import choose_display, describe
+from grapheme_numba.cli.tables import aligned, figure, percent
+from grapheme_numba.signals import StopRequest
+from grapheme_numba.training import config_file
+from grapheme_numba.training.callbacks import Observer, Together
+from grapheme_numba.training.tasks import find_task
+
+HEADER = ("brain", "train shared", "alone", "ratio", "val shared", "alone", "ratio", "exact shared", "alone")
+
+
+def show_comparison(name: str, run, start, log_format: str) -> None:
+    """Train every brain alone and print the comparison: an aligned table, or one JSON object per brain."""
+    from grapheme_numba.runs.compare_single import compare
+
+    rows = list(compare(find_task(name), run, start))
+    if not run.team.writes:
+        return
+    if log_format == "json":
+        for row in rows:
+            plain = msgspec.to_builtins(row)
+            click.echo(json.dumps({"kind": "compared", **plain, "train_ratio": row.train_ratio, "ratio": row.ratio}))
+        return
+    click.echo("each brain trained with all others (shared) and alone: same network, seed, batches and steps")
+    click.echo(aligned([HEADER, *(cells(row) for row in rows)]))
+
+
+def cells(row) -> tuple[str, ...]:
+    """One brain's row as text."""
+    return (
+        row.brain,
+        figure(row.train_shared),
+        figure(row.train_alone),
+        times(row.train_ratio),
+        figure(row.shared),
+        figure(row.alone),
+        times(row.ratio),
+        percent(row.exact_shared),
+        percent(row.exact_alone),
+    )
+
+
+def times(ratio: float | None) -> str:
+    """A ratio with two decimals."""
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def train(name: str, values: dict[str, Any], comm) -> None:
+    """Train as the options say. Signals are handled from here on, before the heavy imports."""
+    stop = StopRequest()
+    with stop.listening():
+        if comm.rank:
+            comm.holding = stop.deferred
+            return follow(values, stop, comm)
+        display = choose_display(values["log_format"], values["quiet"])
+        if values["tensorboard"]:
+            from grapheme_numba.report.event_files import EventFiles
+
+            display = Together(display, EventFiles())
+        if comm.size > 1:
+            comm.holding = stop.deferred
+        try:
+            run_it(name, values, stop, display, comm)
+        finally:
+            display.close()
+
+
+def follow(values: dict[str, Any], stop: StopRequest, comm) -> None:
+    """Do what rank 0 does, unseen: it has looked at the options, found the folder, and hands over the run."""
+    from grapheme_numba.runs import handover, session
+
+    found = handover.take(comm)
+    if found is None:
+        return
+    name, start = found
+    run = session.prepare(find_task(name), start, stop, Observer(), cache=not values["no_cache"], comm=comm)
+    tell_where(run, comm)
+    session.execute(run, start)
+    if values.get("compare_single"):
+        show_comparison(name, run, start, values["log_format"])
+
+
+def run_it(name: str, values: dict[str, Any], stop: StopRequest, display, comm) -> None:
+    """Choose where to start, prepare, and execute (or, for a dry run, only describe)."""
+    from grapheme_numba.runs import handover, resume, session
+
+    task = find_task(name)
+    start = resume.choose_start(task, config_layers(values), values["resume"], values["override"])
+    stop.limit(start.config.max_time)
+    choice = {"override": values["override"], "cache": not values["no_cache"]}
+    run = session.prepare(task, start, stop, display, **choice, comm=comm)
+    if values["dry_run"]:
+        for line in describe(run):
+            click.echo(line)
+        if comm.size > 1:
+            handover.dismiss(comm)
+        return
+    if comm.size > 1:
+        share_out(run, comm)
+    session.execute(run, start)
+    display.finished(run)
+    if values.get("compare_single"):
+        show_comparison(name, run, start, values["log_format"])
+
+
+def share_out(run, comm) -> None:
+    """Hand the run to the other ranks and say how the work is shared."""
+    from grapheme_numba import jit
+    from grapheme_numba.runs import handover
+
+    handover.give(run)
+    tell_where(run, comm)
+    run.observer.note(
+        f"{comm.size} ranks, {comm.host_size} of them on this host with {jit.n_threads()} threads each"
+        f"{comm.cores.note(run.config.threads)}; "
+        f"{run.team.n_shard} shards, so up to {run.team.n_shard} ranks give the same bits"
+    )
+
+
+def tell_where(run, comm) -> None:
+    """Leave word of what to do should a rank be lost."""
+    comm.tell(f"folder {run.folder.resolve()}")
+    comm.tell(f"command {run.command()}")
+
+
+def config_layers(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The config file, then --set, then the flags: later ones win."""
+    layers = []
+    if values["config_path"]:
+        layers.append((values["config_path"], config_file.read_config(values["config_path"])))
+    layers.append(("--set", dict(map(config_file.parse_setting, values["settings"]))))
+    layers.append(("the flags", options.given(values)))
+    return layers

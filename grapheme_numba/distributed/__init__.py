@@ -1,0 +1,1 @@
+"""Training on many ranks: communication, shared memory, gradients in shards."""

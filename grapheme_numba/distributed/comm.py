@@ -1,0 +1,241 @@
+"""The ranks of a run: one process here, or many that `mpiexec` started on one host or more.
+
+Only buffers travel (bytes and arrays, never pickles). `meet` carries a few bytes from everyone to everyone
+and is where a failure of one becomes the failure of all. Vectors lie in memory that the ranks of a host
+share (MPI-3 windows), so within a host nothing travels at all: `settle` says that all have written. Between
+hosts the i-th ranks of all of them exchange pieces along a rail of their own.
+mpi4py is imported only where `mpiexec` started us.
+"""
+
+import contextlib
+import importlib.util
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from grapheme_numba.distributed.cores import Cores, own_mask
+from grapheme_numba.distributed.host_memory import HostMemory
+from grapheme_numba.distributed.launcher import n_announced
+from grapheme_numba.errors import GraphemeError, UsageError
+
+PIECE_BYTES = 1 << 28  # broadcast at once: MPI counts elements in 32 bits
+PATIENCE = 0.005  # seconds of yielding before a waiting rank begins to sleep
+NAP = 5e-5
+SHORT = 4096, 1024  # bytes that travel at a meeting's first exchange, for up to 16 ranks and for more
+ALONE = Cores(np.ones((1, 1), np.uint8), 0)
+
+
+class Agreed(GraphemeError):
+    """The failure of one rank, raised on all. `rank` failed, `exit_code` is its error's."""
+
+    def __init__(self, text: str, exit_code: int, rank: int):
+        super().__init__(text)
+        self.exit_code, self.rank = exit_code, rank
+
+
+class Serial:
+    """One process alone: every meeting is over at once.
+
+    rank, size : place among the ranks, and their number; host_rank, host_size : the same on this host
+    host, hosts : number of this host, and the ranks of each; n_rail : ranks that every host has at least
+    broken : whether an error struck where the others cannot hear of it any more
+    """
+
+    rank, size, host_rank, host_size, broken = 0, 1, 0, 1, False
+    host, hosts, n_rail, unbroken = 0, [[0]], 1, contextlib.nullcontext
+
+    def use_cores(self, n_thread: int | None) -> int | None:
+        """Kernel threads of this rank where `n_thread` are asked for; None: all cores."""
+        return n_thread
+
+    def meet(self, payload: bytes = b"") -> list[bytes]:
+        """Every rank's payload, in rank order. Raises Agreed on all when one of them has failed."""
+        return [payload]
+
+    def broadcast(self, data: bytes | None) -> bytes:
+        """Rank 0's bytes; the others give None."""
+        return data
+
+    def make_room(self, n_byte: int) -> None:
+        """Before `memory` of so many bytes."""
+
+    def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """An array, not set, that all ranks of this host see and write. The next of this name may take its place."""
+        from grapheme_numba.network.workspace import (
+            aligned_empty,  # it brings the kernels, and signals are not heard yet
+        )
+
+        return aligned_empty(shape, dtype)
+
+    def settle(self) -> None:
+        """Go on when all ranks of this host are here; each then sees what the others wrote before."""
+
+
+class Ranks:
+    """The ranks of an MPI communicator, with the members of `Serial`.
+
+    A rank that waits yields its core and runs Python, so signals are heard; `holding` is a context
+    manager under which they only leave a word, because a meeting must not be left half-way.
+    """
+
+    def __init__(self, mpi):
+        self._mpi, self._world = mpi, mpi.COMM_WORLD
+        self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
+        self.holding = contextlib.nullcontext
+        self.broken, self.cores = False, ALONE
+        self._row = np.zeros(16 + SHORT[self.size > 16], np.uint8)
+        self._rows = np.zeros((self.size, self._row.size), np.uint8)
+        self._settle_down(self._world.Split_type(mpi.COMM_TYPE_SHARED))
+        masks = np.empty((self.host_size, len(mine := own_mask())), np.uint8)
+        self._wait(self._host.Iallgather(mine, masks))
+        self.cores = Cores(masks, self.host_rank)
+
+    def _settle_down(self, host) -> None:
+        """Learn who shares memory with whom."""
+        self._host, self._shared = host, HostMemory(self._mpi, host)
+        self.host_rank, self.host_size = host.Get_rank(), host.Get_size()
+        first = np.array([self.rank], np.int64)
+        self._wait(host.Ibcast(first, 0))
+        firsts = np.empty(self.size, np.int64)
+        self._wait(self._world.Iallgather(first, firsts))
+        self.hosts = [np.flatnonzero(firsts == one).tolist() for one in np.unique(firsts)]
+        self.host = next(i for i, ranks in enumerate(self.hosts) if self.rank in ranks)
+        self.n_rail = min(map(len, self.hosts))
+        on_rail = self.host_rank < self.n_rail
+        self._rail = self._world.Split(self.host_rank if on_rail else self._mpi.UNDEFINED, self.host)
+
+    def use_cores(self, n_thread: int | None) -> int:
+        """This rank's kernel threads: `n_thread`, or as many as its share of the host's cores, to which it is bound."""
+        return self.cores.use(n_thread)
+
+    def host_processes(self) -> list[tuple[int, int]]:
+        """(rank, process id) of the ranks of this host."""
+        found = np.empty((self.host_size, 2), np.int64)
+        self._wait(self._host.Iallgather(np.array([self.rank, os.getpid()], np.int64), found))
+        return [(int(rank), int(process)) for rank, process in found]
+
+    def meet(self, payload: bytes = b"") -> list[bytes]:
+        """Every rank's payload, in rank order. Raises Agreed on all when one of them has failed."""
+        return self._meet(payload, 0)
+
+    def fail(self, text: str, exit_code: int) -> None:
+        """Tell the others, at whatever meeting they come to next. Raises Agreed, as it does there."""
+        self._meet(text.encode(), exit_code)
+
+    def _meet(self, payload: bytes, exit_code: int) -> list[bytes]:
+        row, rows = self._row, self._rows
+        head = row[:16].view(np.int64)
+        head[0], head[1] = exit_code, len(payload)
+        part = payload[: row.size - 16]
+        row[16 : 16 + len(part)] = np.frombuffer(part, np.uint8)
+        self._wait(self._world.Iallgather(row, rows))
+        heads = rows[:, :16].copy().view(np.int64)
+        codes, lengths = heads[:, 0], heads[:, 1]
+        if lengths.max() <= row.size - 16:
+            found = [one[16 : 16 + length].tobytes() for one, length in zip(rows, lengths, strict=True)]
+        else:
+            ends = np.cumsum(lengths)
+            bodies = np.empty(int(ends[-1]), np.uint8)
+            self._wait(self._world.Iallgatherv(np.frombuffer(payload, np.uint8), [bodies, parts(lengths)]))
+            found = [one.tobytes() for one in np.split(bodies, ends[:-1])]
+        failed = np.flatnonzero(codes)
+        if len(failed):
+            first = int(failed[0])
+            place = f"on rank {first}: " if first else ""
+            raise Agreed(place + found[first].decode(), int(codes[first]), first)
+        return found
+
+    def broadcast(self, data: bytes | None) -> bytes:
+        """Rank 0's bytes; the others give None."""
+        size = int(self.meet(b"" if data is None else str(len(data)).encode())[0])
+        buffer = np.empty(size, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+        for first in range(0, size, PIECE_BYTES):
+            self._wait(self._world.Ibcast(buffer[first : first + PIECE_BYTES], 0))
+        return buffer.tobytes() if data is None else data
+
+    def make_room(self, n_byte: int) -> None:
+        """A meeting before `memory`: where a host cannot share so much, every rank becomes a host of its own."""
+        short = self.host_rank == 0 and self.host_size > 1 and self._shared.room() < n_byte
+        if any(self.meet(b"short" if short else b"")):
+            self._settle_down(self._mpi.COMM_SELF)
+
+    def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """An array, not set, that all ranks of this host see and write. They ask for it together, after `make_room`.
+
+        The next array of the same name may take its place.
+        """
+        return self._shared.array(name, shape, dtype)
+
+    def settle(self) -> None:
+        """Go on when all ranks of this host are here; each then sees what the others wrote before."""
+        self._shared.fence()
+        self._wait(self._host.Ibarrier())
+        self._shared.fence()
+
+    def exchange(self, send: np.ndarray, send_parts, receive: np.ndarray, receive_parts) -> None:
+        """Along the rail: parts (counts, displacements) of `send` go to the hosts, those of `receive` come in."""
+        self._wait(self._rail.Ialltoallv([send, send_parts], [receive, receive_parts]))
+
+    def spread(self, whole: np.ndarray, bounds: Sequence[int]) -> None:
+        """Along the rail: fill `whole`, of which host i has the elements bounds[i] : bounds[i + 1]."""
+        counts = np.diff(bounds)
+        place = counts.tolist(), [int(first) for first in bounds[:-1]]
+        self._wait(self._rail.Iallgatherv(self._mpi.IN_PLACE, [whole, place]))
+
+    @contextlib.contextmanager
+    def unbroken(self):
+        """Around work between two meetings that no rank may leave: an error in here ends the job hard."""
+        self.broken = True
+        yield
+        self.broken = False
+
+    def abort(self, exit_code: int) -> None:
+        """End every rank now."""
+        self._world.Abort(exit_code)
+
+    def _wait(self, request) -> None:
+        # Spinning inside MPI would starve the ranks that share the core, and Python's signal handlers.
+        if request.Test():
+            return
+        with self.holding():
+            until = time.monotonic() + (0 if self.cores.crowded else PATIENCE)
+            while not request.Test():
+                if time.monotonic() > until:
+                    time.sleep(NAP)
+                os.sched_yield()
+
+
+def parts(counts) -> tuple[Sequence[int], Sequence[int]]:
+    """(counts, displacements) of parts that follow one another."""
+    ends = np.cumsum(counts)
+    return [int(count) for count in counts], [int(end - count) for end, count in zip(ends, counts, strict=True)]
+
+
+def join():
+    """The communicator of this process. Without a launcher, or with one rank, nothing is imported.
+
+    Raises UsageError where several ranks were started but cannot find each other.
+    """
+    expected = n_announced()
+    if expected is None or expected == 1:
+        return Serial()
+    if importlib.util.find_spec("mpi4py") is None:
+        raise UsageError(
+            "several ranks were started, but mpi4py is not installed; pip install 'grapheme-numba[mpi]' on every host"
+        )
+    import mpi4py
+
+    mpi4py.rc.thread_level = "funneled"  # only the main thread communicates
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(f"mpi4py finds no MPI library: {error}; install one, as with pip install mpich") from None
+    size = MPI.COMM_WORLD.Get_size()
+    if expected and size != expected:
+        raise UsageError(
+            f"the launcher started {expected} ranks, but the MPI library sees {size}: they are of different MPIs; "
+            "use the mpiexec that belongs to the library of mpi4py"
+        )
+    return Ranks(MPI) if size > 1 else Serial()

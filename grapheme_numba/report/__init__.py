@@ -1,0 +1,1 @@
+"""What people look at after a run: the report, figures, event files."""

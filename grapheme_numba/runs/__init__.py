@@ -1,0 +1,1 @@
+"""Runs on disk: session, folder, checkpoints, journal, resuming, prediction."""

@@ -1,0 +1,282 @@
+"""A checkpoint: a folder with `model.safetensors` and `manifest.json`, complete or not there at all.
+
+Vectors are stored in the caller's order of edges and nodes, so that a file outlives the engine's
+internal order. Nothing in a checkpoint is executed: tensors and JSON, both verified by SHA-256.
+
+`manifest.json`: what a checkpoint holds and the digests that prove it, itself included.
+
+Named arrays to and from one safetensors file, written without a second copy in memory.
+"""
+
+import hashlib
+import json
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from grapheme_numba import __version__
+from grapheme_numba.errors import CheckpointError, MissingInputError, UsageError
+from grapheme_numba.files import storage
+from grapheme_numba.optim.optimizers import OptimizerState, restore
+from grapheme_numba.training import config as configs
+from grapheme_numba.training.config import Config
+from grapheme_numba.training.state import Progress
+
+FORMAT = "grapheme_numba checkpoint"
+VERSION = 1
+MOST_BYTES = 64 << 20
+
+
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Size and digest of a file beside the manifest."""
+
+    n_byte: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The manifest's fields. `files` may name only plain files of the checkpoint's own folder."""
+
+    format: str
+    version: int
+    package: str
+    task: str
+    config: dict[str, Any]
+    layout: dict[str, Any]
+    progress: Progress
+    optimizer_count: int
+    baseline: dict[str, Any]
+    fingerprint: str
+    files: dict[str, FileEntry]
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The JSON text, with the digest of all other fields as `sha256`."""
+    fields = msgspec.to_builtins(manifest)
+    return json.dumps({**fields, "sha256": manifest_digest(fields)}, indent=1, allow_nan=False).encode() + b"\n"
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """The manifest in `data`. Raises CheckpointError for damage, another format, a newer version."""
+    try:
+        fields = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{where} is damaged: {error}; use another checkpoint") from None
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        raise CheckpointError(f"{where} is not the manifest of a checkpoint of this program; give its folder")
+    version = fields.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise CheckpointError(
+            f"{where} has format version {version}, this program knows up to {VERSION}; install a newer grapheme_numba"
+        )
+    if fields.pop("sha256", None) != manifest_digest(fields):
+        raise CheckpointError(f"{where} is damaged: its content does not have its sha256; use another checkpoint")
+    try:
+        return msgspec.convert(fields, Manifest)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise CheckpointError(f"{where} does not hold what version {version} should: {error}") from None
+
+
+def manifest_digest(fields: dict) -> str:
+    """SHA-256 of the fields in one canonical spelling."""
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+DTYPES = {"float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64", "uint8": "U8", "bool": "BOOL"}
+
+
+def tensor_file_parts(tensors: Mapping[str, np.ndarray]) -> Iterator:
+    """The buffers of a safetensors file in order: header length, header, then each array.
+
+    `safetensors.numpy.save` would build the file as one more bytes object, as large as the model.
+    """
+    arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
+    header, offset = {}, 0
+    for name, array in arrays.items():
+        span = [offset, offset + array.nbytes]
+        header[name] = {"dtype": DTYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": span}
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little")
+    yield text
+    for array in arrays.values():
+        if array.nbytes:
+            yield array.reshape(-1).view(np.uint8).data
+
+
+class Digest:
+    """SHA-256 and length of buffers as they pass by."""
+
+    def __init__(self):
+        self.n_byte = 0
+        self._sha256 = hashlib.sha256()
+
+    def passing(self, parts) -> Iterator:
+        """Yield `parts` unchanged."""
+        for part in parts:
+            self._sha256.update(part)
+            self.n_byte += len(part)
+            yield part
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of what has passed."""
+        return self._sha256.hexdigest()
+
+
+def parse_tensors(data: bytes, where: str) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file. Raises CheckpointError when it is not one."""
+    try:
+        return safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise CheckpointError(f"{where} is not a safetensors file: {error}; use another checkpoint") from None
+
+
+MODEL = "model.safetensors"
+MANIFEST = "manifest.json"
+
+
+class Checkpoint(NamedTuple):
+    """A run at one moment.
+
+    task, config, layout, progress, baseline, fingerprint : what it is, where it stands, and of what data
+    topology : arrays of `DagNN.topology`
+    parameters : (n,) weights | biases | embedding, in the caller's order
+    optimizer : state with moments in the same order
+    gradient : (n,) sums not yet applied, or None between two steps
+    """
+
+    task: str
+    config: Config
+    layout: dict[str, Any]
+    progress: Progress
+    baseline: dict[str, Any]
+    fingerprint: str
+    topology: dict[str, np.ndarray]
+    parameters: np.ndarray
+    optimizer: OptimizerState
+    gradient: np.ndarray | None
+
+
+def write(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write and fsync all files of `checkpoint` into the new folder `folder`, the manifest last."""
+    storage.make_folder(folder)
+    passed = Digest()
+    storage.write_new(folder / MODEL, passed.passing(tensor_file_parts(named_arrays(checkpoint))))
+    manifest = manifest_of(checkpoint, {MODEL: FileEntry(passed.n_byte, passed.sha256)})
+    storage.write_new(folder / MANIFEST, [manifest_bytes(manifest)])
+    storage.fsync_folder(folder)
+
+
+def named_arrays(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """The tensors of a checkpoint by their names in the file."""
+    named = {"parameters": checkpoint.parameters}
+    named |= {f"optimizer.{name}": array for name, array in checkpoint.optimizer.moments.items()}
+    named |= {f"topology.{name}": np.asarray(array) for name, array in checkpoint.topology.items()}
+    if checkpoint.gradient is not None:
+        named["gradient"] = checkpoint.gradient
+    return named
+
+
+def manifest_of(checkpoint: Checkpoint, files: dict[str, FileEntry]) -> Manifest:
+    """All of a checkpoint but its tensors, and the `files` that hold those."""
+    return Manifest(
+        format=FORMAT,
+        version=VERSION,
+        package=__version__,
+        task=checkpoint.task,
+        config=msgspec.to_builtins(checkpoint.config),
+        layout=checkpoint.layout,
+        progress=checkpoint.progress,
+        optimizer_count=checkpoint.optimizer.count,
+        baseline=checkpoint.baseline,
+        fingerprint=checkpoint.fingerprint,
+        files=files,
+    )
+
+
+def read(folder: str | Path) -> Checkpoint:
+    """Read and verify the checkpoint in `folder`.
+
+    Raises
+    ------
+    MissingInputError
+        There is no such folder, or it is not a checkpoint.
+    CheckpointError
+        It is damaged, of a newer version, or its parts do not fit each other.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise MissingInputError(f"{folder} holds no checkpoint ({MANIFEST} is missing); give a checkpoint's folder")
+    manifest = read_manifest(folder)
+    if set(manifest.files) != {MODEL}:
+        raise CheckpointError(f"{folder / MANIFEST} lists the files {sorted(manifest.files)}, wanted only {MODEL!r}")
+    entry = manifest.files[MODEL]
+    data = read_limited(folder / MODEL, entry.n_byte)
+    if len(data) != entry.n_byte or hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise CheckpointError(
+            f"{folder / MODEL} is damaged: {len(data)} bytes with another sha256 than its manifest "
+            f"({entry.n_byte} bytes) says; use another checkpoint"
+        )
+    return assemble(manifest, parse_tensors(data, str(folder / MODEL)), folder)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The verified manifest of a checkpoint. Raises CheckpointError."""
+    return parse_manifest(read_limited(folder / MANIFEST, MOST_BYTES), str(folder / MANIFEST))
+
+
+def assemble(manifest: Manifest, arrays: dict[str, np.ndarray], folder: Path) -> Checkpoint:
+    """A Checkpoint of verified parts. Raises CheckpointError where they do not fit each other."""
+    parts: dict[str, dict] = {"optimizer": {}, "topology": {}}
+    for name in [name for name in arrays if "." in name]:
+        group, _, rest = name.partition(".")
+        if group not in parts:
+            raise CheckpointError(f"{folder} holds the unknown tensor {name!r}; use another checkpoint")
+        parts[group][rest] = arrays.pop(name)
+    gradient, parameters = arrays.pop("gradient", None), arrays.pop("parameters", None)
+    if arrays or parameters is None or parameters.ndim != 1 or parameters.dtype.kind != "f":
+        raise CheckpointError(f"{folder} needs one float vector 'parameters' and no tensors {sorted(arrays)}")
+    if gradient is not None and (gradient.shape, gradient.dtype) != (parameters.shape, parameters.dtype):
+        raise CheckpointError(
+            f"{folder}: gradient is {gradient.dtype}{gradient.shape}, "
+            f"but the parameters are {parameters.dtype}{parameters.shape}"
+        )
+    try:
+        config = configs.build((f"{folder / MANIFEST}", manifest.config))
+    except UsageError as error:
+        raise CheckpointError(str(error)) from None
+    return Checkpoint(
+        task=manifest.task,
+        config=config,
+        layout=manifest.layout,
+        progress=manifest.progress,
+        baseline=manifest.baseline,
+        fingerprint=manifest.fingerprint,
+        topology=parts["topology"],
+        parameters=parameters,
+        optimizer=restore(config.optimizer, manifest.optimizer_count, parts["optimizer"], parameters),
+        gradient=gradient,
+    )
+
+
+def read_limited(path: Path, most: int) -> bytes:
+    """The bytes of a plain file of at most `most`. Raises CheckpointError when it cannot be read, or is none."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{path} is no plain file; use another checkpoint")
+        if status.st_size > most:
+            raise CheckpointError(f"{path} has {status.st_size} bytes, wanted {most} at most; it is damaged")
+        with path.open("rb") as file:
+            return file.read(status.st_size + 1)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}; use another checkpoint") from None

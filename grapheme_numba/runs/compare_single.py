@@ -1,0 +1,113 @@
+"""Forgetting, measured: each brain trained alone beside the shared run.
+
+Alone means the same network from the same seed, the same batches in the same order and as many steps, with
+the other brains' examples taken out. What differs is only that the other brains learn too.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+
+from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.files import storage
+from grapheme_numba.optim.optimizers import build
+from grapheme_numba.runs import session
+from grapheme_numba.runs.resume import Start
+from grapheme_numba.runs.run_folder import stamp
+from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.run import Run
+from grapheme_numba.training.state import Progress
+from grapheme_numba.training.tasks import Task
+
+COMPARED = "compared.json"
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """One brain, trained with all others and alone.
+
+    train_shared, train_alone : mean squared error over its training examples in the last epoch
+    shared, alone : mean squared error over its validation examples after the last epoch
+    exact_shared, exact_alone : share of exactly right validation answers then
+    """
+
+    brain: str
+    train_shared: float | None
+    train_alone: float | None
+    shared: float | None
+    alone: float | None
+    exact_shared: float | None
+    exact_alone: float | None
+
+    @property
+    def train_ratio(self) -> float | None:
+        """How many times the loss of training alone the shared training loss is."""
+        return ratio(self.train_shared, self.train_alone)
+
+    @property
+    def ratio(self) -> float | None:
+        """The same over the validation examples."""
+        return ratio(self.shared, self.alone)
+
+
+def ratio(shared: float | None, alone: float | None) -> float | None:
+    """`shared / alone` where both are known and `alone` is not 0."""
+    return shared / alone if shared is not None and alone else None
+
+
+def compare(task: Task, run: Run, start: Start) -> Iterator[Compared]:
+    """Train every brain of a finished shared run alone, into `alone/BRAIN` of its folder.
+
+    Writes `compared.json` into the run's folder. Raises what training raises.
+    """
+    done = []
+    for name in run.model.layout.names:
+        run.observer.note(f"training {name} alone")
+        lonely = alone(task, run, name)
+        fresh = start._replace(folder=lonely.folder, checkpoint=None, source=None, seen=stamp(lonely.folder))
+        try:
+            session.execute(lonely, fresh)
+        except StoppedEarly:
+            raise StoppedEarly(
+                f"stopped while {name} was trained alone; the shared run in {run.folder} is whole, compare again with: "
+                f"grapheme-train {run.task} --resume auto --compare-single --output {run.folder}"
+            ) from None
+        done.append(row(name, run, lonely))
+        yield done[-1]
+    plain = [msgspec.to_builtins(one) | {"train_ratio": one.train_ratio, "ratio": one.ratio} for one in done]
+    if run.team.writes:
+        storage.write_file(run.folder / COMPARED, msgspec.json.encode(plain))
+
+
+def alone(task: Task, run: Run, name: str) -> Run:
+    """A fresh run of the same network on the examples of one brain."""
+    others = [other for other in run.model.layout.names if other != name]
+    model = task.build(run.train.summary(), run.config)
+    optimizer = build(run.config.optimizer, run.config.weight_decay)
+    folder = run.folder / "alone" / name
+    return replace(
+        run,
+        model=model,
+        optimizer=optimizer,
+        state=optimizer.init(model.parameters),
+        progress=Progress(),
+        train=run.train.view(others),
+        val=run.val.view(others),
+        folder=folder,
+        journal=None,
+        observer=Observer(),
+        saved_at=(),
+    )
+
+
+def row(name: str, shared: Run, lonely: Run) -> Compared:
+    """The last figures of a brain in both runs."""
+    figures = [last(run, name) for run in (shared, lonely)]
+    return Compared(name, *(one for pair in zip(*figures, strict=True) for one in pair))
+
+
+def last(run: Run, name: str) -> tuple[float | None, float | None, float | None]:
+    """(training loss, validation loss, exact) of a brain in the last rows that tell them."""
+    found = {row["kind"]: row["domains"].get(name, {}) for row in run.journal.rows}
+    validation = found.get("validation", {})
+    return found.get("epoch", {}).get("loss"), validation.get("mse"), validation.get("exact")

@@ -1,0 +1,71 @@
+"""How a run gets from rank 0 to the others: as a checkpoint, over the network instead of the disk.
+
+So only rank 0 looks at options, folders and checkpoints, and all begin with the same bits. The others
+still open the data themselves and check that it is the same.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from grapheme_numba.runs import checkpoint as checkpoints
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.runs.resume import Start
+
+FROM = Path("what rank 0 sent")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What rank 0 tells: the task and folder, and the shipped checkpoint's manifest. An empty task: nothing to do."""
+
+    task: str = ""
+    folder: str = ""
+    manifest: bytes = b""
+
+
+def give(run) -> None:
+    """Rank 0: hand the prepared run to all others."""
+    _give(run.team.comm, run.snapshot(), run.folder)
+
+
+def dismiss(comm) -> None:
+    """Rank 0: there is nothing to train."""
+    comm.broadcast(msgspec.msgpack.encode(Order()))
+
+
+def take(comm) -> tuple[str, Start] | None:
+    """The others: task and start of the run, None where there is nothing to train."""
+    order, checkpoint = _take(comm)
+    if checkpoint is None:
+        return None
+    return order.task, Start(checkpoint.config, Path(order.folder), checkpoint, None, [])
+
+
+def newest(run) -> tuple[Checkpoint | None, list[str]]:
+    """`run_folder.newest`, read by rank 0 for all."""
+    comm = run.team.comm
+    if run.team.alone:
+        return run_folder.newest(run.folder)
+    if not run.team.writes:
+        return _take(comm)[1], []
+    checkpoint, notes = run_folder.newest(run.folder)
+    if checkpoint is None:
+        dismiss(comm)
+    else:
+        _give(comm, checkpoint, run.folder)
+    return checkpoint, notes
+
+
+def _give(comm, checkpoint: Checkpoint, folder: Path) -> None:
+    manifest = checkpoints.manifest_bytes(checkpoints.manifest_of(checkpoint, {}))
+    comm.broadcast(msgspec.msgpack.encode(Order(checkpoint.task, str(folder), manifest)))
+    comm.broadcast(b"".join(checkpoints.tensor_file_parts(checkpoints.named_arrays(checkpoint))))
+
+
+def _take(comm) -> tuple[Order, Checkpoint | None]:
+    order = msgspec.msgpack.decode(comm.broadcast(None), type=Order)
+    if not order.task:
+        return order, None
+    manifest = checkpoints.parse_manifest(order.manifest, str(FROM))
+    return order, checkpoints.assemble(manifest, checkpoints.parse_tensors(comm.broadcast(None), str(FROM)), FROM)

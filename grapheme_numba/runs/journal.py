@@ -1,0 +1,186 @@
+"""`metrics.jsonl`: one row per epoch and per validation, each numbered and with its own check sum.
+
+The number tells a missing row, the check sum a changed one, so no reader draws a curve from damage.
+
+The rows of `metrics.jsonl`: what an epoch and a validation say about themselves.
+"""
+
+import json
+import time
+import zlib
+from pathlib import Path
+
+import msgspec
+
+from grapheme_numba.errors import RecordError
+from grapheme_numba.files import storage
+from grapheme_numba.training.metrics import Score
+from grapheme_numba.training.sparse_training import learns_topology
+
+METRICS = "metrics.jsonl"
+REMEDY = "restore the file, or delete it to go on without the rows of earlier epochs"
+
+
+class Journal:
+    """The rows of a run, on disk and in memory.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its first `n_row` rows are kept, what a later checkpoint will write again is dropped.
+    n_row : int
+    source : Path, optional
+        Where those rows are read from, when not from `path`.
+
+    Raises
+    ------
+    RecordError
+        The file has fewer than `n_row` whole rows.
+    """
+
+    def __init__(self, path: Path, n_row: int = 0, source: Path | None = None):
+        self.path = path
+        self.rows = read_rows(source or path, n_row) if n_row else []
+        self.write()
+
+    def cut(self, n_row: int) -> None:
+        """Drop all but the first `n_row` rows. Raises as opening does."""
+        self.__init__(self.path, n_row)
+
+    def add(self, row: dict) -> dict:
+        """Number `row`, append it to the file, return it. Raises OutputError."""
+        row = {"row": len(self.rows), **row}
+        self.rows.append(row)
+        if not storage.append_line(self.path, to_line(row)):
+            self.write()  # somebody took the file away
+        return row
+
+    def sync(self) -> None:
+        """Force the rows to the disk: a checkpoint that counts on them must not be there without them."""
+        storage.sync_file(self.path)
+
+    def write(self) -> None:
+        """Write all rows anew. Raises OutputError."""
+        storage.write_file(self.path, b"".join(to_line(row) + b"\n" for row in self.rows))
+
+
+class Unwritten:
+    """The rows of a rank that does not write: counted, and gone with it. `rows` starts with `n_row` empty ones."""
+
+    def __init__(self, n_row: int = 0):
+        self.rows: list[dict] = [{}] * n_row
+
+    def add(self, row: dict) -> dict:
+        """Number `row`, keep it, return it."""
+        row = {"row": len(self.rows), **row}
+        self.rows.append(row)
+        return row
+
+    def cut(self, n_row: int) -> None:
+        """Forget all but the first `n_row` rows."""
+        del self.rows[n_row:]
+
+
+def to_line(row: dict) -> bytes:
+    """The JSON of a row with its check sum last. NaN and infinities become null: JSON has neither."""
+    text = json.dumps(finite(row), separators=(", ", ": "), allow_nan=False)
+    return f'{text[:-1]}, "check": "{check(text)}"}}'.encode()
+
+
+def read_rows(path: Path, most: int | None = None) -> list[dict]:
+    """The rows of a metrics file, verified; only the first `most` when given.
+
+    Raises RecordError naming the first line that is damaged, or when rows are missing.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror}; the rows of the run are lost") from None
+    if lines[-1] == b"":
+        lines.pop()
+    rows = [parse(line, number, path) for number, line in enumerate(lines[:most])]
+    if most is not None and len(rows) < most:
+        raise RecordError(f"{path} has {len(rows)} rows, the checkpoint wants {most}; {REMEDY}")
+    return rows
+
+
+def parse(line: bytes, number: int, path: Path) -> dict:
+    """One verified row."""
+    try:
+        text, _, tail = line.decode().rpartition(', "check": "')
+        row = json.loads(text + "}")
+        whole = tail == f'{check(text + "}")}"}}' and row["row"] == number
+    except (ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise RecordError(f"{path} line {number + 1} is not as the run wrote it; {REMEDY}")
+    return row
+
+
+def check(text: str) -> str:
+    """CRC-32 of a row's text, in hex."""
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def finite(value):
+    """`value` with every NaN and infinity replaced by None."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value
+
+
+def epoch_row(run) -> dict:
+    """Training losses of the epoch that ends now, in all and per domain."""
+    progress = run.progress
+    tallies = progress.tally
+    n = sum(tally.n for tally in tallies.values())
+    now = time.perf_counter()
+    # a resumed epoch is timed from where it was taken up, so its rate counts only what was done since
+    seconds = now - run.epoch_clock
+    rate = run.epoch_examples / seconds if seconds > 0 else 0.0
+    run.epoch_clock, run.epoch_examples = now, 0
+    edges = {"n_edge": run.model.dag.n_edge, "n_moved": progress.n_moved} if learns_topology(run.config) else {}
+    return {
+        "kind": "epoch",
+        "epoch": progress.epoch + 1,
+        "step": progress.step,
+        "loss": sum(tally.loss for tally in tallies.values()) / n if n else None,
+        "structural": sum(tally.structural for tally in tallies.values()) / n if n else None,
+        "exact": sum(tally.n_right for tally in tallies.values()) / n if n else None,
+        "lr": progress.lr,
+        "grad_norm": progress.grad_norm,
+        "n": n,
+        "n_skipped": progress.n_skipped,
+        **edges,
+        "seconds": round(seconds, 4),
+        "examples_per_s": round(rate, 1),
+        "domains": {
+            name: {
+                "n": tally.n,
+                "share": tally.n / n,
+                "loss": tally.loss / tally.n,
+                "structural": tally.structural / tally.n,
+                "exact": tally.n_right / tally.n,
+            }
+            for name, tally in sorted(tallies.items())
+            if tally.n
+        },
+    }
+
+
+def validation_row(run, scores: list[Score], better: bool) -> dict:
+    """The scores of a validation, `all` first among them."""
+    whole = msgspec.to_builtins(scores[-1])
+    del whole["domain"]
+    return {
+        "kind": "validation",
+        "epoch": run.progress.epoch + 1,
+        "step": run.progress.step,
+        **whole,
+        "best": better,
+        "domains": {score.domain: msgspec.to_builtins(score) for score in scores[:-1]},
+    }

@@ -1,0 +1,196 @@
+"""A whole run from its configuration to its report: what the two trainers share."""
+
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from grapheme_numba import jit
+from grapheme_numba.data.sources.external import with_external
+from grapheme_numba.data.splits import find_splits
+from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.distributed import gradients
+from grapheme_numba.distributed.comm import Serial
+from grapheme_numba.distributed.team import Team
+from grapheme_numba.errors import OutputError, ShapeError, UsageError
+from grapheme_numba.files import storage
+from grapheme_numba.optim import optimizers, schedules
+from grapheme_numba.report import reporter
+from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs.admission import admitted, left_out, write_refused
+from grapheme_numba.runs.journal import METRICS, Journal, Unwritten
+from grapheme_numba.runs.resume import Start
+from grapheme_numba.signals import StopRequest
+from grapheme_numba.training import baseline, config_file, loop, sparse_training
+from grapheme_numba.training.callbacks import Observer, Together
+from grapheme_numba.training.run import Run, steps_per_epoch
+from grapheme_numba.training.state import Progress
+from grapheme_numba.training.tasks import Task
+
+CONFIG = "config.toml"
+COMPILE_NOTE_AFTER = 1.5  # seconds; loading compiled kernels takes less
+
+
+def prepare(
+    task: Task,
+    start: Start,
+    stop: StopRequest,
+    observer: Observer,
+    *,
+    override: bool = False,
+    cache: bool = True,
+    comm=None,
+) -> Run:
+    """Open the data and make or restore the model. Writes nothing (but the data's cache).
+
+    `comm` (`Serial` when not given) are the ranks that train together.
+
+    Raises
+    ------
+    MissingInputError, RecordError
+        The data is not there or not what it should be.
+    UsageError
+        A resumed run would go on with other data, and `override` is not given; or more ranks than shards.
+    """
+    comm, checkpoint = comm or Serial(), start.checkpoint
+    # A checkpoint without a number of shards is of a run that had none to share.
+    n_shard = start.config.shards or (comm.size if checkpoint is None else 1)
+    config = msgspec.structs.replace(start.config, shards=n_shard)
+    team = Team(comm, n_shard)
+    for note in start.notes:
+        observer.note(note)
+    if not jit.cache_in_use():
+        observer.note("first start with these kernels on this machine: compiling kernels, a minute or two, once")
+    jit.set_threads(comm.use_cores(config.threads))
+    splits = find_splits(config.data)
+    given = {"cache": cache, "progress": observer.note, "nameless": config.route}
+    train = open_dataset(splits.train, **given)
+    if config.external is not None:
+        train = with_external(train, config.external, config.max_external, observer.note)
+    val = train if splits.val is None else open_dataset(splits.val, **given)
+    if val is train:
+        observer.note(f"{splits.train} comes without a val file: validation uses the training examples")
+    fingerprint = f"{train.fingerprint}+{val.fingerprint}"
+    optimizer = optimizers.build(config.optimizer, config.weight_decay)
+    if checkpoint is None:
+        model = task.build(admitted(task, train, config).summary(), config)
+    else:
+        if fingerprint != checkpoint.fingerprint and not override:
+            raise UsageError(
+                "the data is not what the run was trained on (its fingerprint differs); "
+                "give the same --data, or add --override to go on with this one"
+            )
+        model = snapshot.restore_model(checkpoint)
+    train, val = (admitted(task, dataset, config, model.layout) for dataset in (train, val))
+    for sentence in filter(None, map(left_out, (train, val))):
+        observer.note(sentence)
+    if checkpoint is None:
+        state, progress = optimizer.init(model.parameters), Progress()
+        constant = baseline.measure(train, model.layout)
+    else:
+        state, progress = snapshot.fill(model, checkpoint), checkpoint.progress
+        if checkpoint.config.optimizer != config.optimizer:
+            state = optimizer.init(model.parameters)
+        constant = snapshot.restore_constants(checkpoint)
+    n_step = config.epochs * steps_per_epoch(config, train.n_rows)
+    return Run(
+        task=task.name,
+        config=config,
+        model=model,
+        optimizer=optimizer,
+        state=state,
+        progress=progress,
+        rate=schedules.build(config.lr_schedule, config.lr, n_step, config.warmup_steps),
+        n_step=n_step,
+        train=train,
+        val=val,
+        constants=constant,
+        fingerprint=fingerprint,
+        folder=start.folder,
+        journal=None,
+        stop=stop,
+        observer=observer,
+        team=team,
+    )
+
+
+def execute(run: Run, start: Start) -> None:
+    """Make the run's folder, train to the end, and write the report (also of a run that is stopped).
+
+    Raises what `loop.train` raises, and OutputError.
+    """
+    with run.team.leader_first():
+        warm_up(run)
+    if not run.team.writes:
+        run.journal = Unwritten(run.progress.n_row)
+        return loop.train(run)
+    make_output(run.folder)
+    with storage.held(run.folder):
+        open_folder(run, start)
+        run.observer = Together(run.observer, reporter.Reporter(run))
+        try:
+            loop.train(run)
+        except BaseException as error:
+            reporter.write(run, error)
+            raise
+        reporter.write(run)
+
+
+def make_output(folder: Path) -> None:
+    """The run's folder and its parents. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another --output") from None
+
+
+def open_folder(run: Run, start: Start) -> None:
+    """`config.toml` and the rows that the checkpoint knows of, in a folder that nobody else writes to."""
+    if run_folder.stamp(run.folder) != start.seen:
+        raise UsageError(f"another run has saved in {run.folder} since this one looked there; start it again")
+    storage.sweep(run.folder)
+    storage.write_file(run.folder / CONFIG, config_file.to_toml(run.config, run.task).encode())
+    rows = Path(start.source or run.folder) / METRICS
+    if start.checkpoint is not None:
+        for moved in run_folder.set_aside_later(run.folder, start.checkpoint):
+            run.observer.note(f"{moved.name} is later than where this run goes on from, so it now is {moved}")
+        run.saved_at = run.position() if start.source == run.folder else ()
+        run.observer.note(f"going on after epoch {run.progress.epoch}, step {run.progress.step} of {start.source}")
+    if run.progress.n_row and not rows.exists():
+        run.observer.note(f"{rows} is gone, so the rows of earlier epochs are missing from the report")
+        run.progress.n_row = 0
+    write_refused(run)
+    run.journal = Journal(run.folder / METRICS, run.progress.n_row, rows)
+
+
+def warm_up(run: Run) -> None:
+    """Compile or load every kernel of a step and a validation on one batch, leaving no trace in the run.
+
+    Here a signal may still stop the process at once; inside the loop it would wait for the compiler.
+    """
+    began = time.perf_counter()
+    text = "loading kernels; compiling kernels that are new to this machine takes up to a minute, once"
+    timer = threading.Timer(COMPILE_NOTE_AFTER, run.observer.note, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        model, before = run.model, run.model.gradients.copy()
+        with closing(run.train.batches(model.layout, run.config.batch_size)) as batches:
+            batch = next(batches)
+        with suppress(ShapeError):  # a number that is not finite is the loop's to name, by example and node
+            model.accumulate(batch, run.config.structural_weight)
+        model.gradients[:] = before
+        for index in range(len(model.layout.domains)):
+            model.layout.decode(index, model.evaluate(batch).y_packed)
+        vector = np.zeros(1, model.parameters.dtype)
+        run.optimizer.update_and_clear(vector, vector.copy(), run.optimizer.init(vector), 0.0, 1.0)
+        optimizers.gradient_norm(vector)
+        if run.team.n_shard > 1:
+            gradients.warm_up(run.model)
+        sparse_training.warm_up(run.config, vector.dtype)
+    finally:
+        timer.cancel()
+    run.observer.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
