@@ -130,7 +130,7 @@ def test_rows_taken_away_during_the_run_are_written_again(tmp_path, data, whole)
 LIMITED = """
 import resource, sys
 from grapheme_numba.cli.train import main
-from grapheme_numba.training import run_folder
+from grapheme_numba.runs import run_folder
 save, saved = run_folder.save_last, []
 def limited(*arguments):
     if len(saved) == 3:  # from here on every file is full at 4 KB, as a disk that has run out of room
@@ -199,7 +199,7 @@ def test_a_manifest_cannot_name_a_file_elsewhere(tmp_path, names):
     entry = fields["files"][MODEL]
     fields["files"] = dict.fromkeys(names, entry)
     del fields["sha256"]
-    sealed = {**fields, "sha256": checkpoints.manifests.digest(fields)}
+    sealed = {**fields, "sha256": checkpoints.manifest_digest(fields)}
     (tmp_path / "c" / MANIFEST).write_text(json.dumps(sealed))
     with pytest.raises(CheckpointError, match=r"lists the files .*wanted only 'model.safetensors'"):
         checkpoints.read(tmp_path / "c")

@@ -10,7 +10,6 @@ import time
 from contextlib import closing
 
 from grapheme_numba.optim.optimizers import clip_scale
-from grapheme_numba.runs import journal
 from grapheme_numba.training import guard, metrics, sparse_training
 from grapheme_numba.training.run import Run
 
@@ -77,7 +76,7 @@ def close_epoch(run: Run) -> None:
     """Validate when due, write rows and checkpoints, and move on to the next epoch."""
     progress, config = run.progress, run.config
     due = (progress.epoch + 1) % config.val_freq == 0 or progress.epoch + 1 == config.epochs
-    added = [journal.epoch_row(run)]  # before the validation, which is not part of the epoch's rate
+    added = [metrics.epoch_row(run)]  # before the validation, which is not part of the epoch's rate
     scores = metrics.evaluate(run.model, run.val, run.constants, after_batch=run.pause, team=run.team) if due else None
     better = False
     if scores:
@@ -86,7 +85,7 @@ def close_epoch(run: Run) -> None:
         progress.n_bad = 0 if better else progress.n_bad + 1
         if better:
             progress.best_loss, progress.best_epoch = loss, progress.epoch + 1
-        added.append(journal.validation_row(run, scores, better))
+        added.append(metrics.validation_row(run, scores, better))
     added = [run.journal.add(row) for row in added]
     progress.n_row = len(run.journal.rows)
     progress.epoch, progress.batch, progress.tally = progress.epoch + 1, 0, {}
