@@ -1,4 +1,39 @@
-"""What a run tells whoever watches it: nothing by default. The command line draws; tests record."""
+"""Who follows a training: callbacks of the user's own, and the observers that the command line draws with.
+
+A callback is any callable that takes a `TrainingState`. It is called after every epoch. One that has a method
+`close` is closed when the training ends, whatever the reason.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands, as callbacks see it.
+
+    epoch, n_epoch : epochs done, and to be done at most
+    step : optimiser steps taken
+    history : a list per quantity with one number per epoch done: `loss`, `val_loss` (NaN where an epoch was not
+        validated), and what else the training measures
+    dag : the network that is trained
+    stopped : whether `stop` was called
+    """
+
+    epoch: int
+    n_epoch: int
+    step: int
+    dag: Any
+    history: dict[str, list[float]] = field(default_factory=dict)
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """End the training after this epoch, as if it were the last."""
+        self.stopped = True
+
+
+Callback = Callable[[TrainingState], object]
 
 
 class Observer:
