@@ -1,4 +1,4 @@
-"""Stopping on request: SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and goes on.
+"""Stopping on request: SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and the run continues.
 
 While a batch runs, a signal only leaves a word that the loop reads after the batch (`deferred`). Before
 and after, there is nothing to lose: Interrupted is raised where the program stands, be it compiling or
@@ -30,7 +30,7 @@ class Interrupted(BaseException):
 
 
 class StopRequest:
-    """What has been asked for: `reason` to stop (or None), `save` to write a checkpoint and go on."""
+    """What has been asked for: `reason` to stop (or None), `save` to write a checkpoint and continue."""
 
     def __init__(self):
         self.reason: str | None = None

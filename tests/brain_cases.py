@@ -11,6 +11,7 @@ from grapheme_numba.models.hidden_graph import layered_topology, layout_slices
 from grapheme_numba.models.slices import allocate_brain_slices
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
+from grapheme_numba.training import step
 
 DIM = 3
 NEEDS = [
@@ -76,3 +77,8 @@ def examples(rng, n, names=("math", "text", "timeseries", "vision")):
 def batch(rng, n, names=("math", "text", "timeseries", "vision")):
     """A mixed batch of `n` random examples."""
     return encode_examples(examples(rng, n, names), layout())
+
+
+def accumulate(model, batch, kind="none"):
+    """Forward and backward of a batch, as the trainers do it; its `StepResult`."""
+    return step.accumulate(model, batch, model.loss(batch, kind))

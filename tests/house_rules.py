@@ -175,10 +175,11 @@ def _documented_in(path, body, public):
 
 
 def _says_itself(node):
-    """A setter, or a property that returns one expression: its name is its documentation."""
+    """A setter, an overload, or a property that returns one expression: its name is its documentation."""
     decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
     plain = len(node.body) == 1 and isinstance(node.body[0], ast.Return)
-    return any(name.endswith(".setter") for name in decorators) or (plain and "property" in decorators)
+    silent = any(name.endswith(".setter") or name == "overload" for name in decorators)
+    return silent or (plain and "property" in decorators)
 
 
 def _parameters_match(path, function, text):

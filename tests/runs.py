@@ -8,13 +8,14 @@ from click.testing import CliRunner
 
 from grapheme_numba.cli.train import main
 from grapheme_numba.optim.optimizers import OptimizerState
+from grapheme_numba.report.reporter import Reporter
 from grapheme_numba.runs import checkpoint as checkpoints
 from grapheme_numba.runs import resume as resuming
 from grapheme_numba.runs import session
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.journal import read_rows
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.callbacks import Observer, Observers
 from grapheme_numba.training.config import Config
 from grapheme_numba.training.state import Progress, Tally
 from grapheme_numba.training.tasks import find_task
@@ -62,7 +63,8 @@ def train(data, output, *, task="agi", resume="never", override=False, observer=
     values |= {"data": str(data), "output": str(output), **config}
     found = find_task(task)
     start = resuming.choose_start(found, [("the test", values)], resume, override)
-    run = session.prepare(found, start, stop or StopRequest(), observer or Observer(), override=override)
+    observers = Observers(observer or Observer(), Reporter())
+    run = session.prepare(found, start, stop or StopRequest(), observers, override=override)
     if before is not None:
         before(run)
     session.execute(run, start)

@@ -185,7 +185,7 @@ def test_limits_stop_with_a_checkpoint_and_resume_goes_on(data, tmp_path):
     arguments = ["--data", data, "--output", tmp_path / "run", *SMALL]
     result = cli("agi", *arguments, "--max-steps", "3")
     assert result.exit_code == 75
-    assert "step 3 because --max-steps 3 is reached; go on with: grapheme-train agi --resume auto" in result.stderr
+    assert "step 3 because --max-steps 3 is reached; resume with: grapheme-train agi --resume auto" in result.stderr
     assert cli("agi", *arguments, "--max-time", "0.0001", "--resume", "auto").exit_code == 75
     assert cli("agi", *arguments).exit_code == 2
     result = cli("agi", "--data", data, "--output", tmp_path / "run", "--resume", "auto")

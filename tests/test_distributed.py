@@ -103,9 +103,9 @@ def test_a_killed_rank_ends_all_and_is_named(tmp_path, data, lost):
     assert time.monotonic() - began < 10
     assert not any(map(os.path.exists, shared))
     assert f"rank {lost} (process {ranks[lost]}" in said
-    assert f"go on from {folder}/checkpoint_last with: mpiexec -n 2 grapheme-train agi --resume auto" in said
+    assert f"resume from {folder}/checkpoint_last with: mpiexec -n 2 grapheme-train agi --resume auto" in said
     assert not any(os.path.exists(f"/proc/{one}") for one in ranks.values())
-    # what is left goes on, on another number of ranks
+    # what is left resumes on another number of ranks
     done = job(1, "agi", "--resume", "auto", "--output", folder, "--max-steps", "1", "--threads", "1")
     assert done.returncode == 75, done.stderr
 

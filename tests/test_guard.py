@@ -215,14 +215,13 @@ def test_an_epoch_of_nothing_but_bad_batches_ends_the_run(tmp_path, data):
 
 def test_a_gradient_that_overflows_is_named(tmp_path, data):
     def before(run):
-        real = run.model.accumulate
+        real = run.model.backward_accumulate
 
-        def accumulate(batch, structural):
-            result = real(batch, structural)
+        def backward_accumulate(gy):
+            real(gy)
             run.model.gradients[:] = np.inf
-            return result
 
-        run.model.accumulate = accumulate
+        run.model.backward_accumulate = backward_accumulate
 
     with pytest.raises(NonFiniteError, match=r"step 1: the gradient of the weight of edge \d+ -> \d+ is inf"):
         train(data, tmp_path / "run", before=before)

@@ -21,7 +21,7 @@ def test_gradients_are_central_differences(rng, kind, activation):
     """The structural weights are constant between jumps of a decoded length, so they are held fixed."""
     model = brain_cases.model("float64", activation=activation)
     batch = brain_cases.batch(rng, 37)
-    result = model.accumulate(batch, kind)
+    result = brain_cases.accumulate(model, batch, kind)
     weight = structural_weight(kind, result.structural)
     assert np.ptp(weight) > 0 or kind == "none"
     start = model.parameters.copy()
@@ -44,7 +44,7 @@ def test_gradients_are_central_differences(rng, kind, activation):
 def test_every_single_gradient_of_the_embedding(rng, kind):
     model = brain_cases.model("float64")
     batch = brain_cases.batch(rng, 9)
-    weight = structural_weight(kind, model.accumulate(batch, kind).structural)
+    weight = structural_weight(kind, brain_cases.accumulate(model, batch, kind).structural)
     used = np.unique(batch.tokens[batch.tokens > 0])
     for row in used[:8].tolist():
         for column in range(brain_cases.DIM):
@@ -69,7 +69,7 @@ def test_sqrt_alone_stops_when_the_lengths_agree(rng):
     norms = {}
     for kind in ("none", "sqrt", "sqrt1p"):
         model.zero_grad()
-        model.accumulate(part, kind)
+        brain_cases.accumulate(model, part, kind)
         norms[kind] = np.linalg.norm(model.gradients)
     assert norms["sqrt"] == 0.0
     assert norms["none"] == norms["sqrt1p"] > 0.0
@@ -80,7 +80,7 @@ def test_other_brains_stay_untouched(rng, brain):
     """One brain's examples leave the others' output biases, output edges and embedding rows alone."""
     model = brain_cases.model("float64")
     batch = brain_cases.batch(rng, 40, [brain])
-    model.accumulate(batch, "sqrt1p")
+    brain_cases.accumulate(model, batch, "sqrt1p")
     caller = model.to_caller_order(model.gradients)
     edges, biases = caller[: model.dag.n_edge], caller[model.dag.n_edge : model._n_dag]
     graph = model.topology()
@@ -100,13 +100,13 @@ def test_other_brains_stay_untouched(rng, brain):
 def test_a_mixed_batch_is_the_sum_of_its_brains(rng):
     model = brain_cases.model("float64")
     batch = brain_cases.batch(rng, 50)
-    whole = model.accumulate(batch, "sqrt1p")
+    whole = brain_cases.accumulate(model, batch, "sqrt1p")
     together = model.gradients.copy()
     model.zero_grad()
     for domain in range(4):
         rows = np.flatnonzero(batch.domain == domain)
         part = Batch(*(np.ascontiguousarray(array[rows]) for array in batch[:7]), None, None)
-        result = model.accumulate(part, "sqrt1p")
+        result = brain_cases.accumulate(model, part, "sqrt1p")
         np.testing.assert_allclose(result.loss, whole.loss[rows], rtol=1e-12)
         np.testing.assert_array_equal(result.structural, whole.structural[rows])
         np.testing.assert_array_equal(result.right, whole.right[rows])
@@ -123,7 +123,7 @@ def test_an_epoch_in_batches_of_any_size(rng, size, threads):
         model = brain_cases.model()
         for first in range(0, 300, batch_size):
             part = Batch(*(array[first : first + batch_size] for array in batch[:7]), None, None)
-            model.accumulate(part, "sqrt1p")
+            brain_cases.accumulate(model, part, "sqrt1p")
         model.parameters -= 0.05 / 300 * model.gradients
         weights.append(model.parameters)
     np.testing.assert_allclose(weights[1], weights[0], rtol=0, atol=2e-7)
@@ -133,12 +133,12 @@ def test_an_epoch_in_batches_of_any_size(rng, size, threads):
 def test_forward_evaluate_and_accumulate_agree(rng):
     model = brain_cases.model()
     batch = brain_cases.batch(rng, 30)
-    packed = model.forward(batch)
+    packed = model.own_outputs(batch)
     assert packed.shape == (30, model.layout.n_target)
     assert packed.dtype == np.float32
     for i, domain in enumerate(batch.domain.tolist()):
         assert not packed[i, model.layout.domains[domain].n_output :].any()
-    before, result = model.evaluate(batch), model.accumulate(batch, "none")
+    before, result = model.evaluate(batch), brain_cases.accumulate(model, batch, "none")
     assert before.y_packed.tobytes() == packed.tobytes() == result.y_packed.tobytes()
     assert before.loss.tobytes() == result.loss.tobytes()
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_judged_costs_nothing(rng):
     unfit = np.flatnonzero(batch.n_active == 0)
     assert len(unfit) > 3
     part = Batch(*(np.ascontiguousarray(array[unfit]) for array in batch[:7]), None, None)
-    result = model.accumulate(part, "sqrt1p")
+    result = brain_cases.accumulate(model, part, "sqrt1p")
     assert not result.loss.any()
     assert not result.structural.any()
     assert not result.right.any()
@@ -159,7 +159,7 @@ def test_what_cannot_be_judged_costs_nothing(rng):
 def test_an_empty_batch_changes_nothing(rng):
     model = brain_cases.model()
     batch = brain_cases.batch(rng, 5)
-    result = model.accumulate(Batch(*(array[:0] for array in batch[:7]), [], []), "sqrt1p")
+    result = brain_cases.accumulate(model, Batch(*(array[:0] for array in batch[:7]), [], []), "sqrt1p")
     assert [len(array) for array in result] == [0, 0, 0, 0]
     assert not model.gradients.any()
 
@@ -184,7 +184,7 @@ def test_a_model_rebuilt_from_its_topology_answers_the_same(rng):
     again = BrainModel(model.layout, dag, gn.Embedding(257, brain_cases.DIM, init="zero"))
     again.parameters[:] = again.from_caller_order(model.to_caller_order(model.parameters))
     again.parameters_changed()
-    assert again.forward(batch).tobytes() == model.forward(batch).tobytes()
+    assert again.own_outputs(batch).tobytes() == model.own_outputs(batch).tobytes()
 
 
 def test_sizes_that_do_not_fit(rng):
@@ -202,7 +202,7 @@ def test_learning_lowers_the_loss_of_every_brain(rng):
     first = model.evaluate(batch).loss
     for _ in range(60):
         model.zero_grad()
-        model.accumulate(batch, "sqrt1p")
+        brain_cases.accumulate(model, batch, "sqrt1p")
         model.parameters -= 0.3 / 60 * model.gradients
         model.parameters_changed()
     last = model.evaluate(batch).loss

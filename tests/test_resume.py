@@ -54,7 +54,7 @@ def test_resume_from_each_of_two_hundred_steps(tmp_path, data, figure):
 
 
 def test_a_stop_between_two_steps_keeps_the_gradient(tmp_path, data):
-    """With one step an epoch, a run stopped after a batch goes on with what it had accumulated."""
+    """With one step an epoch, a run stopped after a batch resumes with what it had accumulated."""
     options = {"accumulate": "epoch", "epochs": 2}
     train(data, tmp_path / "whole", **options)
 
@@ -108,9 +108,7 @@ def test_what_alters_results_is_refused_and_listed(tmp_path, data):
 
 def test_a_folder_with_a_checkpoint_is_refused_with_the_two_ways_on(tmp_path, data):
     train(data, tmp_path / "run", epochs=1)
-    with pytest.raises(
-        UsageError, match=r"already holds a checkpoint; go on from it with --resume auto, or .*--output"
-    ):
+    with pytest.raises(UsageError, match=r"already holds a checkpoint; resume it with --resume auto, or .*--output"):
         train(data, tmp_path / "run")
 
 

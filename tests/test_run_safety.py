@@ -44,7 +44,7 @@ def test_going_on_from_an_older_checkpoint_sets_the_later_ones_aside(tmp_path, d
         "checkpoint_last",
         "checkpoint_step_00000006",
     ]
-    assert [note for note in recorder.notes if "checkpoint_last is later than where this run goes on from" in note]
+    assert [note for note in recorder.notes if "checkpoint_last is later than where this run resumes" in note]
     (run / "checkpoint_last" / MODEL).write_bytes(b"broken")
     found, _ = run_folder.newest(run)
     assert found.progress.step == 4  # and not 6, of the future that was given up

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and goes on, a second signal ends at once.
+"""SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and the run continues, a second signal ends at once.
 
 Random moments by the hundred are in `test_campaigns.py`.
 """

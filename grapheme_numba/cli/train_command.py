@@ -14,7 +14,7 @@ from grapheme_numba.cli.display import choose_display, describe
 from grapheme_numba.cli.tables import aligned, figure, percent
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import config_file
-from grapheme_numba.training.callbacks import Observer, Together
+from grapheme_numba.training.callbacks import Observer, Observers
 from grapheme_numba.training.tasks import find_task
 
 HEADER = ("brain", "train shared", "alone", "ratio", "val shared", "alone", "ratio", "exact shared", "alone")
@@ -22,9 +22,10 @@ HEADER = ("brain", "train shared", "alone", "ratio", "val shared", "alone", "rat
 
 def show_comparison(name: str, run, start, log_format: str) -> None:
     """Train every brain alone and print the comparison: an aligned table, or one JSON object per brain."""
+    from grapheme_numba.report.reporter import Reporter
     from grapheme_numba.runs.compare_single import compare
 
-    rows = list(compare(find_task(name), run, start))
+    rows = list(compare(find_task(name), run, start, Reporter))
     if not run.team.writes:
         return
     if log_format == "json":
@@ -67,7 +68,7 @@ def train(name: str, values: dict[str, Any], comm) -> None:
         if values["tensorboard"]:
             from grapheme_numba.report.event_files import EventFiles
 
-            display = Together(display, EventFiles())
+            display = Observers(display, EventFiles())
         if comm.size > 1:
             comm.holding = stop.deferred
         try:
@@ -93,13 +94,14 @@ def follow(values: dict[str, Any], stop: StopRequest, comm) -> None:
 
 def run_it(name: str, values: dict[str, Any], stop: StopRequest, display, comm) -> None:
     """Choose where to start, prepare, and execute (or, for a dry run, only describe)."""
+    from grapheme_numba.report.reporter import Reporter
     from grapheme_numba.runs import handover, resume, session
 
     task = find_task(name)
     start = resume.choose_start(task, config_layers(values), values["resume"], values["override"])
     stop.limit(start.config.max_time)
     choice = {"override": values["override"], "cache": not values["no_cache"]}
-    run = session.prepare(task, start, stop, display, **choice, comm=comm)
+    run = session.prepare(task, start, stop, Observers(display, Reporter()), **choice, comm=comm)
     if values["dry_run"]:
         for line in describe(run):
             click.echo(line)

@@ -94,7 +94,7 @@ def sentence(lost: list[tuple[int, int]], n_rank: int, folder: str, command: str
     names = " and ".join(f"rank {rank} (process {process} on {os.uname().nodename})" for rank, process in lost)
     text = f"error: {names} {'was' if len(lost) == 1 else 'were'} lost, so all {n_rank} ranks end; "
     if any(os.path.exists(os.path.join(folder, name)) for name in WHOLE):
-        return text + f"go on from {folder}/checkpoint_last with: mpiexec -n {n_rank} {command}"
+        return text + f"resume from {folder}/checkpoint_last with: mpiexec -n {n_rank} {command}"
     return text + "there is no checkpoint yet, so start the same command again"
 
 

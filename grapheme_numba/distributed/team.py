@@ -1,15 +1,15 @@
 """The ranks that train one model together. Everything is decided on every rank, from the same numbers.
 
-Each rank reads and runs its shards of a batch; then all meet, learn every example's loss, who was asked to
-stop and whether anybody failed, add up the gradients, and take the same step. Alone, nothing is added.
+Each rank reads and runs its shards of a batch; then all meet, exchange every example's loss, requests to stop
+and failures, add up the gradients, and take the same step. A single rank adds nothing.
 """
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,10 +18,12 @@ from grapheme_numba.data.stream.batches import Batch
 from grapheme_numba.distributed.comm import Serial
 from grapheme_numba.distributed.gradients import ShardedGradient, own_shards
 from grapheme_numba.errors import NonFiniteError, UsageError
-from grapheme_numba.optim.optimizers import OptimizerState, gradient_norm
+from grapheme_numba.models.brain_model import StepResult
+from grapheme_numba.optim.optimizers import Optimizer, OptimizerState, gradient_norm
+from grapheme_numba.signals import StopRequest
 
 
-class Seen(NamedTuple):
+class BatchResult(NamedTuple):
     """What a whole batch gave, on every rank: arrays (batch,) in the batch's order.
 
     domain int32; judged bool: a target counts; loss, structural float64; right bool
@@ -39,20 +41,20 @@ class Seen(NamedTuple):
         return math.isfinite(self.loss.sum())
 
 
-TYPES = (np.int32, np.bool_, np.float64, np.float64, np.bool_)
+DTYPES = (np.int32, np.bool_, np.float64, np.float64, np.bool_)
 
 
-class Wish(msgspec.Struct, frozen=True):
-    """What was asked for: a reason to stop, a checkpoint."""
+class Requests(msgspec.Struct, frozen=True):
+    """What signals and limits request: a reason to stop, a checkpoint."""
 
-    reason: str | None = None
+    stop: str | None = None
     save: bool = False
 
 
-class Word(msgspec.Struct, frozen=True):
-    """What a rank says after its part of a batch: the bytes of its `Seen`, None where no number came out."""
+class RankMessage(msgspec.Struct, frozen=True):
+    """What a rank sends after its part of a batch: the bytes of its `BatchResult`, None where it is not finite."""
 
-    wish: Wish
+    requests: Requests
     arrays: list[bytes] | None
 
 
@@ -82,7 +84,7 @@ class Team:
         self.alone, self.writes = size == 1, self.comm.rank == 0
         self._own = own_shards(self.comm.rank, size, n_shard)
         self._sum: ShardedGradient | None = None
-        self._wish: Wish | None = None
+        self._requests: Requests | None = None
 
     def batches(self, dataset, layout, batch_size: int, **place) -> Iterator[tuple[Batch, ...]]:
         """This rank's parts of every batch, one a shard."""
@@ -92,38 +94,45 @@ class Team:
             while parts := tuple(islice(stream, len(own))):
                 yield parts
 
-    def run_own(self, run, parts: Sequence[Batch]) -> list:
-        """Forward and backward of this rank's parts; their `StepResult`s. `together` has to follow."""
-        model, how = run.model, run.config.structural_weight
+    def accumulate(
+        self, model: Any, parts: Sequence[Batch], one: Callable[[Batch], StepResult], fresh: bool
+    ) -> list[StepResult]:
+        """Forward and backward of this rank's parts, each by `one(part)`. `reduce` has to follow.
+
+        `fresh` says that nothing is accumulated yet.
+        """
         if self.n_shard == 1:
-            return [model.accumulate(parts[0], how)]
+            return [one(parts[0])]
         if self._sum is None or self._sum.model is not model:
             if self._sum is not None:
                 self._sum.release()
-            self._sum = ShardedGradient(self.comm, self.n_shard, model, not run.progress.n_accumulated)
-        results = []
-        self._sum.run(lambda index: results.append(model.accumulate(parts[index], how)))
+            self._sum = ShardedGradient(self.comm, self.n_shard, model, fresh)
+        results: list[StepResult] = []
+        self._sum.run(lambda index: results.append(one(parts[index])))
         return results
 
-    def together(self, run, parts: Sequence[Batch], results: list | None) -> Seen | None:
+    def reduce(
+        self, parts: Sequence[Batch], results: list[StepResult] | None, stop: StopRequest, fresh: bool
+    ) -> BatchResult | None:
         """The whole batch from every rank's `results`; its gradient is then accumulated.
 
         Returns None where the part of a rank gave no number (its `results` are None). Of several shards
         such a batch, or one with a loss that is not finite, is left out of the sum. One shard has been
         added to the model's gradients by then, and the caller takes it out.
         """
-        own = None if results is None else seen(parts, results)
+        whole = None if results is None else batch_result(parts, results)
         if not self.alone:
-            arrays = None if own is None else [array.tobytes() for array in own]
-            said = self.comm.meet(msgspec.msgpack.encode(Word(self._take_wish(run.stop), arrays)))
-            words = [msgspec.msgpack.decode(one, type=Word) for one in said]
-            self._wish = first_wish([word.wish for word in words])
-            own = None if any(word.arrays is None for word in words) else joined([word.arrays for word in words])
-        if self._sum is not None and own is not None and own.finite:
-            self._sum.add(fresh=not run.progress.n_accumulated)
-        return own
+            arrays = None if whole is None else [array.tobytes() for array in whole]
+            sent = self.comm.meet(msgspec.msgpack.encode(RankMessage(own_requests(stop), arrays)))
+            messages = [msgspec.msgpack.decode(one, type=RankMessage) for one in sent]
+            self._requests = merged([message.requests for message in messages])
+            parts_of = [message.arrays for message in messages]
+            whole = None if None in parts_of else joined(parts_of)
+        if self._sum is not None and whole is not None and whole.finite:
+            self._sum.add(fresh=fresh)
+        return whole
 
-    def gradient_norm(self, model) -> float:
+    def gradient_norm(self, model: Any) -> float:
         """L2 norm of what is accumulated. Where it is not finite, `model.gradients` then shows why."""
         if self._sum is None:
             return gradient_norm(model.gradients)
@@ -132,25 +141,24 @@ class Team:
             self._sum.collect()
         return norm
 
-    def step(self, run, lr: float, scale: float) -> tuple[OptimizerState, bool]:
+    def update(
+        self, model: Any, optimizer: Optimizer, state: OptimizerState, lr: float, scale: float
+    ) -> tuple[OptimizerState, bool]:
         """An optimiser step with `scale` times what is accumulated: its state, whether all parameters are finite."""
         if self._sum is not None:
-            return self._sum.step(run.optimizer, run.state, lr, scale)
-        model = run.model
+            return self._sum.step(optimizer, state, lr, scale)
         model.parameters_changed()
-        return run.optimizer.update_and_clear(model.parameters, model.gradients, run.state, lr, scale)
+        return optimizer.update_and_clear(model.parameters, model.gradients, state, lr, scale)
 
-    def release(self, run) -> None:
+    def release(self, state: OptimizerState) -> OptimizerState:
         """Give every rank parameters and moments of its own to change, as all do; the next batch shares again."""
-        if self._sum is not None:
-            run.state = run.state._replace(moments=self._sum.release())
-            self._sum = None
+        return state if self._sum is None else state._replace(moments=self._sum.release())
 
-    def before_save(self, run) -> None:
-        """Bring together what a checkpoint holds, and compare the ranks' parameters."""
-        if self._sum is not None and self._sum.model is run.model:
+    def collect(self, model: Any) -> None:
+        """Before a checkpoint: bring together what it holds, and compare the ranks' parameters."""
+        if self._sum is not None and self._sum.model is model:
             self._sum.collect()
-        self.check_same(run.model.parameters)
+        self.check_same(model.parameters)
 
     def share(self, dataset, layout, batch_size: int) -> Iterator[Batch | None]:
         """A dataset's batches in file order, dealt out in runs; None where others have one batch more to do."""
@@ -166,7 +174,7 @@ class Team:
         return np.frombuffer(b"".join(self.comm.meet(b"".join(one.tobytes() for one in tables)))).reshape(-1, *shape)
 
     @contextmanager
-    def leader_first(self):
+    def rank_zero_first(self):
         """Rank 0 does the body, then all others: it compiles, they load what it compiled."""
         if not self.writes:
             self.comm.meet()
@@ -174,22 +182,19 @@ class Team:
         if self.writes:
             self.comm.meet()
 
-    def asked(self, stop) -> Wish:
-        """What any rank was asked for since the last call, by signals or by limits."""
+    def requests(self, stop: StopRequest) -> Requests:
+        """What signals or limits have requested of any rank since the last call."""
         if self.alone:
-            return self._take_wish(stop)
-        wish, self._wish = self._wish, None
-        if wish is None:
-            said = self.comm.meet(msgspec.msgpack.encode(self._take_wish(stop)))
-            wish = first_wish([msgspec.msgpack.decode(one, type=Wish) for one in said])
-        return wish
+            return own_requests(stop)
+        requests, self._requests = self._requests, None
+        if requests is None:
+            sent = self.comm.meet(msgspec.msgpack.encode(own_requests(stop)))
+            requests = merged([msgspec.msgpack.decode(one, type=Requests) for one in sent])
+        return requests
 
-    def _take_wish(self, stop) -> Wish:
-        return Wish(stop.due(), stop.take_save())
-
-    def first_found(self, text: str | None) -> str | None:
+    def first_text(self, text: str | None) -> str | None:
         """The text of the first rank that has one."""
-        return next((found.decode() for found in self.comm.meet((text or "").encode()) if found), None)
+        return next((one.decode() for one in self.comm.meet((text or "").encode()) if one), None)
 
     def check_same(self, parameters: np.ndarray) -> None:
         """Raise NonFiniteError where ranks hold other bits: processors that round differently."""
@@ -205,22 +210,27 @@ class Team:
             )
 
 
-def seen(parts: Sequence[Batch], results: list) -> Seen:
-    """The batch of `parts` as its results show it."""
+def batch_result(parts: Sequence[Batch], results: Sequence[StepResult]) -> BatchResult:
+    """The result of the batch that is cut into `parts`."""
     rows = [
         (part.domain, part.n_active > 0, result.loss, result.structural, result.right)
         for part, result in zip(parts, results, strict=True)
     ]
-    return Seen(*rows[0]) if len(rows) == 1 else Seen(*map(np.concatenate, zip(*rows, strict=True)))
+    return BatchResult(*rows[0]) if len(rows) == 1 else BatchResult(*map(np.concatenate, zip(*rows, strict=True)))
 
 
-def joined(ranks: list[list[bytes]]) -> Seen:
-    """The `Seen` of all ranks, one after the other."""
+def joined(ranks: Sequence[Sequence[bytes]]) -> BatchResult:
+    """The results of all ranks, one after the other."""
     arrays = zip(*ranks, strict=True)
-    return Seen(*(np.frombuffer(b"".join(one), kind) for one, kind in zip(arrays, TYPES, strict=True)))
+    return BatchResult(*(np.frombuffer(b"".join(one), kind) for one, kind in zip(arrays, DTYPES, strict=True)))
 
 
-def first_wish(wishes: list[Wish]) -> Wish:
-    """One wish of all: the first reason, and a checkpoint if anybody wants one."""
-    reasons = [wish.reason for wish in wishes if wish.reason is not None]
-    return Wish(reasons[0] if reasons else None, any(wish.save for wish in wishes))
+def own_requests(stop: StopRequest) -> Requests:
+    """What this rank was requested to do since the last call."""
+    return Requests(stop.due(), stop.take_save())
+
+
+def merged(requests: Sequence[Requests]) -> Requests:
+    """The requests of all ranks as one: the first reason to stop, and a checkpoint if any rank wants one."""
+    reasons = [one.stop for one in requests if one.stop is not None]
+    return Requests(reasons[0] if reasons else None, any(one.save for one in requests))

@@ -5,16 +5,25 @@ input slice and is judged only on its own output slice, and no step loops over e
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from grapheme_numba.errors import ShapeError
+from grapheme_numba.data.codec.layout import Layout
+from grapheme_numba.data.stream.batches import Batch
+from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.kernels.codec.decode import judge
 from grapheme_numba.kernels.engine.embedding import TEXT, add_parts, assemble_inputs, embedding_grad_parts
 from grapheme_numba.kernels.engine.losses import gather_slices, sliced_mse, sliced_mse_grad
 from grapheme_numba.models.hidden_graph import Sharing, layout_slices, sharing
+from grapheme_numba.models.slices import BrainSlice
 from grapheme_numba.models.structural import chain_loss, structural_weight
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.embedding import Embedding
+
+Array = npt.NDArray[Any]
 
 PART_EXAMPLES = 64  # at least this many examples per partial embedding table
 MOST_PARTS = 16  # more tables cost memory and one pass each
@@ -29,10 +38,10 @@ class StepResult(NamedTuple):
     right : (batch,) bool, whether the decoded answer is the expected one (False where nothing is judged).
     """
 
-    loss: np.ndarray
-    structural: np.ndarray
-    y_packed: np.ndarray
-    right: np.ndarray
+    loss: npt.NDArray[np.float64]
+    structural: npt.NDArray[np.float64]
+    y_packed: Array
+    right: npt.NDArray[np.bool_]
 
 
 class BrainModel:
@@ -40,8 +49,9 @@ class BrainModel:
 
     Parameters
     ----------
-    layout : Layout
-        Which inputs and outputs each domain owns, and how its answers are coded.
+    layout : Layout or None
+        Which inputs and outputs each domain owns, and how its answers are coded. Without one only the network
+        itself can be used, not batches of records.
     dag : DagNN
         With `layout.n_input` inputs and `layout.n_output` outputs, in the layout's order.
     embedding : Embedding
@@ -60,55 +70,42 @@ class BrainModel:
         The DAG or the embedding does not have the layout's sizes.
     """
 
-    def __init__(self, layout, dag, embedding):
-        _check_sizes(layout, dag, embedding)
-        self.layout, self.dag, self.embedding, self.grafted = layout, dag, embedding, None
+    def __init__(self, layout: Layout | None, dag: DagNN, embedding: Embedding) -> None:
+        if layout is not None:
+            _check_sizes(layout, dag, embedding)
+        self._layout, self.dag, self.embedding = layout, dag, embedding
+        self.grafted: bool | None = None
         self.dtype = np.dtype(dag.dtype)
-        self._buffers: dict[str, np.ndarray] = {}
+        self._buffers: dict[str, Array] = {}
+        self._batch: Batch | None = None  # of the latest forward pass
         self._n_dag = dag.n_edge + dag.n_node
         n = self._n_dag + embedding.vocab_size * embedding.dim
-        self.bind(np.zeros(n, self.dtype), np.zeros(n, self.dtype))
+        self.parameters, self.gradients = np.zeros(n, self.dtype), np.zeros(n, self.dtype)
+        self.bind(self.parameters, self.gradients)
 
-    def bind(self, parameters, gradients) -> None:
+    @property
+    def layout(self) -> Layout:
+        """The layout. Raises UsageError where the model was made without one."""
+        if self._layout is None:
+            raise UsageError(
+                "this model was made without a layout, so it cannot read records; give their layout when you make it"
+            )
+        return self._layout
+
+    def with_dag(self, dag: DagNN) -> "BrainModel":
+        """A model of this kind on another network between the same inputs and outputs."""
+        return BrainModel(self.layout, dag, self.embedding)
+
+    def bind(self, parameters: Array, gradients: Array) -> None:
         """Move parameters and gradients into flat vectors (n_parameter,) of someone else, which are overwritten."""
         self.dag.bind(parameters[: self._n_dag], gradients[: self._n_dag])
         self.embedding.bind(parameters[self._n_dag :], gradients[self._n_dag :])
         self.parameters, self.gradients = parameters, gradients
 
-    def forward(self, batch) -> np.ndarray:
-        """The outputs (batch, n_target) of each example's own slice, from column 0; 0 right of it."""
-        return self._packed(self._outputs(batch), batch)
-
-    def evaluate(self, batch) -> StepResult:
-        """Loss, structural loss and outputs of a batch; no gradient."""
-        return self._judged(self._outputs(batch), batch)
-
-    def accumulate(self, batch, structural="none") -> StepResult:
-        """Forward and backward: ADDS the gradients, summed over examples, to `gradients`.
-
-        Parameters
-        ----------
-        batch : Batch
-        structural : {"none", "sqrt", "sqrt1p"}
-            Factor of each example's output gradient, of its structural loss. The loss stays unweighted.
-        """
-        y = self._outputs(batch)
-        result = self._judged(y, batch)
-        if not len(y):
-            return result
-        weight = structural_weight(structural, result.structural)
-        gy = self._buffer("gy", y.shape, self.dtype)
-        sliced_mse_grad(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, weight, gy)
-        self._accumulate_embedding(batch, self.dag.backward_accumulate(gy))
-        return result
-
-    def forward_with_inputs(self, batch) -> tuple[np.ndarray, np.ndarray]:
-        """The whole network's outputs (batch, n_output), and its inputs (batch, n_input) until the next pass."""
-        y = self._outputs(batch)
-        return y, self._buffer("x", (len(y), self.layout.n_input), self.dtype)
-
-    def _outputs(self, batch) -> np.ndarray:
+    def forward(self, batch: Batch) -> Array:
+        """All outputs (batch, n_output) of the network, whosever they are; `own_outputs` picks each example's."""
         layout = self.layout
+        self._batch = batch
         if not len(batch.domain):  # all of its examples were left out
             return np.empty((0, layout.n_output), self.dtype)
         x = self._buffer("x", (len(batch.domain), layout.n_input), self.dtype)
@@ -124,12 +121,56 @@ class BrainModel:
         )
         return self.dag.forward(x)
 
-    def _packed(self, y, batch) -> np.ndarray:
+    def loss(self, batch: Batch, structural: str = "none") -> Callable[[Array], tuple[StepResult, Array]]:
+        """The loss of a batch as a function of all outputs `y`: (`StepResult`, dL/dy of the sum over examples).
+
+        Parameters
+        ----------
+        batch : Batch
+        structural : {"none", "sqrt", "sqrt1p"}
+            Factor of each example's output gradient, of its structural loss. The loss stays unweighted.
+        """
+
+        def loss_of(y: Array) -> tuple[StepResult, Array]:
+            result = self._judged(y, batch)
+            if not len(y):
+                return result, y
+            weight = structural_weight(structural, result.structural)
+            gy = self._buffer("gy", y.shape, self.dtype)
+            sliced_mse_grad(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, weight, gy)
+            return result, gy
+
+        return loss_of
+
+    def backward_accumulate(self, gy: Array) -> None:
+        """Backward pass of the latest `forward`: ADDS the gradients, summed over examples, to `gradients`.
+
+        Raises UsageError where there was no forward pass.
+        """
+        if self._batch is None:
+            raise UsageError("backward_accumulate needs a forward pass first; call forward(batch)")
+        if len(gy):
+            self._accumulate_embedding(self._batch, self.dag.backward_accumulate(gy))
+
+    def own_outputs(self, batch: Batch) -> Array:
+        """The outputs (batch, n_target) of each example's own slice, from column 0; 0 right of it."""
+        return self._packed(self.forward(batch), batch)
+
+    def evaluate(self, batch: Batch) -> StepResult:
+        """Loss, structural loss and outputs of a batch; no gradient."""
+        return self._judged(self.forward(batch), batch)
+
+    def forward_with_inputs(self, batch: Batch) -> tuple[Array, Array]:
+        """The whole network's outputs (batch, n_output), and its inputs (batch, n_input) until the next pass."""
+        y = self.forward(batch)
+        return y, self._buffer("x", (len(y), self.layout.n_input), self.dtype)
+
+    def _packed(self, y: Array, batch: Batch) -> Array:
         packed = np.empty((len(y), self.layout.n_target), self.dtype)
         gather_slices(y, self.layout.output_start[batch.domain], self.layout.output_size[batch.domain], packed)
         return packed
 
-    def _judged(self, y, batch) -> StepResult:
+    def _judged(self, y: Array, batch: Batch) -> StepResult:
         loss = np.empty(len(y), np.float64)
         sliced_mse(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, loss)
         packed = self._packed(y, batch)
@@ -139,7 +180,7 @@ class BrainModel:
         structural[batch.n_active == 0] = 0.0  # nothing is judged, so nothing is wrong
         return StepResult(loss, structural, packed, right)
 
-    def _accumulate_embedding(self, batch, gx) -> None:
+    def _accumulate_embedding(self, batch: Batch, gx: Array) -> None:
         """Add dL/dx of the tokens to the embedding's gradient, in an order that only the batch decides."""
         if not np.any(self.layout.input_kind == TEXT):
             return
@@ -151,7 +192,7 @@ class BrainModel:
         )
         add_parts(parts, self.embedding.grads)
 
-    def _buffer(self, name, shape, dtype) -> np.ndarray:
+    def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """A C-contiguous array of `shape` that lives on between batches: fresh pages cost more than the kernels."""
         size = math.prod(shape)
         if name not in self._buffers or self._buffers[name].size < size:
@@ -166,15 +207,15 @@ class BrainModel:
         """Tell the engine that `parameters` was written to."""
         self.dag.parameters_changed()
 
-    def to_caller_order(self, flat) -> np.ndarray:
+    def to_caller_order(self, flat: Array) -> Array:
         """A flat vector (parameters, gradients, optimizer state) with edges and nodes in the caller's order."""
         return np.concatenate([self.dag.to_caller_order(flat[: self._n_dag]), flat[self._n_dag :]])
 
-    def from_caller_order(self, flat) -> np.ndarray:
+    def from_caller_order(self, flat: Array) -> Array:
         """The inverse of `to_caller_order`."""
         return np.concatenate([self.dag.from_caller_order(flat[: self._n_dag]), flat[self._n_dag :]])
 
-    def topology(self) -> dict[str, np.ndarray]:
+    def topology(self) -> dict[str, Array]:
         """The DAG as arrays, enough for `DagNN.from_topology`."""
         return self.dag.topology()
 
@@ -182,10 +223,14 @@ class BrainModel:
         """Sizes of the graph and how many hidden nodes all brains share."""
         graph = self.dag.topology()
         edges = graph["senders"], graph["receivers"], graph["inputs"], graph["outputs"]
-        return sharing(*edges, self.dag.n_node, layout_slices(self.layout))
+        return sharing(*edges, self.dag.n_node, self.brain_slices())
+
+    def brain_slices(self) -> list[BrainSlice]:
+        """The inputs and outputs of every brain, in the layout's order."""
+        return layout_slices(self.layout)
 
 
-def _check_sizes(layout, dag, embedding) -> None:
+def _check_sizes(layout: Layout, dag: DagNN, embedding: Embedding) -> None:
     if (dag.n_input, dag.n_output) != (layout.n_input, layout.n_output):
         raise ShapeError(
             f"the network has {dag.n_input} inputs and {dag.n_output} outputs, the layout of brains "

@@ -7,6 +7,7 @@ What brains share in a graph: which hidden nodes lie between every brain's input
 A graph of one's own as the hidden part of a model: between the brains' inputs and their outputs.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import named_graph
 from grapheme_numba.models.naming import port_names, unlike
 from grapheme_numba.models.slices import BrainSlice
+from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.initializers import initial_weights
 
 
@@ -108,6 +110,32 @@ def layered_topology(slices, hidden, fan_in: int, skip: float = 0.0, seed: int =
     for one in slices:
         edges.reach_all(outputs[one.output_range], one.input_range, ranges, last)
     return edges.finished(outputs)
+
+
+def layered_network(
+    slices: Iterable[BrainSlice],
+    hidden: Sequence[int],
+    fan_in: int,
+    skip: float = 0.0,
+    *,
+    activation: str = "leaky_relu",
+    init: str = "dynamic_xavier",
+    seed: int = 0,
+    dtype: str = "float32",
+) -> DagNN:
+    """A seeded network on the `layered_topology` of these arguments; its inputs and outputs are linear."""
+    graph = layered_topology(slices, hidden, fan_in, skip, seed)
+    return DagNN.from_edges(
+        graph.senders,
+        graph.receivers,
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        n_node=graph.n_node,
+        activation=graph.activations(activation),
+        init=init,
+        seed=seed,
+        dtype=dtype,
+    )
 
 
 class _Edges:

@@ -1,33 +1,47 @@
 """SharedAGIModel: several brains in one DAG, each with its own inputs and outputs, hidden nodes shared."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
+
 import numpy as np
 
+from grapheme_numba.data.codec.layout import Layout
+from grapheme_numba.data.stream.batches import Batch
 from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.models import structural as structure
-from grapheme_numba.models.hidden_graph import Sharing, layered_topology, sharing
-from grapheme_numba.models.slices import allocate_brain_slices
+from grapheme_numba.models.brain_model import Array, BrainModel
+from grapheme_numba.models.hidden_graph import layered_network, layout_slices
+from grapheme_numba.models.slices import BrainSlice, allocate_brain_slices
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
 from grapheme_numba.network.losses import mse
 
 
-class SharedAGIModel:
+class SharedAGIModel(BrainModel):
     """One DagNN whose inputs and outputs are all brains' slices, and one Embedding for all brains.
+
+    It learns in two ways. `forward(brain, x)` and `accumulate_gradients` serve one brain at a time, with arrays of
+    one's own. `forward(batch)`, `loss` and `backward_accumulate` take batches of records in which every example
+    has its own brain, as the trainer `unified` does; they need a layout.
 
     Parameters
     ----------
-    requests : iterable of (name, n_input, n_output)
-        The brains, as for `allocate_brain_slices`.
+    requests : iterable of (name, n_input, n_output), or Layout
+        The brains, as for `allocate_brain_slices`; or a layout, whose domains are the brains.
     hidden : int or sequence of int
         Width of each shared hidden layer.
     fan_in, skip, seed
         As for `layered_topology`.
     embedding_dim, vocab_size : int
-        Of the embedding that turns whole-number inputs into numbers.
+        Of the embedding that turns whole-number inputs into numbers; a layout has its own.
     activation, init, dtype
         As for `DagNN.from_edges`; outputs are linear.
     structural_weight : {"sqrt1p", "sqrt", "none"}
-        How an example's structural loss scales its gradient.
+        How `accumulate_gradients` scales an example's gradient by its structural loss.
+    dag : DagNN, optional
+        A network of one's own instead of the layered one, with the inputs and outputs of all slices in order.
+    embedding : Embedding, optional
+        An embedding of one's own.
 
     Attributes
     ----------
@@ -35,56 +49,69 @@ class SharedAGIModel:
     dag : DagNN
     embedding : Embedding
     n_accumulated : int
-        Examples since `zero_grad`.
+        Examples of `accumulate_gradients` since `zero_grad`.
     """
 
     def __init__(
         self,
-        requests,
+        requests: Iterable[tuple[str, int, int]] | Layout,
         *,
-        hidden=128,
-        fan_in=32,
-        skip=0.0,
-        seed=0,
-        embedding_dim=8,
-        vocab_size=257,
-        activation="leaky_relu",
-        init="dynamic_xavier",
-        dtype="float32",
-        structural_weight="sqrt1p",
-    ):
-        self.slices = allocate_brain_slices(requests)
-        widths = [hidden] if isinstance(hidden, (int, np.integer)) else list(hidden)
-        self._topology = layered_topology(self.slices.values(), widths, fan_in, skip, seed)
-        self.dag = DagNN.from_edges(
-            self._topology.senders,
-            self._topology.receivers,
-            inputs=self._topology.inputs,
-            outputs=self._topology.outputs,
-            n_node=self._topology.n_node,
-            activation=self._topology.activations(activation),
-            init=init,
-            seed=seed,
-            dtype=dtype,
-        )
-        self.embedding = Embedding(vocab_size, embedding_dim, seed=seed, dtype=dtype)
-        self.dtype = np.dtype(dtype)
+        hidden: int | Sequence[int] = 128,
+        fan_in: int = 32,
+        skip: float = 0.0,
+        seed: int = 0,
+        embedding_dim: int = 8,
+        vocab_size: int = 257,
+        activation: str = "leaky_relu",
+        init: str = "dynamic_xavier",
+        dtype: str = "float32",
+        structural_weight: str = "sqrt1p",
+        dag: DagNN | None = None,
+        embedding: Embedding | None = None,
+    ) -> None:
+        layout = requests if isinstance(requests, Layout) else None
+        if layout is not None:
+            self.slices = {one.brain: one for one in layout_slices(layout)}
+            embedding_dim, vocab_size = layout.embedding_dim, layout.vocab_size
+        else:
+            self.slices = allocate_brain_slices(requests)
         self.structural_weight = structure.checked_weight(structural_weight)
-        self._latest = None  # (brain, tokens or None, y) of the latest forward
+        if dag is None:
+            widths = [int(hidden)] if isinstance(hidden, (int, np.integer)) else list(hidden)
+            dag = layered_network(
+                self.brain_slices(), widths, fan_in, skip, activation=activation, init=init, seed=seed, dtype=dtype
+            )
+        if embedding is None:
+            embedding = Embedding(vocab_size, embedding_dim, seed=seed, dtype=dag.dtype)
+        super().__init__(layout, dag, embedding)
+        self._latest: tuple[str, Array | None, Array] | None = None  # (brain, tokens, y) of the latest forward
         self.n_accumulated = 0
+
+    def with_dag(self, dag: DagNN) -> "SharedAGIModel":
+        """The same brains on another network between the same inputs and outputs."""
+        return SharedAGIModel(self.layout, dag=dag, embedding=self.embedding, structural_weight=self.structural_weight)
+
+    def brain_slices(self) -> list[BrainSlice]:
+        """The inputs and outputs of every brain, in the order of the requests."""
+        return list(self.slices.values())
 
     def zero_grad(self) -> None:
         """Set the gradients of network and embedding to 0."""
-        self.dag.zero_grad()
-        self.embedding.zero_grad()
+        super().zero_grad()
         self.n_accumulated = 0
 
-    def forward(self, brain: str, x) -> np.ndarray:
-        """Outputs (batch, n_output) of one brain.
+    @overload
+    def forward(self, brain: Batch) -> Array: ...
+
+    @overload
+    def forward(self, brain: str, x: Any) -> Array: ...
+
+    def forward(self, brain: str | Batch, x: Any = None) -> Array:
+        """Outputs (batch, n_output) of one brain; or, of a `Batch` of records, all outputs of the network.
 
         Parameters
         ----------
-        brain : str
+        brain : str or Batch
         x : (batch, n_input) float, or (batch, length) int with `length * embedding_dim == n_input`
             Numbers for the brain's inputs, or ids that the shared embedding turns into numbers.
 
@@ -95,6 +122,8 @@ class SharedAGIModel:
         ShapeError
             `x` does not fit the brain's inputs.
         """
+        if isinstance(brain, Batch):
+            return super().forward(brain)
         owned = self._slice(brain)
         x = np.asarray(x)
         tokens = x if x.dtype.kind in "iu" else None
@@ -112,7 +141,7 @@ class SharedAGIModel:
         self._latest = (brain, tokens, y)
         return y
 
-    def accumulate_gradients(self, brain: str, structural, target) -> float:
+    def accumulate_gradients(self, brain: str, structural: Any, target: Any) -> float:
         """Backward pass of the latest `forward` of this brain; ADDS to the gradients.
 
         Parameters
@@ -161,11 +190,7 @@ class SharedAGIModel:
         self.dag.step(lr)
         self.embedding.step(lr)
 
-    def sharing(self) -> Sharing:
-        """Sizes of the graph and how many hidden nodes all brains share."""
-        return sharing(*self._topology, self.slices.values())
-
-    def _slice(self, brain):
+    def _slice(self, brain: str) -> BrainSlice:
         if brain not in self.slices:
             raise UsageError(f"no brain is called {brain!r}; the brains are {', '.join(self.slices)}")
         return self.slices[brain]

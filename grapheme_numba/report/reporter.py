@@ -43,8 +43,16 @@ SHARE = 100  # and at least so many times what writing one takes, so it costs at
 class Reporter(Observer):
     """Keeps the report of a run up to date while it trains."""
 
-    def __init__(self, run):
+    def __init__(self):
+        self.run, self.due = None, 0.0
+
+    def started(self, run):
+        """From now on the report is of `run`."""
         self.run, self.due = run, time.perf_counter() + REFRESH
+
+    def ended(self, run, error):
+        """The last report, also of a run that broke off."""
+        write(run, error)
 
     def epoch_closed(self, rows):
         """Write the report again when it is old."""
@@ -122,7 +130,7 @@ def ending_of(run, error, running: bool) -> Ending:
         return Ending("finished", text, "good")
     sentence = " ".join(str(error).split())
     if isinstance(error, StoppedEarly):
-        reason = sentence.split("; go on with")[0]
+        reason = sentence.split("; resume with")[0]
         return Ending("stopped early", f"{reason[:1].upper()}{reason[1:]}.", "held", resume)
     if isinstance(error, NonFiniteError):
         return Ending("not finite", f"{sentence[:1].upper()}{sentence[1:]}.", "bad")

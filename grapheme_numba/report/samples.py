@@ -69,7 +69,7 @@ def fields(example: MixedExample) -> dict:
 
 def answers(model, index: int, examples: list[MixedExample]) -> list[Sample]:
     """Every example with the answer of the brain `index`."""
-    decoded = model.layout.decode(index, model.forward(encode_examples(examples, model.layout)))
+    decoded = model.layout.decode(index, model.own_outputs(encode_examples(examples, model.layout)))
     return [
         Sample(example, answer, float(confidence))
         for example, answer, confidence in zip(examples, decoded.answers, decoded.confidence, strict=True)

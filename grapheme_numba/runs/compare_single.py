@@ -4,7 +4,7 @@ Alone means the same network from the same seed, the same batches in the same or
 the other brains' examples taken out. What differs is only that the other brains learn too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import msgspec
@@ -55,15 +55,16 @@ def ratio(shared: float | None, alone: float | None) -> float | None:
     return shared / alone if shared is not None and alone else None
 
 
-def compare(task: Task, run: Run, start: Start) -> Iterator[Compared]:
+def compare(task: Task, run: Run, start: Start, observer: Callable[[], Observer] = Observer) -> Iterator[Compared]:
     """Train every brain of a finished shared run alone, into `alone/BRAIN` of its folder.
 
+    `observer()` makes what follows such a run.
     Writes `compared.json` into the run's folder. Raises what training raises.
     """
     done = []
     for name in run.model.layout.names:
         run.observer.note(f"training {name} alone")
-        lonely = alone(task, run, name)
+        lonely = alone(task, run, name, observer())
         fresh = start._replace(folder=lonely.folder, checkpoint=None, source=None, seen=stamp(lonely.folder))
         try:
             session.execute(lonely, fresh)
@@ -79,7 +80,7 @@ def compare(task: Task, run: Run, start: Start) -> Iterator[Compared]:
         storage.write_file(run.folder / COMPARED, msgspec.json.encode(plain))
 
 
-def alone(task: Task, run: Run, name: str) -> Run:
+def alone(task: Task, run: Run, name: str, observer: Observer) -> Run:
     """A fresh run of the same network on the examples of one brain."""
     others = [other for other in run.model.layout.names if other != name]
     model = task.build(run.train.summary(), run.config)
@@ -95,7 +96,7 @@ def alone(task: Task, run: Run, name: str) -> Run:
         val=run.val.view(others),
         folder=folder,
         journal=None,
-        observer=Observer(),
+        observer=observer,
         saved_at=(),
     )
 

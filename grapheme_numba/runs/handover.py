@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from grapheme_numba.runs import checkpoint as checkpoints
-from grapheme_numba.runs import run_folder
+from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.resume import Start
 
@@ -26,7 +26,7 @@ class Order(msgspec.Struct, frozen=True):
 
 def give(run) -> None:
     """Rank 0: hand the prepared run to all others."""
-    _give(run.team.comm, run.snapshot(), run.folder)
+    _give(run.team.comm, snapshot.take(run), run.folder)
 
 
 def dismiss(comm) -> None:

@@ -11,7 +11,7 @@ from grapheme_numba.errors import RecordError
 from grapheme_numba.files import storage
 
 METRICS = "metrics.jsonl"
-REMEDY = "restore the file, or delete it to go on without the rows of earlier epochs"
+REMEDY = "restore the file, or delete it to resume without the rows of earlier epochs"
 
 
 class Journal:
@@ -72,6 +72,9 @@ class Unwritten:
     def cut(self, n_row: int) -> None:
         """Forget all but the first `n_row` rows."""
         del self.rows[n_row:]
+
+    def sync(self) -> None:
+        """Nothing is on the disk."""
 
 
 def to_line(row: dict) -> bytes:

@@ -90,7 +90,7 @@ class Answerer:
     def run(self, examples: list[MixedExample]) -> list[Answer]:
         """The answers to examples with domains."""
         layout = self.model.layout
-        outputs = self.model.forward(encode_examples(examples, layout))
+        outputs = self.model.own_outputs(encode_examples(examples, layout))
         inside = self.model.dag.activations()[:, list(self.nodes.values())].tolist() if self.nodes else None
         answers: dict[int, Answer] = {}
         for index, name in enumerate(layout.names):

@@ -1,4 +1,4 @@
-"""Whether a run starts fresh or goes on, and with which configuration."""
+"""Whether a run starts fresh or resumes, and with which configuration."""
 
 import time
 from pathlib import Path
@@ -19,7 +19,7 @@ OF_ONE_START = frozenset({"max_steps", "max_time", "output", "threads"})
 
 
 class Start(NamedTuple):
-    """How a run begins: its config and folder, the checkpoint to go on from (or None), and what to tell.
+    """How a run begins: its config and folder, the checkpoint to resume from (or None), and notes to show.
 
     `seen` is the stamp of the folder's newest checkpoint when it was looked at.
     """
@@ -55,7 +55,7 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
         folder = Path(given.output) if given.output else new_folder(task.name)
         if run_folder.has_checkpoint(folder):
             raise UsageError(
-                f"{folder} already holds a checkpoint; go on from it with --resume auto, "
+                f"{folder} already holds a checkpoint; resume it with --resume auto, "
                 "or give the new run another folder with --output"
             )
         return Start(given, folder, None, None, [], run_folder.stamp(folder))
@@ -96,7 +96,7 @@ def refuse_differences(old: Config, new: Config, override: bool) -> None:
     if lines and not override:
         raise UsageError(
             f"these differ from the run's and would alter its results: {'; '.join(lines)}; "
-            "drop them, or add --override to go on with them"
+            "drop them, or add --override to resume with them"
         )
 
 

@@ -13,7 +13,6 @@ from grapheme_numba.errors import CheckpointError, MissingInputError
 from grapheme_numba.files import storage
 from grapheme_numba.runs import checkpoint as checkpoints
 from grapheme_numba.runs.checkpoint import MANIFEST, Checkpoint
-from grapheme_numba.training.state import Progress
 
 ASIDE = "set_aside_"
 LAST, BEST, PREVIOUS_BEST, STEP = "checkpoint_last", "checkpoint_best", "checkpoint_best_previous", "checkpoint_step_"
@@ -86,12 +85,12 @@ def newest(run: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def set_aside_later(run: Path, checkpoint: Checkpoint) -> list[Path]:
-    """Move what a run had reached beyond `checkpoint`, from which it now goes on, into a folder of its own.
+    """Move what a run had reached beyond `checkpoint`, from which it now resumes, into a folder of its own.
 
     Left in place, later checkpoints of a future that is given up would count as the newest at the next fallback.
     A damaged newest one goes with them. The new places are returned; nothing is deleted. Raises OutputError.
     """
-    now = place_of(checkpoint.progress)
+    now = checkpoint.progress.position
     later = [folder for folder in [*reversed(kept_steps(run)), run / LAST] if folder.exists() and is_later(folder, now)]
     if not later:
         return []
@@ -108,14 +107,9 @@ def set_aside_later(run: Path, checkpoint: Checkpoint) -> list[Path]:
 def is_later(folder: Path, now: tuple) -> bool:
     """Whether a checkpoint stands beyond the place `now`, by its manifest, or by its name where that is damaged."""
     try:
-        return place_of(checkpoints.read_manifest(folder).progress) > now
+        return checkpoints.read_manifest(folder).progress.position > now
     except CheckpointError:
         return folder.name == LAST or int(folder.name[len(STEP) :]) > now[2]
-
-
-def place_of(progress: Progress) -> tuple:
-    """What orders the checkpoints of a run, and tells two of them apart."""
-    return progress.epoch, progress.batch, progress.step, progress.n_row
 
 
 def find(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
@@ -140,13 +134,13 @@ def find(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
 
 
 def find_newest(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
-    """As `find`, but of a run's folder the newest checkpoint: what a run goes on from."""
+    """As `find`, but of a run's folder the newest checkpoint: what a run resumes from."""
     path = Path(path)
     if (path / MANIFEST).exists() or not has_checkpoint(path):
         return find(path)
     checkpoint, damaged = newest(path)
     if checkpoint is None:
-        raise CheckpointError(f"{path} holds no whole checkpoint to go on from: {'; '.join(damaged)}")
+        raise CheckpointError(f"{path} holds no whole checkpoint to resume from: {'; '.join(damaged)}")
     return checkpoint, path / LAST, damaged
 
 

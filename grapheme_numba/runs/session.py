@@ -1,4 +1,4 @@
-"""A whole run from its configuration to its report: what the two trainers share."""
+"""A whole run from its configuration to its last checkpoint: what the two trainers share."""
 
 import threading
 import time
@@ -18,14 +18,14 @@ from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.optim import optimizers, schedules
-from grapheme_numba.report import reporter
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.admission import admitted, left_out, write_refused
 from grapheme_numba.runs.journal import METRICS, Journal, Unwritten
 from grapheme_numba.runs.resume import Start
+from grapheme_numba.runs.store import FolderStore
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training import baseline, config_file, loop, sparse_training
-from grapheme_numba.training.callbacks import Observer, Together
+from grapheme_numba.training import baseline, config_file, loop, sparse_training, step
+from grapheme_numba.training.callbacks import Observer
 from grapheme_numba.training.run import Run, steps_per_epoch
 from grapheme_numba.training.state import Progress
 from grapheme_numba.training.tasks import Task
@@ -53,7 +53,7 @@ def prepare(
     MissingInputError, RecordError
         The data is not there or not what it should be.
     UsageError
-        A resumed run would go on with other data, and `override` is not given; or more ranks than shards.
+        A resumed run would continue with other data, and `override` is not given; or more ranks than shards.
     """
     comm, checkpoint = comm or Serial(), start.checkpoint
     # A checkpoint without a number of shards is of a run that had none to share.
@@ -81,7 +81,7 @@ def prepare(
         if fingerprint != checkpoint.fingerprint and not override:
             raise UsageError(
                 "the data is not what the run was trained on (its fingerprint differs); "
-                "give the same --data, or add --override to go on with this one"
+                "give the same --data, or add --override to resume with this one"
             )
         model = snapshot.restore_model(checkpoint)
     train, val = (admitted(task, dataset, config, model.layout) for dataset in (train, val))
@@ -111,6 +111,7 @@ def prepare(
         fingerprint=fingerprint,
         folder=start.folder,
         journal=None,
+        store=FolderStore(),
         stop=stop,
         observer=observer,
         team=team,
@@ -118,11 +119,11 @@ def prepare(
 
 
 def execute(run: Run, start: Start) -> None:
-    """Make the run's folder, train to the end, and write the report (also of a run that is stopped).
+    """Make the run's folder and train to the end. The observer hears of the end while the folder is still held.
 
     Raises what `loop.train` raises, and OutputError.
     """
-    with run.team.leader_first():
+    with run.team.rank_zero_first():
         warm_up(run)
     if not run.team.writes:
         run.journal = Unwritten(run.progress.n_row)
@@ -130,13 +131,12 @@ def execute(run: Run, start: Start) -> None:
     make_output(run.folder)
     with storage.held(run.folder):
         open_folder(run, start)
-        run.observer = Together(run.observer, reporter.Reporter(run))
         try:
             loop.train(run)
         except BaseException as error:
-            reporter.write(run, error)
+            run.observer.ended(run, error)
             raise
-        reporter.write(run)
+        run.observer.ended(run, None)
 
 
 def make_output(folder: Path) -> None:
@@ -156,9 +156,9 @@ def open_folder(run: Run, start: Start) -> None:
     rows = Path(start.source or run.folder) / METRICS
     if start.checkpoint is not None:
         for moved in run_folder.set_aside_later(run.folder, start.checkpoint):
-            run.observer.note(f"{moved.name} is later than where this run goes on from, so it now is {moved}")
+            run.observer.note(f"{moved.name} is later than where this run resumes, so it now is {moved}")
         run.saved_at = run.position() if start.source == run.folder else ()
-        run.observer.note(f"going on after epoch {run.progress.epoch}, step {run.progress.step} of {start.source}")
+        run.observer.note(f"resuming after epoch {run.progress.epoch}, step {run.progress.step} of {start.source}")
     if run.progress.n_row and not rows.exists():
         run.observer.note(f"{rows} is gone, so the rows of earlier epochs are missing from the report")
         run.progress.n_row = 0
@@ -181,7 +181,7 @@ def warm_up(run: Run) -> None:
         with closing(run.train.batches(model.layout, run.config.batch_size)) as batches:
             batch = next(batches)
         with suppress(ShapeError):  # a number that is not finite is the loop's to name, by example and node
-            model.accumulate(batch, run.config.structural_weight)
+            step.accumulate(model, batch, model.loss(batch, run.config.structural_weight))
         model.gradients[:] = before
         for index in range(len(model.layout.domains)):
             model.layout.decode(index, model.evaluate(batch).y_packed)

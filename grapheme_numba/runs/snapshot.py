@@ -1,7 +1,10 @@
 """Between a model in memory and a checkpoint's arrays, in both directions."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.errors import CheckpointError, GraphemeError, NonFiniteError
@@ -12,32 +15,35 @@ from grapheme_numba.optim.optimizers import OptimizerState, gradient_norm
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.sparsity.evolve import in_order
 from grapheme_numba.training.baseline import Constant
+from grapheme_numba.training.config import Config
+from grapheme_numba.training.run import Run
+from grapheme_numba.training.tasks import find_task
 
 
-def take(task, config, model, optimizer, progress, constants, fingerprint) -> Checkpoint:
+def take(run: Run) -> Checkpoint:
     """The run as it stands. Raises NonFiniteError rather than saving a broken model."""
+    model, state, progress, order = run.model, run.state, run.progress, run.model.to_caller_order
     if not np.isfinite(gradient_norm(model.parameters)):
         raise NonFiniteError(
             f"parameters are not finite at step {progress.step}, so no checkpoint was written; "
-            "go on from the one before with a lower --lr or with --clip-grad-norm"
+            "resume from the one before with a lower --lr or with --clip-grad-norm"
         )
-    order = model.to_caller_order
     return Checkpoint(
-        task=task,
-        config=config,
+        task=run.task,
+        config=run.config,
         layout=model.layout.to_dict(),
         progress=msgspec.convert(msgspec.to_builtins(progress), type(progress)),
-        baseline=msgspec.to_builtins(constants),
-        fingerprint=fingerprint,
-        topology=topology_of(model, config),
+        baseline=msgspec.to_builtins(run.constants),
+        fingerprint=run.fingerprint,
+        topology=topology_of(model, run.config),
         parameters=order(model.parameters),
-        optimizer=OptimizerState(optimizer.count, {name: order(v) for name, v in optimizer.moments.items()}),
+        optimizer=OptimizerState(state.count, {name: order(v) for name, v in state.moments.items()}),
         gradient=order(model.gradients) if progress.n_accumulated else None,
     )
 
 
-def topology_of(model, config) -> dict[str, np.ndarray]:
-    """The graph as arrays; where edges move also its internal order, which decides how sums round."""
+def topology_of(model: BrainModel, config: Config) -> dict[str, npt.NDArray[Any]]:
+    """The graph as arrays; with drop-and-grow also its internal order, which decides how sums round."""
     if config.evolve == "none":
         return model.topology()
     return {**model.topology(), "node_order": model.dag.dag.node_order, "level_start": model.dag.dag.level_start}
@@ -53,7 +59,7 @@ def restore_model(checkpoint: Checkpoint) -> BrainModel:
         if "node_order" in checkpoint.topology:
             in_order(dag, checkpoint.topology["node_order"], checkpoint.topology["level_start"])
         embedding = Embedding(layout.vocab_size, layout.embedding_dim, init="zero", dtype=dag.dtype)
-        model = BrainModel(layout, dag, embedding)
+        model: BrainModel = find_task(checkpoint.task).model(layout, dag, embedding)
     except (GraphemeError, msgspec.ValidationError, KeyError, ValueError, TypeError, IndexError) as error:
         raise CheckpointError(f"the checkpoint's layout and topology make no model: {error}") from None
     fill(model, checkpoint)

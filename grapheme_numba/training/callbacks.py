@@ -43,7 +43,7 @@ class Observer:
         """One plain sentence about what happens now."""
 
     def started(self, run) -> None:
-        """Training begins or goes on; `run.progress` says from where."""
+        """Training begins or resumes; `run.progress` says from where."""
 
     def after_batch(self, run) -> None:
         """A batch is done."""
@@ -57,6 +57,9 @@ class Observer:
     def saved(self, folder) -> None:
         """A checkpoint stands at `folder`."""
 
+    def ended(self, run, error: BaseException | None) -> None:
+        """Training ended, by `error` or (None) as it should; the run's folder is still held."""
+
     def finished(self, run) -> None:
         """Training came to its end and all is written."""
 
@@ -64,8 +67,8 @@ class Observer:
         """No more will come, whatever the reason."""
 
 
-class Together(Observer):
-    """Several observers as one, told in their order."""
+class Observers(Observer):
+    """Several observers as one, called in their order."""
 
     def __init__(self, *observers: Observer):
         self.observers = observers
@@ -76,7 +79,7 @@ class Together(Observer):
             one.note(text)
 
     def started(self, run):
-        """Training begins or goes on."""
+        """Training begins or resumes."""
         for one in self.observers:
             one.started(run)
 
@@ -99,6 +102,11 @@ class Together(Observer):
         """A checkpoint stands."""
         for one in self.observers:
             one.saved(folder)
+
+    def ended(self, run, error):
+        """Training ended."""
+        for one in self.observers:
+            one.ended(run, error)
 
     def finished(self, run):
         """Training came to its end."""

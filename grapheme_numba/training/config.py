@@ -94,7 +94,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keep_last: about(Positive, "How many of the newest checkpoints stay.") = 3
 
 
-# These may change when a run goes on: none of them alters a single bit of the result.
+# These may change when a run resumes: none of them alters a single bit of the result.
 FREE_KEYS = frozenset({"data", "output", "threads", "max_steps", "max_time", "save_every", "keep_last"})
 KEYS = Config.__struct_fields__
 

@@ -8,7 +8,7 @@ MOST_IDS = 3
 def sentence(run, batch) -> str:
     """Name step, example ids, brain and node of what is not finite. Looks once, when it is too late to be fast."""
     where = f"epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
-    found = parameter(run.model) or run.team.first_found(in_batch(run.model, batch))
+    found = parameter(run.model) or run.team.first_text(in_batch(run.model, batch))
     return f"not finite in {where}: {found or gradient(run.model)}"
 
 

@@ -1,20 +1,49 @@
-"""What happens when a loss, a gradient or a parameter is not finite: the fault is named, then the policy acts."""
+"""What happens when a loss, a gradient or a parameter is not finite: the fault is named, then the policy acts.
+
+The loop does its work inside `watching`; it never asks what the policy is.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 
+from grapheme_numba.data.stream.batches import Batch
 from grapheme_numba.errors import NonFiniteError, ShapeError
 from grapheme_numba.optim.optimizers import gradient_norm
-from grapheme_numba.runs import handover, run_folder, snapshot
-from grapheme_numba.training import diagnosis, sparse_training
+from grapheme_numba.training import diagnosis
+from grapheme_numba.training.run import Run
 
 LEAST_FACTOR = 1 / 64  # six rollbacks, each halving the learning rate; what still fails then is not the rate
+Result = TypeVar("Result")
+
+
+class NotFinite(Exception):
+    """A batch gave a loss that is not finite."""
 
 
 class RollBack(Exception):
-    """Carries the fault's sentence out of the epoch to where the newest checkpoint is taken up again."""
+    """Carries the fault's sentence out of the epoch to where the newest checkpoint is restored."""
 
 
-def remember(run) -> np.ndarray | None:
+@contextmanager
+def watching(run: Run, parts: Sequence[Batch]) -> Iterator[None]:
+    """Around the work on a batch: NotFinite is for the policy to handle, which may skip the batch.
+
+    Raises
+    ------
+    NonFiniteError, RollBack
+        As the policy asks.
+    """
+    before = remember(run)
+    try:
+        yield
+    except NotFinite:
+        refuse(run, parts, before)
+
+
+def remember(run: Run) -> Any:
     """The gradients before a batch, where a bad batch has to be taken out of them again.
 
     Of several shards none is left: a bad batch never gets into their sum.
@@ -24,21 +53,20 @@ def remember(run) -> np.ndarray | None:
     return run.model.gradients.copy() if run.team.n_shard == 1 else run.model.gradients[:0]
 
 
-def attempt(run, batch):
-    """Forward and backward of a batch; None where the engine met a number that is not finite.
+def unless_refused(run: Run, parts: Sequence[Batch], work: Callable[[], Result]) -> Result | None:
+    """`work()`; None where the engine refused a number that is not finite.
 
-    The engine then refuses the array by its shape and place, which says nothing to whoever trains.
+    The engine refuses the array by its shape and place, which says nothing to whoever trains.
     """
     try:
-        results = run.team.run_own(run, batch)
+        return work()
     except ShapeError:
-        if not (diagnosis.parameter(run.model) or diagnosis.in_batch(run.model, batch)):
+        if not (diagnosis.parameter(run.model) or diagnosis.in_batch(run.model, parts)):
             raise
-        results = None
-    return run.team.together(run, batch, results)
+        return None
 
 
-def refuse(run, batch, before) -> None:
+def refuse(run: Run, batch: Sequence[Batch] | None, before: Any) -> None:
     """Act on a batch (or, with `batch` None, an epoch's gradient) that is not finite.
 
     With the policy `skip` the gradients go back to `before`, or to zero; the batch is counted as
@@ -59,12 +87,12 @@ def refuse(run, batch, before) -> None:
     fail(run, text)
 
 
-def refuse_parameters(run, batch) -> None:
+def refuse_parameters(run: Run, batch: Sequence[Batch] | None) -> None:
     """Act on parameters that are not finite: nothing can be skipped any more."""
     fail(run, diagnosis.sentence(run, batch))
 
 
-def fail(run, text: str) -> None:
+def fail(run: Run, text: str) -> None:
     """Raise what the policy asks for."""
     if run.config.nan_policy == "rollback":
         raise RollBack(text)
@@ -73,21 +101,14 @@ def fail(run, text: str) -> None:
     )
 
 
-def roll_back(run, fault: RollBack) -> None:
-    """Take up the newest checkpoint again with half the learning rate. Raises NonFiniteError at the limit."""
+def roll_back(run: Run, fault: RollBack) -> None:
+    """Restore the newest checkpoint with half the learning rate. Raises NonFiniteError at the limit."""
     factor = run.progress.rate_factor / 2
-    checkpoint, notes = handover.newest(run)
-    if checkpoint is None or factor < LEAST_FACTOR:
-        reason = "no checkpoint to go back to" if checkpoint is None else "halving the rate six times did not help"
+    notes = None if factor < LEAST_FACTOR else run.store.restore_newest(run)
+    if notes is None:
+        tried = factor < LEAST_FACTOR
+        reason = "halving the rate six times did not help" if tried else "no checkpoint to go back to"
         raise NonFiniteError(f"{fault}; {reason}: lower --lr or look at the named example") from None
-    if sparse_training.learns_topology(run.config):
-        run.model = snapshot.restore_model(checkpoint)
-    run.state = snapshot.fill(run.model, checkpoint)
-    run.progress = checkpoint.progress
     run.progress.rate_factor = factor
-    run.journal.cut(run.progress.n_row)
-    if run.team.writes:
-        run_folder.set_aside_later(run.folder, checkpoint)
-    run.saved_at = run.position()
     for note in [*notes, f"{fault}; went back to step {run.progress.step} with {factor:g} times the learning rate"]:
         run.observer.note(note)

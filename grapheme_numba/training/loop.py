@@ -1,16 +1,18 @@
 """The training loop, in the order of the algorithm.
 
-epoch:  for every batch: forward, backward (gradients add up); a step whenever enough have
-step:   mean gradient -> norm -> clip -> learning rate -> optimiser -> zero -> edges move or go, where asked for
+epoch:  for every batch: forward, loss, backward (gradients add up); an update whenever enough have
+update: mean gradient -> norm -> clip -> learning rate -> optimiser -> zero -> drop-and-grow, pruning
 close:  validation, rows of metrics.jsonl, best and newest checkpoint, patience
 """
 
-import math
 import time
+from collections.abc import Sequence
 from contextlib import closing
 
-from grapheme_numba.optim.optimizers import clip_scale
-from grapheme_numba.training import guard, metrics, sparse_training
+from grapheme_numba.data.stream.batches import Batch
+from grapheme_numba.distributed.team import BatchResult
+from grapheme_numba.models.brain_model import StepResult
+from grapheme_numba.training import guard, metrics, sparse_training, step
 from grapheme_numba.training.run import Run
 
 
@@ -39,37 +41,48 @@ def one_epoch(run: Run) -> None:
     """The rest of the current epoch, its validation included."""
     progress = run.progress
     with closing(run.batches()) as batches:
-        for batch in batches:
-            before = guard.remember(run)
-            seen = guard.attempt(run, batch)
-            if seen is not None and seen.finite:
-                run.count(seen)
-            else:
-                guard.refuse(run, batch, before)
+        for parts in batches:
+            with guard.watching(run, parts):
+                run.count(accumulate(run, parts))
             progress.batch += 1
             if run.step_due():
-                step(run, batch)
+                update(run, parts)
             run.pause()
     if progress.n_accumulated:
-        step(run, None)
+        update(run, None)
     close_epoch(run)
 
 
-def step(run: Run, batch) -> None:
-    """One optimiser step with the mean of the accumulated gradients; `batch` names examples in errors."""
-    progress = run.progress
-    mean = 1.0 / progress.n_accumulated
-    progress.grad_norm = run.team.gradient_norm(run.model) * mean
-    if not math.isfinite(progress.grad_norm):
-        return guard.refuse(run, batch, None)
-    progress.lr = run.rate(progress.step) * progress.rate_factor
-    scale = mean * clip_scale(progress.grad_norm, run.config.clip_grad_norm)
-    run.state, finite = run.team.step(run, progress.lr, scale)
-    if not finite:
-        guard.refuse_parameters(run, batch)
-    progress.n_accumulated = 0
+def accumulate(run: Run, parts: Sequence[Batch]) -> BatchResult:
+    """Forward pass, losses and backward pass of a batch, its parts shared by the ranks.
+
+    Raises NotFinite on all ranks where a loss is not finite on one.
+    """
+    model, weight, fresh = run.model, run.config.structural_weight, not run.progress.n_accumulated
+
+    def one(part: Batch) -> StepResult:
+        return step.accumulate(model, part, model.loss(part, weight))
+
+    results = guard.unless_refused(run, parts, lambda: run.team.accumulate(model, parts, one, fresh))
+    batch = run.team.reduce(parts, results, run.stop, fresh)
+    if batch is None or not batch.finite:
+        raise guard.NotFinite
+    return batch
+
+
+def update(run: Run, parts: Sequence[Batch] | None) -> None:
+    """One optimiser step with the mean of the accumulated gradients; `parts` name examples in errors."""
+    progress, config = run.progress, run.config
+    lr = run.rate(progress.step) * progress.rate_factor
+    done = step.apply(run.model, progress.n_accumulated, run.optimizer, run.state, lr, config.clip_grad_norm, run.team)
+    run.state, progress.grad_norm = done.state, done.grad_norm
+    if not done.applied:
+        return guard.refuse(run, parts, None)
+    if not done.finite:
+        guard.refuse_parameters(run, parts)
+    progress.lr, progress.n_accumulated = lr, 0
     progress.step += 1
-    sparse_training.after_step(run, batch)
+    sparse_training.after_step(run, parts)
 
 
 def close_epoch(run: Run) -> None:

@@ -6,20 +6,49 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from grapheme_numba.distributed.team import Team
+from grapheme_numba.distributed.team import BatchResult, Team
 from grapheme_numba.errors import StoppedEarly
 from grapheme_numba.optim.optimizers import Optimizer, OptimizerState
-from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.runs.journal import Journal
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.baseline import Constant
 from grapheme_numba.training.callbacks import Observer
 from grapheme_numba.training.config import Config, accumulate_every
 from grapheme_numba.training.state import Progress, Tally
+
+
+class Journal(Protocol):
+    """The rows of a run."""
+
+    rows: list[dict[str, Any]]
+
+    def add(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Number `row`, keep it, return it."""
+
+    def cut(self, n_row: int) -> None:
+        """Drop all but the first `n_row` rows."""
+
+    def sync(self) -> None:
+        """Force the rows to the disk: a checkpoint that counts on them must not be there without them."""
+
+
+class Store(Protocol):
+    """Where the checkpoints of a run are kept."""
+
+    def save_last(self, run: "Run", /) -> Path:
+        """Make the run as it stands the newest checkpoint; returns its folder."""
+
+    def save_best(self, run: "Run", /) -> Path:
+        """Make the run as it stands the best checkpoint; returns its folder."""
+
+    def restore_newest(self, run: "Run", /) -> list[str] | None:
+        """Put the run back where its newest checkpoint stands, on all ranks.
+
+        Returns a sentence for each damaged checkpoint passed over; None where there is no checkpoint.
+        """
 
 
 @dataclass
@@ -43,6 +72,7 @@ class Run:
     fingerprint: str
     folder: Path
     journal: Journal | None
+    store: Store
     stop: StopRequest
     observer: Observer
     team: Team = field(default_factory=Team)
@@ -59,13 +89,13 @@ class Run:
 
     def n_batch(self) -> int:
         """How many batches an epoch has."""
-        return max(1, math.ceil(self.train.n_rows / self.config.batch_size))
+        return batches_per_epoch(self.config, self.train.n_rows)
 
-    def count(self, seen) -> None:
+    def count(self, batch: BatchResult) -> None:
         """Add a batch's losses to the sums of the epoch."""
         progress, names = self.progress, self.model.layout.names
-        sums = (seen.judged, seen.loss, seen.structural, seen.right)
-        n, loss, structural, right = (np.bincount(seen.domain, weights, minlength=len(names)) for weights in sums)
+        sums = (batch.judged, batch.loss, batch.structural, batch.right)
+        n, loss, structural, right = (np.bincount(batch.domain, weights, minlength=len(names)) for weights in sums)
         for index in np.flatnonzero(n):
             tally = progress.tally.setdefault(names[index], Tally())
             tally.n += int(n[index])
@@ -73,8 +103,8 @@ class Run:
             tally.structural += float(structural[index])
             tally.n_right += int(right[index])
         progress.n_accumulated += int(n.sum())
-        progress.n_example += len(seen.domain)
-        self.epoch_examples += len(seen.domain)
+        progress.n_example += len(batch.domain)
+        self.epoch_examples += len(batch.domain)
 
     def step_due(self) -> bool:
         """Whether enough examples are accumulated; the rest of an epoch is stepped at its end."""
@@ -87,32 +117,32 @@ class Run:
         return progress.epoch >= config.epochs or (config.patience > 0 and progress.n_bad >= config.patience)
 
     def pause(self) -> None:
-        """Between two batches: save if due, stop if asked. Raises StoppedEarly after saving."""
+        """Between two batches: save if due, stop if requested. Raises StoppedEarly after saving."""
         config, progress = self.config, self.progress
         self.observer.after_batch(self)
         if config.nan_policy == "rollback" and self.team.writes and not self.saved_at:
-            self.stop.save = True  # where the first fault goes back to; only rank 0 knows what is saved, so it asks
-        wish = self.team.asked(self.stop)
-        reason = wish.reason
+            self.stop.save = True  # where the first fault goes back to; only rank 0 knows what is saved
+        requests = self.team.requests(self.stop)
+        reason = requests.stop
         if reason is None and config.max_steps is not None and progress.step >= config.max_steps:
             reason = f"--max-steps {config.max_steps} is reached"
         due = config.save_every is not None and progress.n_accumulated == 0 and progress.step % config.save_every == 0
-        if wish.save or reason is not None or due:
+        if requests.save or reason is not None or due:
             self.save()
         if reason is not None:
             raise StoppedEarly(
                 f"stopped at epoch {progress.epoch + 1}, step {progress.step} because {reason}; "
-                f"go on with: {self.command()}"
+                f"resume with: {self.command()}"
             )
 
     def command(self) -> str:
-        """What goes on with this run, as a shell takes it."""
+        """The command that resumes this run, as a shell takes it."""
         return f"grapheme-train {self.task} --resume auto --output {shlex.quote(str(self.folder))}"
 
     def save(self, best: bool = False) -> None:
         """Write the newest checkpoint (unless this position is already written), or the best. Rank 0 writes."""
         progress = self.progress
-        self.team.before_save(self)
+        self.team.collect(self.model)
         now = time.perf_counter()
         progress.elapsed += now - self.clock
         self.clock = now
@@ -120,25 +150,24 @@ class Run:
             return
         self.journal.sync()
         if best:
-            self.observer.saved(run_folder.save_best(self.folder, self.snapshot()))
+            self.observer.saved(self.store.save_best(self))
         elif self.position() != self.saved_at:
-            folder = run_folder.save_last(self.folder, self.snapshot(), self.config.keep_last)
+            folder = self.store.save_last(self)
             self.saved_at = self.position()
             self.observer.saved(folder)
 
-    def position(self) -> tuple:
+    def position(self) -> tuple[int, ...]:
         """What tells two checkpoints of this run apart."""
-        return run_folder.place_of(self.progress)
+        return self.progress.position
 
-    def snapshot(self):
-        """The run as a checkpoint."""
-        return snapshot.take(
-            self.task, self.config, self.model, self.state, self.progress, self.constants, self.fingerprint
-        )
+
+def batches_per_epoch(config: Config, n_row: int) -> int:
+    """Batches of one epoch over `n_row` examples, at least one."""
+    return max(1, math.ceil(n_row / config.batch_size))
 
 
 def steps_per_epoch(config: Config, n_row: int) -> int:
     """Optimiser steps of one epoch over `n_row` examples."""
-    n_batch = max(1, math.ceil(n_row / config.batch_size))
+    n_batch = batches_per_epoch(config, n_row)
     every = accumulate_every(config)
     return 1 if every is None else math.ceil(n_batch / max(1, math.ceil(every / config.batch_size)))

@@ -9,9 +9,9 @@ from contextlib import closing
 import numpy as np
 
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.sparsity import evolve, prune
+from grapheme_numba.training import step
 
 UNTIL = 0.75  # of the steps: then edges rest, so that the last ones to move are trained too
 EVENTS = 50  # in a run, where nothing else is asked for
@@ -33,7 +33,7 @@ def after_step(run, parts) -> None:
     config, progress = run.config, run.progress
     if not learns_topology(config) or progress.step % every(run):
         return
-    run.team.release(run)
+    run.state = run.team.release(run.state)
     progress.n_edge = progress.n_edge or run.model.dag.n_edge
     share = progress.step / run.n_step
     if config.prune_to < 1.0:
@@ -51,10 +51,10 @@ def lose_edges(run, share: float) -> None:
     model, dag = run.model, run.model.dag
     n_left = prune.edges_left(share, run.progress.n_edge, run.config.prune_to)
     size, old = dag.n_edge + dag.n_node, run.state.moments
-    thinner, moments = prune.thin(dag, n_left, [moment[:size] for moment in old.values()])
-    if thinner is dag:
+    pruned, moments = prune.thin(dag, n_left, [moment[:size] for moment in old.values()])
+    if pruned is dag:
         return
-    run.model = BrainModel(model.layout, thinner, model.embedding)
+    run.model = model.with_dag(pruned)
     whole = [np.concatenate([moment, old[name][size:]]) for name, moment in zip(old, moments, strict=True)]
     run.state = run.state._replace(moments=dict(zip(old, whole, strict=True)))
 
@@ -73,7 +73,7 @@ def chosen(run, parts, fraction: float):
     if part is not None:
         try:
             dag.keeps_deltas = True
-            run.model.accumulate(part, config.structural_weight)
+            step.accumulate(run.model, part, run.model.loss(part, config.structural_weight))
             own = to_bytes(evolve.propose(dag, "rigl", fraction, seed))
         except ShapeError:
             own = FAILED

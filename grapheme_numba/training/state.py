@@ -46,3 +46,8 @@ class Progress(msgspec.Struct):
     rate_factor: float = 1.0
     n_edge: int = 0
     n_moved: int = 0
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """What orders the checkpoints of a run, and tells two of them apart."""
+        return self.epoch, self.batch, self.step, self.n_row

@@ -1,6 +1,6 @@
 """The trainers by name: what differs between them stands in one module each.
 
-What a trainer is to the loop: a name, the defaults that differ, and a way to build its model.
+What a trainer is to the loop: a name, the defaults that differ, a layout for its data and a class of models.
 """
 
 import importlib
@@ -12,11 +12,12 @@ from grapheme_numba.errors import CheckpointError
 NAMES = ("agi", "unified")
 
 
-def find_task(name: str):
+def find_task(name: str) -> "Task":
     """The `Task` called `name`. Raises CheckpointError: only a checkpoint can name one that is not known."""
     if name not in NAMES:
         raise CheckpointError(f"the checkpoint is of the trainer {name!r}, this program knows {' and '.join(NAMES)}")
-    return importlib.import_module(f"grapheme_numba.training.tasks.{name}").TASK
+    task: Task = importlib.import_module(f"grapheme_numba.training.tasks.{name}").TASK
+    return task
 
 
 class Task(NamedTuple):
@@ -28,14 +29,23 @@ class Task(NamedTuple):
         The subcommand's name, saved in checkpoints.
     defaults : mapping of config key to value
         Where this trainer differs from the defaults of `Config`.
-    build : callable (summary, config) -> BrainModel
-        A fresh model for the data: its layout, topology, embedding and seeded parameters.
-        `summary` is the `DatasetSummary` of the training data. Heavy imports belong inside.
+    layout : callable (summary, config) -> Layout
+        Where the domains of the data enter and leave the network. `summary` is the `DatasetSummary` of the
+        training data. Heavy imports belong inside.
+    model : callable (layout, dag, embedding) -> BrainModel
+        The model on a network, fresh or from a checkpoint.
     own_brains : bool
         Whether only certain brains exist, so that a domain may have none; else every domain is known.
     """
 
     name: str
     defaults: Mapping[str, Any]
-    build: Callable[[Any, Any], Any]
+    layout: Callable[[Any, Any], Any]
+    model: Callable[[Any, Any, Any], Any]
     own_brains: bool = False
+
+    def build(self, summary: Any, config: Any) -> Any:
+        """A fresh model for the data: its layout, topology, embedding and seeded parameters."""
+        from grapheme_numba.training.tasks.build import build_model
+
+        return build_model(self.layout(summary, config), config, self.model)

@@ -4,15 +4,23 @@ Domains of one input type share an input slice, so the network itself has to tel
 each domain answers through outputs of its own.
 """
 
+from typing import Any
+
 from grapheme_numba.training.tasks import Task
 
 
-def build(summary, config):
-    """A fresh model for the data that `summary` describes."""
+def layout(summary: Any, config: Any) -> Any:
+    """One input slice per input type, an output slice per domain."""
     from grapheme_numba.data.codec.layout import shared_layout
-    from grapheme_numba.training.tasks.build import build_model
 
-    return build_model(shared_layout(summary, config.embedding_dim), config)
+    return shared_layout(summary, config.embedding_dim)
+
+
+def model(layout: Any, dag: Any, embedding: Any) -> Any:
+    """A `BrainModel` on this network."""
+    from grapheme_numba.models.brain_model import BrainModel
+
+    return BrainModel(layout, dag, embedding)
 
 
 # Found on the validation split. What lost, as mean squared error there in shares of the constant's: adam without
@@ -27,4 +35,4 @@ DEFAULTS = {
     "fan_in": 64,
 }
 
-TASK = Task(name="agi", defaults=DEFAULTS, build=build)
+TASK = Task(name="agi", defaults=DEFAULTS, layout=layout, model=model)

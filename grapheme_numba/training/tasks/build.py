@@ -1,17 +1,22 @@
 """From a layout and a config to a fresh model. Both trainers build theirs here; their layouts differ."""
 
+from collections.abc import Callable
+
+from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.models.brain_model import BrainModel
-from grapheme_numba.models.hidden_graph import graft, layered_topology, layout_slices
+from grapheme_numba.models.hidden_graph import graft, layered_network, layout_slices
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
 from grapheme_numba.network.initializers import INITS
 from grapheme_numba.training.config import Config, hidden_widths
 
 
-def build_model(layout, config: Config) -> BrainModel:
+def build_model(
+    layout: Layout, config: Config, model_class: Callable[[Layout, DagNN, Embedding], BrainModel]
+) -> BrainModel:
     """A seeded model: a hidden graph between the inputs and outputs of `layout`, and an embedding.
 
     Raises
@@ -30,24 +35,15 @@ def build_model(layout, config: Config) -> BrainModel:
     else:
         dag, grafted = from_file(layout, config)
     embedding = Embedding(layout.vocab_size, layout.embedding_dim, seed=config.seed)
-    model = BrainModel(layout, dag, embedding)
+    model = model_class(layout, dag, embedding)
     model.grafted = grafted
     return model
 
 
 def layered(layout, config: Config) -> DagNN:
     """Sparse layers that give every brain's inputs the same share of the first one."""
-    graph = layered_topology(layout_slices(layout), hidden_widths(config), config.fan_in, config.skip, config.seed)
-    return DagNN.from_edges(
-        graph.senders,
-        graph.receivers,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        n_node=graph.n_node,
-        activation=graph.activations(config.activation),
-        init=config.init,
-        seed=config.seed,
-    )
+    choice = {"activation": config.activation, "init": config.init, "seed": config.seed}
+    return layered_network(layout_slices(layout), hidden_widths(config), config.fan_in, config.skip, **choice)
 
 
 def options(layout, config: Config) -> dict:

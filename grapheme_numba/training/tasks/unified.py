@@ -1,20 +1,28 @@
-"""`grapheme-train unified`: one shared DAG in which every brain owns a slice of the inputs and outputs.
+"""`grapheme-train unified`: a `SharedAGIModel`, one DAG in which every brain owns a slice of inputs and outputs.
 
 Gradients of all examples of an epoch add up, each scaled by the structural loss of its answer, and are
 applied once.
 """
 
+from typing import Any
+
 from grapheme_numba.training.tasks import Task
 
 
-def build(summary, config):
-    """A fresh model for the data that `summary` describes."""
+def layout(summary: Any, config: Any) -> Any:
+    """Disjoint slices, one brain per domain."""
     from grapheme_numba.data.codec.layout import domain_needs
     from grapheme_numba.models.placement import place_brains
-    from grapheme_numba.training.tasks.build import build_model
 
     needs = domain_needs(summary, config.embedding_dim)
-    return build_model(place_brains(needs, config.brain, config.embedding_dim, config.unknown_domain), config)
+    return place_brains(needs, config.brain, config.embedding_dim, config.unknown_domain)
+
+
+def model(layout: Any, dag: Any, embedding: Any) -> Any:
+    """A `SharedAGIModel` on this network."""
+    from grapheme_numba.models.shared_agi_model import SharedAGIModel
+
+    return SharedAGIModel(layout, dag=dag, embedding=embedding)
 
 
 # One step an epoch wants many cheap epochs: a small graph, big batches, a high rate with warm-up and cosine.
@@ -35,4 +43,4 @@ DEFAULTS = {
     "save_every": 50,
 }
 
-TASK = Task(name="unified", defaults=DEFAULTS, build=build, own_brains=True)
+TASK = Task(name="unified", defaults=DEFAULTS, layout=layout, model=model, own_brains=True)
