@@ -29,7 +29,7 @@ CONTENDERS = {
     "1 rank": (1, []),
     "2 ranks": (2, []),
     "4 ranks": (4, []),
-    "1 rank, 2 shards": (1, ["--shards", "2"]),
+    "1 rank, 2 shards": (1, ["--gradient-shards", "2"]),
 }
 
 

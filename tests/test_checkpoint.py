@@ -88,6 +88,12 @@ def test_a_manifest_that_means_something_else_is_refused(tmp_path, changes, mess
         checkpoints.read(tmp_path / "c")
 
 
+def test_a_checkpoint_from_before_a_key_was_renamed_keeps_its_value(tmp_path):
+    saved(tmp_path / "c")
+    rewrite_manifest(tmp_path / "c", config={"epochs": 7, "shards": 4})
+    assert checkpoints.read(tmp_path / "c").config.gradient_shards == 4
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

@@ -40,22 +40,22 @@ def same_bits(task, ranks, folder, *options):
 
 def test_agi_gives_the_same_bits_on_one_and_two_ranks(tmp_path, data):
     """23 examples a batch divide by nothing; the last batch of 96 has 4, fewer than some shards need."""
-    options = ("--data", data, "--epochs", 2, "--batch-size", 23, "--val-freq", 1, "--shards", 8)
+    options = ("--data", data, "--epochs", 2, "--batch-size", 23, "--val-freq", 1, "--gradient-shards", 8)
     same_bits("agi", (1, 2), tmp_path, *options)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("task", ["agi", "unified"])
-@pytest.mark.parametrize("options", [(), ("--accumulate", "40"), ("--nan-policy", "skip", "--shards", "11")])
+@pytest.mark.parametrize("options", [(), ("--accumulate", "40"), ("--nan-policy", "skip", "--gradient-shards", "11")])
 def test_the_bits_do_not_depend_on_the_ranks(tmp_path, data, task, options, figure):
-    more = ("--data", data, "--epochs", 3, "--batch-size", 23, "--val-freq", 1, "--shards", 8, *options)
+    more = ("--data", data, "--epochs", 3, "--batch-size", 23, "--val-freq", 1, "--gradient-shards", 8, *options)
     same_bits(task, (1, 2, 3, 4, 8), tmp_path, *more)
     figure(f"{' '.join((task, *options))} on 1, 2, 3, 4 and 8 ranks", "1 SHA-256")
 
 
 @pytest.mark.long
 def test_threads_and_ranks_together_change_nothing(tmp_path, data):
-    options = ("--data", data, "--epochs", 2, "--batch-size", 30, "--shards", 4)
+    options = ("--data", data, "--epochs", 2, "--batch-size", 30, "--gradient-shards", 4)
     for name, n_rank, threads in (("one", 1, 2), ("two", 2, 2), ("four", 4, 1)):
         done = job(n_rank, "agi", "--output", tmp_path / name, *SMALL, *options, "--threads", threads)
         assert done.returncode == 0, done.stderr
@@ -73,9 +73,9 @@ def test_bad_data_on_many_ranks_is_said_once(tmp_path, data):
 
 
 def test_more_ranks_than_shards_is_refused(tmp_path, data):
-    done = job(2, "agi", "--data", data, "--output", tmp_path / "run", "--shards", "1", *SMALL)
+    done = job(2, "agi", "--data", data, "--output", tmp_path / "run", "--gradient-shards", "1", *SMALL)
     assert done.returncode == 2
-    assert done.stderr.count("there are 2 ranks, but the run has 1 shards to give them") == 1
+    assert done.stderr.count("there are 2 ranks, but the run has 1 gradient shards to give them") == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -93,7 +93,7 @@ def start(folder, data, n_rank, *options):
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_killed_rank_ends_all_and_is_named(tmp_path, data, lost):
     folder = tmp_path / "run"
-    process, ranks = start(folder, data, 2, "--shards", "4", "--val-freq", "1000")
+    process, ranks = start(folder, data, 2, "--gradient-shards", "4", "--val-freq", "1000")
     assert sorted(ranks) == [0, 1]
     shared = shared_files(ranks.values())
     assert shared
@@ -125,7 +125,7 @@ def test_a_signal_to_one_rank_saves_and_stops_all(tmp_path, data):
 @pytest.mark.long
 def test_stopped_and_resumed_on_other_ranks_gives_the_same_bits(tmp_path, data):
     """Steps of 40 examples, stopped with gradients waiting: 1 rank, then 4, then 3, then 2."""
-    options = ("--data", data, "--epochs", "4", "--batch-size", "23", "--shards", "4", "--accumulate", "50")
+    options = ("--data", data, "--epochs", "4", "--batch-size", "23", "--gradient-shards", "4", "--accumulate", "50")
     assert job(1, "agi", "--output", tmp_path / "whole", *SMALL, *options).returncode == 0
     folder = tmp_path / "run"
     assert job(1, "agi", "--output", folder, *SMALL, *options, "--max-steps", "2").returncode == 75

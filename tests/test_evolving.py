@@ -172,7 +172,7 @@ def test_the_command_line_takes_it(data, tmp_path):
 def test_the_bits_do_not_depend_on_the_ranks(data, tmp_path):
     """RigL and pruning on one and on two ranks, from scratch."""
     for n_rank in (1, 2):
-        options = "--epochs 2 --batch-size 16 --shards 3 --evolve rigl --evolve-every 2 --prune-to 0.6"
+        options = "--epochs 2 --batch-size 16 --gradient-shards 3 --evolve rigl --evolve-every 2 --prune-to 0.6"
         given = ("--data", data, "--output", tmp_path / str(n_rank), *ranks.SMALL, *options.split())
         done = ranks.job(n_rank, "agi", *given)
         assert done.returncode == 0, done.stderr

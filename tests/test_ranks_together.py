@@ -40,7 +40,7 @@ def digests(folder, jobs, *options):
 
 def test_ranks_on_several_hosts_give_the_same_bits(tmp_path, data):
     """Messages between hosts instead of memory: 3 ranks apart, and 2 and 1 on two hosts that take ranks in turn."""
-    options = ("agi", "--data", data, *WIDE, "--epochs", 2, "--batch-size", 23, "--val-freq", 1, "--shards", 5)
+    options = ("agi", "--data", data, *WIDE, "--epochs", 2, "--batch-size", 23, "--val-freq", 1, "--gradient-shards", 5)
     assert len(set(digests(tmp_path, [(1, {}), (3, APART), (3, IN_TURN)], *options))) == 1
 
 
@@ -56,14 +56,28 @@ def test_ranks_on_several_hosts_give_the_same_bits(tmp_path, data):
 def test_every_rule_gives_the_same_bits_on_all_ranks_and_hosts(tmp_path, data, options):
     """Steps of each optimiser, clipped and not, of each way to accumulate, on a graph that stays or changes."""
     task, *own = options
-    options = (task, "--data", data, *WIDE, "--epochs", 3, "--batch-size", 23, "--val-freq", 2, "--shards", 8, *own)
+    options = (
+        task,
+        "--data",
+        data,
+        *WIDE,
+        "--epochs",
+        3,
+        "--batch-size",
+        23,
+        "--val-freq",
+        2,
+        "--gradient-shards",
+        8,
+        *own,
+    )
     jobs = [(1, {}), (2, {}), (3, {}), (4, TWO_HOSTS), (5, IN_TURN), (4, APART), (8, TWO_HOSTS)]
     assert len(set(digests(tmp_path, jobs, *options))) == 1
 
 
 @pytest.mark.parametrize(("field", "shard"), [pytest.param("targets", 0, marks=pytest.mark.long), ("values", 1)])
 def test_a_nan_on_one_rank_ends_all_with_one_message(tmp_path, data, field, shard):
-    options = ("--data", data, "--output", tmp_path / "run", *SMALL, "--shards", 2, "--batch-size", 23)
+    options = ("--data", data, "--output", tmp_path / "run", *SMALL, "--gradient-shards", 2, "--batch-size", 23)
     done = job(2, SPOILED, field, shard, 3, "agi", *options)
     assert done.returncode == NonFiniteError.exit_code, done.stderr
     assert done.stderr.count("error:") == 1
@@ -75,7 +89,7 @@ def test_a_nan_on_one_rank_ends_all_with_one_message(tmp_path, data, field, shar
 def test_a_batch_skipped_for_one_rank_is_skipped_by_all(tmp_path, data, accumulate):
     """Also in the middle of a step, whose other batches stay."""
     options = (*SMALL, "--data", data, "--epochs", 2, "--batch-size", 23, "--accumulate", accumulate)
-    options = (SPOILED, "targets", 1, 4, "agi", "--shards", 2, "--nan-policy", "skip", *options)
+    options = (SPOILED, "targets", 1, 4, "agi", "--gradient-shards", 2, "--nan-policy", "skip", *options)
     alone, together = digests(tmp_path, [(1, {}), (2, {})], *options)
     assert alone == together
 
@@ -83,7 +97,22 @@ def test_a_batch_skipped_for_one_rank_is_skipped_by_all(tmp_path, data, accumula
 @pytest.mark.long
 def test_all_ranks_go_back_together(tmp_path, data):
     """A NaN after the first checkpoint, with the policy rollback: the rate is halved and the bits are those of one."""
-    options = (SPOILED, "values", 2, 8, "agi", "--data", data, *WIDE, "--epochs", 3, "--batch-size", 23, "--shards", 4)
+    options = (
+        SPOILED,
+        "values",
+        2,
+        8,
+        "agi",
+        "--data",
+        data,
+        *WIDE,
+        "--epochs",
+        3,
+        "--batch-size",
+        23,
+        "--gradient-shards",
+        4,
+    )
     jobs = [(1, {}), (2, {}), (4, TWO_HOSTS)]
     whole = digests(tmp_path / "clean", jobs[:1], *options[4:], "--nan-policy", "rollback")
     found = digests(tmp_path, jobs, *options, "--nan-policy", "rollback")
@@ -95,7 +124,7 @@ def test_all_ranks_go_back_together(tmp_path, data):
 @pytest.mark.parametrize("task", ["agi", "unified"])
 def test_killed_and_resumed_on_other_ranks_gives_the_same_bits(tmp_path, data, task):
     """kill -9 of one of 2 ranks, then of one of 3, at whatever step they are; 4 ranks end the run."""
-    options = (*SMALL, "--data", data, "--epochs", 800, "--batch-size", 23, "--val-freq", 400, "--shards", 4)
+    options = (*SMALL, "--data", data, "--epochs", 800, "--batch-size", 23, "--val-freq", 400, "--gradient-shards", 4)
     assert job(1, task, "--output", tmp_path / "whole", *options).returncode == 0
     folder, marks = tmp_path / "run", set()
     for n_rank, again in ((2, ()), (3, ("--resume", "auto"))):
@@ -116,7 +145,20 @@ def test_killed_and_resumed_on_other_ranks_gives_the_same_bits(tmp_path, data, t
 
 def test_empty_parts_of_a_batch_are_no_trouble(tmp_path, data):
     """Batches of 1 example for 3 shards: two of three parts are empty, and the run goes on."""
-    options = ("agi", "--data", data, *SMALL, "--epochs", 1, "--batch-size", 1, "--shards", 3, "--max-steps", 5)
+    options = (
+        "agi",
+        "--data",
+        data,
+        *SMALL,
+        "--epochs",
+        1,
+        "--batch-size",
+        1,
+        "--gradient-shards",
+        3,
+        "--max-steps",
+        5,
+    )
     found = []
     for number, n_rank in enumerate((1, 3)):
         output = tmp_path / str(number)

@@ -11,7 +11,7 @@ import click
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.models.slices import parse_brain_request
-from grapheme_numba.training.config import KEYS, Config, choices
+from grapheme_numba.training.config import KEYS, RENAMED, Config, choices
 from grapheme_numba.training.config_file import description
 from grapheme_numba.training.tasks import find_task
 
@@ -65,9 +65,23 @@ def config_options(defaults: dict[str, Any]):
     def decorate(command):
         for key in reversed(KEYS):
             command = config_option(key, defaults)(command)
+        for old in RENAMED:
+            command = renamed_option(old)(command)
         return command
 
     return decorate
+
+
+def renamed_option(old: str):
+    """A hidden option that refuses a former name with the present one."""
+
+    def refuse(context, parameter, value):
+        if value is not None:
+            new = RENAMED[old].replace("_", "-")
+            raise click.UsageError(f"--{old} is now called --{new}; use the new name")
+
+    flag = f"--{old.replace('_', '-')}"
+    return click.option(flag, hidden=True, expose_value=False, callback=refuse)
 
 
 def task_defaults(name: str) -> dict[str, Any]:

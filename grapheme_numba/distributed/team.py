@@ -78,8 +78,8 @@ class Team:
         size = self.comm.size
         if size > n_shard:
             raise UsageError(
-                f"there are {size} ranks, but the run has {n_shard} shards to give them: "
-                f"start {n_shard} at most, or a new run with --shards {size}"
+                f"there are {size} ranks, but the run has {n_shard} gradient shards to give them: "
+                f"start {n_shard} at most, or a new run with --gradient-shards {size}"
             )
         self.alone, self.writes = size == 1, self.comm.rank == 0
         self._own = own_shards(self.comm.rank, size, n_shard)

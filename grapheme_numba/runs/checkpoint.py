@@ -251,7 +251,7 @@ def assemble(manifest: Manifest, arrays: dict[str, np.ndarray], folder: Path) ->
             f"but the parameters are {parameters.dtype}{parameters.shape}"
         )
     try:
-        config = configs.build((f"{folder / MANIFEST}", manifest.config))
+        config = configs.build((f"{folder / MANIFEST}", configs.migrated(manifest.config)))
     except UsageError as error:
         raise CheckpointError(str(error)) from None
     return Checkpoint(

@@ -57,8 +57,8 @@ def prepare(
     """
     comm, checkpoint = comm or Serial(), start.checkpoint
     # A checkpoint without a number of shards is of a run that had none to share.
-    n_shard = start.config.shards or (comm.size if checkpoint is None else 1)
-    config = msgspec.structs.replace(start.config, shards=n_shard)
+    n_shard = start.config.gradient_shards or (comm.size if checkpoint is None else 1)
+    config = msgspec.structs.replace(start.config, gradient_shards=n_shard)
     team = Team(comm, n_shard)
     for note in start.notes:
         observer.note(note)

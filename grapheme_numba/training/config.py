@@ -85,7 +85,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ) = 1.0
     # Reproducing and surviving
     seed: about(Natural, "Everything random follows from it.") = 0
-    shards: about(
+    gradient_shards: about(
         Positive | None, "Parts of a batch that ranks share; one a rank when not given. Results depend on it."
     ) = None
     threads: about(Positive | None, "Kernel threads; all cores when not given. Results do not depend on it.") = None
@@ -97,6 +97,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # These may change when a run resumes: none of them alters a single bit of the result.
 FREE_KEYS = frozenset({"data", "output", "threads", "max_steps", "max_time", "save_every", "keep_last"})
 KEYS = Config.__struct_fields__
+RENAMED = {"shards": "gradient_shards"}  # old names: refused where a user writes them, taken from old checkpoints
 
 
 def check_keys(names, where: str) -> None:
@@ -104,6 +105,8 @@ def check_keys(names, where: str) -> None:
     for name in names:
         if name in KEYS:
             continue
+        if name in RENAMED:
+            raise UsageError(f"the key {name!r} in {where} is now called {RENAMED[name]!r}; use the new name")
         near = difflib.get_close_matches(name.replace("-", "_"), KEYS, n=1, cutoff=0.0)[0]
         raise UsageError(f"unknown key {name!r} in {where}; the nearest known key is {near!r}")
 
@@ -122,6 +125,11 @@ def build(*layers: tuple[str, dict[str, Any]]) -> Config:
     if config.depth is not None and len(config.hidden) != 1:
         raise UsageError(f"depth = {config.depth} wants one hidden width, got {config.hidden}; drop one")
     return config
+
+
+def migrated(values: dict[str, Any]) -> dict[str, Any]:
+    """The config of an old checkpoint with its keys as they are called now."""
+    return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
 def checked(where: str, values: dict[str, Any]) -> None:
