@@ -17,7 +17,7 @@ from contextlib import closing
 from grapheme_numba.runs import resume, session
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import loop
-from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run
 from grapheme_numba.training.tasks import find_task
 

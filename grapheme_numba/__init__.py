@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from grapheme_numba.api.data import convert as convert
+    from grapheme_numba.api.loading import load as load
+    from grapheme_numba.api.training import train as train
+    from grapheme_numba.data.stream.dataset import open_dataset as open_dataset
     from grapheme_numba.errors import CheckpointError as CheckpointError
     from grapheme_numba.errors import CycleError as CycleError
     from grapheme_numba.errors import GraphemeError as GraphemeError
@@ -55,13 +59,17 @@ _MODULE_OF = {
     "UsageError": "errors",
     "allocate_brain_slices": "models.slices",
     "binary_cross_entropy": "network.losses",
+    "convert": "api.data",
     "cross_entropy": "network.losses",
     "huber": "network.losses",
+    "load": "api.loading",
     "load_graph": "graph.formats.dispatch",
     "mse": "network.losses",
+    "open_dataset": "data.stream.dataset",
     "rewire": "graph.generators.rewiring",
     "save_graph": "graph.formats.dispatch",
     "structural_loss": "models.structural",
+    "train": "api.training",
 }
 
 __all__ = sorted([*_MODULE_OF, "__version__"])

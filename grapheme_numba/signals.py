@@ -1,6 +1,6 @@
 """Stopping on request: SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and the run continues.
 
-While a batch runs, a signal only leaves a word that the loop reads after the batch (`deferred`). Before
+While a batch runs, a signal only sets a flag that the loop reads after the batch (`deferred`). Before
 and after, there is nothing to lose: Interrupted is raised where the program stands, be it compiling or
 converting, and leaves `listening` as StoppedEarly. A second signal ends the process at once.
 
@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from grapheme_numba.errors import StoppedEarly
 
@@ -30,15 +31,25 @@ class Interrupted(BaseException):
 
 
 class StopRequest:
-    """What has been asked for: `reason` to stop (or None), `save` to write a checkpoint and continue."""
+    """What is requested: `reason` to stop (or None), `save` to write a checkpoint and continue.
 
-    def __init__(self):
+    Parameters
+    ----------
+    ends_process : bool
+        Whether a second signal, or one that is not handled in time, ends the process, as suits a command. Without
+        it a second signal raises KeyboardInterrupt: a notebook has more to lose than one run.
+    """
+
+    def __init__(self, ends_process: bool = True) -> None:
+        self._ends_process = ends_process
         self.reason: str | None = None
         self.save = False
         self._deferred = 0
         self._began = time.monotonic()
         self._deadline: float | None = None
-        self._complaints = None  # the hook for errors in `__del__` that an interruption has replaced
+        self._unraisable: Callable[..., object] | None = (
+            None  # the hook for errors in `__del__` that an interruption has replaced
+        )
 
     def limit(self, max_time: float | None) -> None:
         """Let `due` ask for a stop so many seconds after this object was made."""
@@ -51,13 +62,13 @@ class StopRequest:
         return self.reason
 
     def take_save(self) -> bool:
-        """Whether a checkpoint was asked for since the last call."""
+        """Whether a checkpoint was requested since the last call."""
         wanted, self.save = self.save, False
         return wanted
 
     @contextmanager
-    def deferred(self):
-        """Within, signals wait for the loop to ask."""
+    def deferred(self) -> Iterator["StopRequest"]:
+        """Within, signals wait until the loop looks for them."""
         self._deferred += 1
         try:
             yield self
@@ -65,35 +76,46 @@ class StopRequest:
             self._deferred -= 1
 
     @contextmanager
-    def listening(self):
-        """Handle signals within; the earlier handlers come back at the end. Main thread only.
+    def listening(self) -> Iterator["StopRequest"]:
+        """Handle signals within; the earlier handlers come back at the end.
 
+        Only the main thread can: in another one signals stay with whoever handles them.
         Raises StoppedEarly where a signal ended what was done within.
         """
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
         handlers = dict.fromkeys(STOP_SIGNALS, self._stop) | {signal.SIGUSR1: self._save}
         before = {number: signal.getsignal(number) for number in handlers}
+        with self._watcher() if self._ends_process else nullcontext():
+            try:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+                yield self
+            except (Interrupted, Exception) as error:
+                # Python drops what is raised in a callback of C, as the compiler has; then it fails in another way.
+                if self._unraisable is None or isinstance(error, StoppedEarly):
+                    raise
+                # What was half made goes now, while its complaints are not heard.
+                traceback.clear_frames(error.__traceback__)
+                raise StoppedEarly(f"stopped because {self.reason}; run the same command again") from None
+            finally:
+                if self._unraisable is not None:
+                    sys.unraisablehook, self._unraisable = self._unraisable, None
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    @contextmanager
+    def _watcher(self) -> Iterator[None]:
+        """Within, a thread ends the process when the main thread does not come to a signal in time."""
         out, into = os.pipe()
         os.set_blocking(into, False)
         watcher = threading.Thread(target=self._watch, args=(out,), name="signals", daemon=True)
         watcher.start()
         wakeup = signal.set_wakeup_fd(into, warn_on_full_buffer=False)
         try:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            yield self
-        except (Interrupted, Exception) as error:
-            # Python drops what is raised in a callback of C, as the compiler has; then it fails in another way.
-            if self._complaints is None or isinstance(error, StoppedEarly):
-                raise
-            traceback.clear_frames(
-                error.__traceback__
-            )  # what was half made goes now, while its complaints are not heard
-            raise StoppedEarly(f"stopped because {self.reason}; run the same command again") from None
+            yield
         finally:
-            if self._complaints is not None:
-                sys.unraisablehook, self._complaints = self._complaints, None
-            for number, handler in before.items():
-                signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup)
             os.write(into, bytes([END]))
             watcher.join()
@@ -101,7 +123,7 @@ class StopRequest:
             os.close(out)
 
     def _watch(self, out: int) -> None:
-        """Count stop signals as they arrive; end the process at the second, or when the first is not heard."""
+        """Count stop signals as they arrive; end the process at the second, or when the first is not handled."""
         n_stop, until = 0, None
         while True:
             ready, _, _ = select.select([out], [], [], None if until is None else max(0.0, until - time.monotonic()))
@@ -117,16 +139,18 @@ class StopRequest:
                     if not self._deferred:
                         until = time.monotonic() + GRACE
 
-    def _save(self, number, frame):
+    def _save(self, number: int, frame: object) -> None:
         self.save = True
 
-    def _stop(self, number, frame):
+    def _stop(self, number: int, frame: object) -> None:
         if self.reason is not None:
+            if not self._ends_process:
+                raise KeyboardInterrupt
             leave()
         self.reason = f"{signal.Signals(number).name} was received"
         if not self._deferred:
             # An object whose making is interrupted may fail as it is deleted, and Python would print that.
-            self._complaints, sys.unraisablehook = sys.unraisablehook, lambda _: None
+            self._unraisable, sys.unraisablehook = sys.unraisablehook, lambda _: None
             raise Interrupted(self.reason)
 
 

@@ -19,8 +19,12 @@ LAYERS = {
             "sparsity",
             "data",
             "models",
-            "training distributed runs report",
-            "estimators bench",
+            "distributed",
+            "training",
+            "runs",
+            "report",
+            "api",
+            "estimators bench torch",
             "cli",
         )
     )

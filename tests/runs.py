@@ -15,8 +15,8 @@ from grapheme_numba.runs import session
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.journal import read_rows
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training.callbacks import Observer, Observers
 from grapheme_numba.training.config import Config
+from grapheme_numba.training.observer import Observer, Observers
 from grapheme_numba.training.state import Progress, Tally
 from grapheme_numba.training.tasks import find_task
 

@@ -8,7 +8,7 @@ from runs import small_data, train
 
 from grapheme_numba.cli.live import LiveDisplay
 from grapheme_numba.errors import StoppedEarly
-from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.observer import Observer
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import click
 import msgspec
 import numpy as np
 
-from grapheme_numba.cli.checkpoint_commands import load, test_file
+from grapheme_numba.cli.checkpoint_commands import load
 from grapheme_numba.cli.tables import figure
 from grapheme_numba.data.parquet.row_table import RowTable, repeated
 from grapheme_numba.data.stream.dataset import open_dataset
@@ -18,6 +18,7 @@ from grapheme_numba.models.attribution import Explainer
 from grapheme_numba.models.naming import node_names, port_names
 from grapheme_numba.runs import snapshot
 from grapheme_numba.runs.admission import admitted, left_out
+from grapheme_numba.runs.evaluate import test_file
 from grapheme_numba.training.tasks import find_task
 
 COLUMNS = {"example": "text", "domain": "text", "expected": "text", "answer": "text", "position": "int"}

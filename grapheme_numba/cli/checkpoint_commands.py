@@ -11,13 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import msgspec
 import numpy as np
 
 from grapheme_numba import jit
 from grapheme_numba.cli.tables import score_table
-from grapheme_numba.data.splits import find_splits, split_file
-from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.files.whole_file import WholeFile
@@ -29,12 +26,10 @@ from grapheme_numba.report.figures import FORMATS, draw
 from grapheme_numba.report.pages.compare_page import render
 from grapheme_numba.report.saved_runs import read_runs
 from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.runs.admission import admitted, left_out
 from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.runs.evaluate import evaluate_checkpoint
 from grapheme_numba.runs.predict import Answer, Answerer
 from grapheme_numba.sparsity.prune import without_dead_nodes
-from grapheme_numba.training import metrics
-from grapheme_numba.training.tasks import find_task
 
 
 def load(path: str, threads: int | None) -> tuple[Checkpoint, Path]:
@@ -58,16 +53,11 @@ def show_scores(path, data, choice, batch_size, threads, cache, log_format, quie
         if not quiet:
             click.echo(text, err=as_json)
 
-    file = test_file(data, checkpoint.config.data)
-    given = {key: value for key, value in choice.items() if value is not None}
-    config = msgspec.structs.replace(checkpoint.config, **given)
-    dataset = open_dataset(file, cache=cache, progress=say, nameless=config.route)
     model = snapshot.restore_model(checkpoint)
-    dataset = admitted(find_task(checkpoint.task), dataset, config, model.layout)
-    if sentence := left_out(dataset):
-        say(sentence)
-    scores = metrics.evaluate(model, dataset, snapshot.restore_constants(checkpoint), batch_size)
-    plain = [{key: getattr(score, key) for key in metrics.COLUMNS} for score in scores]
+    file, scores = done = evaluate_checkpoint(
+        checkpoint, model, data, choice=choice, batch_size=batch_size, cache=cache, note=say, progress=say
+    )
+    plain = done.figures
     if as_json:
         for score in plain:
             click.echo(json.dumps(score))
@@ -77,18 +67,6 @@ def show_scores(path, data, choice, batch_size, threads, cache, log_format, quie
     unfit = scores[-1].n_unfit
     if unfit:
         say(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
-
-
-def test_file(data: str | None, trained_on: str | None) -> Path:
-    """The file to evaluate: as given, or the test split (else the validation split) of a folder."""
-    if data is not None and (Path(data).is_file() or not Path(data).exists()):
-        return Path(data)
-    splits = find_splits(data or trained_on)
-    folder = splits.train.parent
-    found = split_file(folder, "test") or splits.val
-    if found is None:
-        raise MissingInputError(f"{folder} holds neither a test nor a val file; name the file with --data")
-    return found
 
 
 def answer_lines(path, source, target, rejects, route, threshold, batch_size, threads, nodes=()) -> None:

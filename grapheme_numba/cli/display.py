@@ -10,7 +10,7 @@ import click
 
 from grapheme_numba.cli.tables import figure, percent, score_table
 from grapheme_numba.runs.journal import finite
-from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.observer import Observer
 
 MOST_EPOCH_LINES = 20  # a pipe gets about so many lines of epochs, however many there are
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from grapheme_numba.cli.display import closing_lines, describe
 from grapheme_numba.cli.tables import HEADER, figure, score_cells
-from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.observer import Observer
 
 
 class LiveDisplay(Observer):

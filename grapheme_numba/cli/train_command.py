@@ -14,7 +14,7 @@ from grapheme_numba.cli.display import choose_display, describe
 from grapheme_numba.cli.tables import aligned, figure, percent
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import config_file
-from grapheme_numba.training.callbacks import Observer, Observers
+from grapheme_numba.training.observer import Observer, Observers
 from grapheme_numba.training.tasks import find_task
 
 HEADER = ("brain", "train shared", "alone", "ratio", "val shared", "alone", "ratio", "exact shared", "alone")
@@ -93,26 +93,23 @@ def follow(values: dict[str, Any], stop: StopRequest, comm) -> None:
 
 
 def run_it(name: str, values: dict[str, Any], stop: StopRequest, display, comm) -> None:
-    """Choose where to start, prepare, and execute (or, for a dry run, only describe)."""
-    from grapheme_numba.report.reporter import Reporter
-    from grapheme_numba.runs import handover, resume, session
+    """Train as `gn.train` does (or, for a dry run, only describe), after handing the run to the other ranks."""
+    from grapheme_numba.api.training import run_task
+    from grapheme_numba.runs import handover
 
-    task = find_task(name)
-    start = resume.choose_start(task, config_layers(values), values["resume"], values["override"])
-    stop.limit(start.config.max_time)
-    choice = {"override": values["override"], "cache": not values["no_cache"]}
-    run = session.prepare(task, start, stop, Observers(display, Reporter()), **choice, comm=comm)
-    if values["dry_run"]:
-        for line in describe(run):
-            click.echo(line)
-        if comm.size > 1:
-            handover.dismiss(comm)
-        return
-    if comm.size > 1:
-        share_out(run, comm)
-    session.execute(run, start)
-    display.finished(run)
-    if values.get("compare_single"):
+    def ready(run) -> bool:
+        if values["dry_run"]:
+            for line in describe(run):
+                click.echo(line)
+            if comm.size > 1:
+                handover.dismiss(comm)
+        elif comm.size > 1:
+            share_out(run, comm)
+        return not values["dry_run"]
+
+    choice = {"resume": values["resume"], "override": values["override"], "cache": not values["no_cache"]}
+    run, start = run_task(name, config_layers(values), **choice, stop=stop, observer=display, comm=comm, ready=ready)
+    if values.get("compare_single") and not values["dry_run"]:
         show_comparison(name, run, start, values["log_format"])
 
 

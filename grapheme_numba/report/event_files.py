@@ -6,7 +6,7 @@ import warnings
 from contextlib import contextmanager
 
 from grapheme_numba.errors import UsageError
-from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.observer import Observer
 
 FOLDER = "tensorboard"
 # Each is a run of its own to TensorBoard, so what bears one name is drawn in one chart.

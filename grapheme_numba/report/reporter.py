@@ -15,8 +15,8 @@ from grapheme_numba.files import storage
 from grapheme_numba.report.pages.run_page import Ending, RunFacts, render
 from grapheme_numba.report.pages.topology import graph_of
 from grapheme_numba.report.samples import answer_samples
-from grapheme_numba.training.callbacks import Observer
 from grapheme_numba.training.config import KEYS, Config
+from grapheme_numba.training.observer import Observer
 
 PACKAGES = ("numpy", "numba", "pyarrow")
 

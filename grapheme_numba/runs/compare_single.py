@@ -15,7 +15,7 @@ from grapheme_numba.optim.optimizers import build
 from grapheme_numba.runs import session
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.run_folder import stamp
-from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run
 from grapheme_numba.training.state import Progress
 from grapheme_numba.training.tasks import Task

@@ -48,20 +48,37 @@ class Answerer:
 
     def answer(self, source: str) -> Iterator[Answer | Refusal]:
         """Answers and refusals of a file's lines (`-` is standard input), in order."""
-        waiting: list[MixedExample | Refusal] = []
+        yield from self.batched(self.examples_of(source))
+
+    def answer_lines(self, lines: Iterable[bytes], source: str) -> Iterator[Answer | Refusal]:
+        """Answers and refusals of lines in memory, in order; refusals name `source`."""
+        yield from self.batched(self.example_of(line, source, number, 0) for number, line in enumerate(lines, 1))
+
+    def examples_of(self, source: str) -> Iterator[MixedExample | Refusal]:
+        """The questions of a file's lines, or why they are none."""
         limits = Limits()
         for block in read_blocks(source, limits.line_bytes):
             if block.too_long:
                 reason = f"the line has {block.too_long} bytes, more than the limit of {limits.line_bytes}"
-                waiting.append(Refusal(source, block.first_line, block.offset, reason))
+                yield Refusal(source, block.first_line, block.offset, reason)
             for number, offset, line in split_lines(block):
-                try:
-                    waiting.append(self.read(line, limits))
-                except RecordError as error:
-                    waiting.append(Refusal(source, number, offset, str(error)))
-                if len(waiting) >= self.batch_size:
-                    yield from self.decide(waiting)
-                    waiting = []
+                yield self.example_of(line, source, number, offset)
+
+    def example_of(self, line: bytes, source: str, number: int, offset: int) -> MixedExample | Refusal:
+        """The question of one line, or why it is none."""
+        try:
+            return self.read(line, Limits())
+        except RecordError as error:
+            return Refusal(source, number, offset, str(error))
+
+    def batched(self, questions: Iterable[MixedExample | Refusal]) -> Iterator[Answer | Refusal]:
+        """What `questions` come to, `batch_size` of them at a time."""
+        waiting: list[MixedExample | Refusal] = []
+        for one in questions:
+            waiting.append(one)
+            if len(waiting) >= self.batch_size:
+                yield from self.decide(waiting)
+                waiting = []
         yield from self.decide(waiting)
 
     def read(self, line: bytes, limits: Limits) -> MixedExample:

@@ -25,7 +25,7 @@ from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.store import FolderStore
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import baseline, config_file, loop, sparse_training, step
-from grapheme_numba.training.callbacks import Observer
+from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run, steps_per_epoch
 from grapheme_numba.training.state import Progress
 from grapheme_numba.training.tasks import Task

@@ -1,12 +1,18 @@
-"""Who follows a training: callbacks of the user's own, and the observers that the command line draws with.
+"""Callbacks: any callable that takes a `TrainingState`, called after every epoch of `gn.train` and `gn.fit`.
 
-A callback is any callable that takes a `TrainingState`. It is called after every epoch. One that has a method
-`close` is closed when the training ends, whatever the reason.
+One that has a method `close` is closed when the training ends, whatever the reason. The ready ones of this module
+write what they follow; none changes what is learned.
 """
 
-from collections.abc import Callable
+import csv
+import math
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
+
+from grapheme_numba.errors import OutputError, UsageError
 
 
 @dataclass
@@ -36,84 +42,163 @@ class TrainingState:
 Callback = Callable[[TrainingState], object]
 
 
-class Observer:
-    """Override what is of interest. No method may change the run."""
+def last_of(history: Mapping[str, list[float]]) -> dict[str, float]:
+    """The latest number of every quantity that was measured in the latest epoch."""
+    return {key: series[-1] for key, series in history.items() if series and math.isfinite(series[-1])}
 
-    def note(self, text: str) -> None:
-        """One plain sentence about what happens now."""
 
-    def started(self, run) -> None:
-        """Training begins or resumes; `run.progress` says from where."""
+class ProgressBar:
+    """One line on a stream, redrawn after every epoch.
 
-    def after_batch(self, run) -> None:
-        """A batch is done."""
+    Parameters
+    ----------
+    stream : text file, optional
+        Standard error without it.
+    width : int
+        Characters of the bar.
+    """
 
-    def validating(self, n_done: int, n_total: int) -> None:
-        """So many of the validation examples are done."""
+    def __init__(self, stream: IO[str] | None = None, width: int = 30) -> None:
+        self.stream, self.width = stream or sys.stderr, width
 
-    def epoch_closed(self, rows: list[dict]) -> None:
-        """The rows that the epoch added to metrics.jsonl: its own and, when validated, a second."""
-
-    def saved(self, folder) -> None:
-        """A checkpoint stands at `folder`."""
-
-    def ended(self, run, error: BaseException | None) -> None:
-        """Training ended, by `error` or (None) as it should; the run's folder is still held."""
-
-    def finished(self, run) -> None:
-        """Training came to its end and all is written."""
+    def __call__(self, state: TrainingState) -> None:
+        """Draw the line."""
+        done = self.width * state.epoch // max(1, state.n_epoch)
+        now = last_of(state.history)
+        losses = "".join(f"  {key} {now[key]:.4g}" for key in ("loss", "val_loss") if key in now)
+        bar = "#" * done + "." * (self.width - done)
+        self.stream.write(f"\r[{bar}] {state.epoch}/{state.n_epoch}{losses}")
+        self.stream.flush()
 
     def close(self) -> None:
-        """No more will come, whatever the reason."""
+        """End the line."""
+        self.stream.write("\n")
 
 
-class Observers(Observer):
-    """Several observers as one, called in their order."""
+class EarlyStopping:
+    """Stops a training that no longer gets better.
 
-    def __init__(self, *observers: Observer):
-        self.observers = observers
+    Parameters
+    ----------
+    patience : int
+        Measurements without a better one before it stops.
+    monitor : str
+        Key of the history; lower is better. Epochs in which it is not measured do not count.
+    min_delta : float
+        How much lower is better.
+    """
 
-    def note(self, text):
-        """One plain sentence about what happens now."""
-        for one in self.observers:
-            one.note(text)
+    def __init__(self, patience: int = 5, monitor: str = "val_loss", min_delta: float = 0.0) -> None:
+        if patience < 1:
+            raise UsageError(f"patience is {patience}; give at least 1")
+        self.patience, self.monitor, self.min_delta = patience, monitor, min_delta
+        self.best, self.n_bad = math.inf, 0
 
-    def started(self, run):
-        """Training begins or resumes."""
-        for one in self.observers:
-            one.started(run)
+    def __call__(self, state: TrainingState) -> None:
+        """Compare the latest measurement with the best."""
+        if self.monitor not in state.history:
+            return
+        value = state.history[self.monitor][-1]
+        if math.isnan(value):
+            return
+        if value < self.best - self.min_delta:
+            self.best, self.n_bad = value, 0
+            return
+        self.n_bad += 1
+        if self.n_bad >= self.patience:
+            state.stop()
 
-    def after_batch(self, run):
-        """A batch is done."""
-        for one in self.observers:
-            one.after_batch(run)
 
-    def validating(self, n_done, n_total):
-        """So many of the validation examples are done."""
-        for one in self.observers:
-            one.validating(n_done, n_total)
+class Checkpoint:
+    """Saves the network with `DagNN.save` whenever the monitored quantity is the best so far.
 
-    def epoch_closed(self, rows):
-        """The rows that the epoch added."""
-        for one in self.observers:
-            one.epoch_closed(rows)
+    Parameters
+    ----------
+    path : path
+        A `.safetensors` file, which is overwritten.
+    monitor : str
+        Key of the history; lower is better. Without a measurement nothing is saved.
+    """
 
-    def saved(self, folder):
-        """A checkpoint stands."""
-        for one in self.observers:
-            one.saved(folder)
+    def __init__(self, path: str | Path, monitor: str = "val_loss") -> None:
+        self.path, self.monitor, self.best = Path(path), monitor, math.inf
 
-    def ended(self, run, error):
-        """Training ended."""
-        for one in self.observers:
-            one.ended(run, error)
+    def __call__(self, state: TrainingState) -> None:
+        """Save where the latest measurement is the best."""
+        value = last_of(state.history).get(self.monitor, math.inf)
+        if value < self.best:
+            self.best = value
+            state.dag.save(self.path)
 
-    def finished(self, run):
-        """Training came to its end."""
-        for one in self.observers:
-            one.finished(run)
 
-    def close(self):
-        """No more will come."""
-        for one in self.observers:
-            one.close()
+class CSVLogger:
+    """Writes the history as CSV: a row per epoch, a column per quantity; rewritten after every epoch.
+
+    Raises OutputError where the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __call__(self, state: TrainingState) -> None:
+        """Write all rows: a quantity that is first measured late gets its column then."""
+        columns = [["" if math.isnan(value) else value for value in series] for series in state.history.values()]
+        try:
+            with self.path.open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(state.history)
+                writer.writerows(zip(*columns, strict=True))
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}; give CSVLogger another path") from None
+
+
+class TensorBoard:
+    """Writes the history as event files for TensorBoard. Needs tensorboardX, else UsageError."""
+
+    def __init__(self, folder: str | Path) -> None:
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            raise UsageError(
+                "TensorBoard needs tensorboardX, which is not installed: pip install 'grapheme-numba[tensorboard]'"
+            ) from None
+        self.writer = SummaryWriter(str(folder))
+
+    def __call__(self, state: TrainingState) -> None:
+        """One scalar per quantity."""
+        for key, value in last_of(state.history).items():
+            self.writer.add_scalar(key, value, state.epoch)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.writer.close()
+
+
+class MLflow:
+    """Logs the history to the active MLflow run (or a new one). Needs mlflow, else UsageError."""
+
+    def __init__(self) -> None:
+        try:
+            import mlflow
+        except ImportError:
+            raise UsageError("MLflow needs mlflow, which is not installed: pip install mlflow") from None
+        self.mlflow = mlflow
+
+    def __call__(self, state: TrainingState) -> None:
+        """All quantities of the epoch."""
+        self.mlflow.log_metrics(last_of(state.history), step=state.epoch)
+
+
+class WandB:
+    """Logs the history to the run of Weights & Biases that `wandb.init` began. Needs wandb, else UsageError."""
+
+    def __init__(self) -> None:
+        try:
+            import wandb
+        except ImportError:
+            raise UsageError("WandB needs wandb, which is not installed: pip install wandb") from None
+        self.wandb = wandb
+
+    def __call__(self, state: TrainingState) -> None:
+        """All quantities of the epoch."""
+        self.wandb.log(last_of(state.history), step=state.epoch)

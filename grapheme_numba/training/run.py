@@ -15,8 +15,8 @@ from grapheme_numba.errors import StoppedEarly
 from grapheme_numba.optim.optimizers import Optimizer, OptimizerState
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.baseline import Constant
-from grapheme_numba.training.callbacks import Observer
 from grapheme_numba.training.config import Config, accumulate_every
+from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.state import Progress, Tally
 
 
@@ -76,7 +76,8 @@ class Run:
     stop: StopRequest
     observer: Observer
     team: Team = field(default_factory=Team)
-    saved_at: tuple = ()
+    saved_at: tuple[int, ...] = ()
+    stopped: bool = False  # whether a callback has ended the run after its present epoch
     clock: float = field(default_factory=time.perf_counter)  # when `progress.elapsed` was last brought up to date
     epoch_clock: float = field(default_factory=time.perf_counter)
     epoch_examples: int = 0
@@ -112,9 +113,13 @@ class Run:
         return every is not None and self.progress.n_accumulated >= every
 
     def finished(self) -> bool:
-        """Whether all epochs are done, or patience is at its end."""
+        """Whether all epochs are done, patience is at its end, or a callback has ended the run."""
         progress, config = self.progress, self.config
-        return progress.epoch >= config.epochs or (config.patience > 0 and progress.n_bad >= config.patience)
+        return (
+            self.stopped
+            or progress.epoch >= config.epochs
+            or (config.patience > 0 and progress.n_bad >= config.patience)
+        )
 
     def pause(self) -> None:
         """Between two batches: save if due, stop if requested. Raises StoppedEarly after saving."""

@@ -1,0 +1,71 @@
+"""`gn.convert`: JSONL to Parquet as `grapheme-data convert` does it."""
+
+import os
+from collections.abc import Iterable
+
+from grapheme_numba.data.jsonl import convert as converting
+from grapheme_numba.data.jsonl.convert import Converted
+from grapheme_numba.errors import RecordError, UsageError
+
+
+def convert(
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    shards: int = 1,
+    rows_per_file: int | None = None,
+    rejects: str | os.PathLike[str] | None = None,
+    max_rejects: int = 0,
+    strict: bool = False,
+    threads: int | None = None,
+) -> Converted:
+    """Convert JSONL (files, globs, folders, gzip, zstd) to one Parquet file or to a folder of them.
+
+    Parameters
+    ----------
+    inputs : path, or iterable of paths
+    output : path
+        A `.parquet` file; a folder where `shards` or `rows_per_file` asks for several files.
+    shards : int
+        Number of files, of about equal size.
+    rows_per_file : int, optional
+        Rows of each file instead.
+    rejects : path, optional
+        Where refused lines go; `<output>.rejects.jsonl` without it.
+    max_rejects : int
+        Refused lines that are tolerated.
+    strict : bool
+        Stop at the first refused line, and write nothing.
+    threads : int, optional
+        Parsing threads; one a core without it.
+
+    Returns
+    -------
+    Converted
+        `rows_in`, `rows_out`, `rejects` (counts), `first_reject`, `outputs` and `rejects_path`.
+
+    Raises
+    ------
+    RecordError
+        More lines were refused than are tolerated (both files are written by then), or there is no line.
+    MissingInputError, UsageError, OutputError
+    """
+    if shards > 1 and rows_per_file is not None:
+        raise UsageError("shards and rows_per_file say the same in two ways; give one of them")
+    names = [os.fspath(inputs)] if isinstance(inputs, str | os.PathLike) else [os.fspath(one) for one in inputs]
+    done = converting.convert(
+        names,
+        os.fspath(output),
+        rejects=None if rejects is None else os.fspath(rejects),
+        strict=strict,
+        shards=shards,
+        rows_per_file=rows_per_file,
+        threads=threads,
+    )
+    first = done.first_reject
+    if done.rejects > max_rejects and first is not None:
+        raise RecordError(
+            f"{done.rejects} of {done.rows_in} lines were refused, {max_rejects} are tolerated (max_rejects); the "
+            f"first: {first.file}, line {first.line}, byte {first.offset}: {first.reason}; all in {done.rejects_path}"
+        )
+    return done

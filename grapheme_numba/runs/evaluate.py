@@ -1,0 +1,70 @@
+"""The scores of a checkpoint on a file of examples: what `evaluate` prints and `Model.evaluate` returns."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from grapheme_numba.data.splits import find_splits, split_file
+from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.errors import MissingInputError
+from grapheme_numba.models.brain_model import BrainModel
+from grapheme_numba.runs import snapshot
+from grapheme_numba.runs.admission import admitted, left_out
+from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.training import metrics
+from grapheme_numba.training.tasks import find_task
+
+
+class Evaluation(NamedTuple):
+    """The scores of every domain, `all` last, and the file that they are of."""
+
+    file: Path
+    scores: list[metrics.Score]
+
+    @property
+    def figures(self) -> list[dict[str, Any]]:
+        """The figures that are shown, one dict per domain."""
+        return [{key: getattr(score, key) for key in metrics.COLUMNS} for score in self.scores]
+
+
+def evaluate_checkpoint(
+    checkpoint: Checkpoint,
+    model: BrainModel,
+    data: str | Path | None = None,
+    *,
+    choice: Mapping[str, Any],
+    batch_size: int = 256,
+    cache: bool = True,
+    note: Callable[[str], object] | None = None,
+    progress: Callable[[str], object] | None = None,
+) -> Evaluation:
+    """Evaluate on `data`: a file, a folder with a test (else a val) split, or by default the run's own data.
+
+    `choice` may hold `route` and `unknown_domain`; the checkpoint's own count where it does not. `note` is called
+    with a sentence on examples that are left out, `progress` when something takes time.
+
+    Raises MissingInputError, RecordError.
+    """
+    given = {key: value for key, value in choice.items() if value is not None}
+    config = msgspec.structs.replace(checkpoint.config, **given)
+    file = test_file(data, checkpoint.config.data)
+    dataset = open_dataset(file, cache=cache, progress=progress, nameless=config.route)
+    dataset = admitted(find_task(checkpoint.task), dataset, config, model.layout)
+    sentence = left_out(dataset)
+    if sentence and note is not None:
+        note(sentence)
+    return Evaluation(file, metrics.evaluate(model, dataset, snapshot.restore_constants(checkpoint), batch_size))
+
+
+def test_file(data: str | Path | None, trained_on: str | None) -> Path:
+    """The file to evaluate: as given, or the test split (else the validation split) of a folder."""
+    if data is not None and (Path(data).is_file() or not Path(data).exists()):
+        return Path(data)
+    splits = find_splits(str(data) if data else trained_on)
+    folder = splits.train.parent
+    found = split_file(folder, "test") or splits.val
+    if found is None:
+        raise MissingInputError(f"{folder} holds neither a test nor a val file; name the file with --data")
+    return found

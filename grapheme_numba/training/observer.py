@@ -1,0 +1,150 @@
+"""What a run reports to whoever follows it: the displays, the report, event files. Nothing by default."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from grapheme_numba.training.callbacks import Callback, TrainingState
+from grapheme_numba.training.history import history_of
+
+
+class Observer:
+    """Override what is of interest. No method may change the run."""
+
+    def note(self, text: str) -> None:
+        """One plain sentence about what happens now."""
+
+    def started(self, run) -> None:
+        """Training begins or resumes; `run.progress` says from where."""
+
+    def after_batch(self, run) -> None:
+        """A batch is done."""
+
+    def validating(self, n_done: int, n_total: int) -> None:
+        """So many of the validation examples are done."""
+
+    def epoch_closed(self, rows: list[dict]) -> None:
+        """The rows that the epoch added to metrics.jsonl: its own and, when validated, a second."""
+
+    def saved(self, folder) -> None:
+        """A checkpoint stands at `folder`."""
+
+    def ended(self, run, error: BaseException | None) -> None:
+        """Training ended, by `error` or (None) as it should; the run's folder is still held."""
+
+    def finished(self, run) -> None:
+        """Training came to its end and all is written."""
+
+    def close(self) -> None:
+        """No more will come, whatever the reason."""
+
+
+class Observers(Observer):
+    """Several observers as one, called in their order."""
+
+    def __init__(self, *observers: Observer):
+        self.observers = observers
+
+    def note(self, text):
+        """One plain sentence about what happens now."""
+        for one in self.observers:
+            one.note(text)
+
+    def started(self, run):
+        """Training begins or resumes."""
+        for one in self.observers:
+            one.started(run)
+
+    def after_batch(self, run):
+        """A batch is done."""
+        for one in self.observers:
+            one.after_batch(run)
+
+    def validating(self, n_done, n_total):
+        """So many of the validation examples are done."""
+        for one in self.observers:
+            one.validating(n_done, n_total)
+
+    def epoch_closed(self, rows):
+        """The rows that the epoch added."""
+        for one in self.observers:
+            one.epoch_closed(rows)
+
+    def saved(self, folder):
+        """A checkpoint stands."""
+        for one in self.observers:
+            one.saved(folder)
+
+    def ended(self, run, error):
+        """Training ended."""
+        for one in self.observers:
+            one.ended(run, error)
+
+    def finished(self, run):
+        """Training came to its end."""
+        for one in self.observers:
+            one.finished(run)
+
+    def close(self):
+        """No more will come."""
+        for one in self.observers:
+            one.close()
+
+
+class TextObserver(Observer):
+    """Gives `write` a line of text for every note and epoch."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self.write = write
+
+    def note(self, text):
+        """The sentence itself."""
+        self.write(text)
+
+    def epoch_closed(self, rows):
+        """The losses of the epoch."""
+        validation = f"  validation {shown(rows[1]['mse'])}" if len(rows) > 1 else ""
+        self.write(f"epoch {rows[0]['epoch']}  loss {shown(rows[0]['loss'])}{validation}")
+
+    def saved(self, folder):
+        """Where the checkpoint stands."""
+        self.write(f"saved {folder}")
+
+
+class CallbackObserver(Observer):
+    """Calls callbacks after every epoch, and closes those that can be closed."""
+
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        self.callbacks, self.run = list(callbacks), None
+
+    def started(self, run):
+        """From now on the state is that of `run`."""
+        self.run = run
+
+    def epoch_closed(self, rows):
+        """Call all with the state of the run; the run ends after this epoch where one of them stops it."""
+        if not self.callbacks:
+            return
+        run: Any = self.run
+        state = TrainingState(
+            epoch=run.progress.epoch,
+            n_epoch=run.config.epochs,
+            step=run.progress.step,
+            dag=run.model.dag,
+            history=history_of(run.journal.rows),
+        )
+        for one in self.callbacks:
+            one(state)
+        run.stopped = state.stopped
+
+    def close(self):
+        """No more will come."""
+        for one in self.callbacks:
+            close = getattr(one, "close", None)
+            if close is not None:
+                close()
+
+
+def shown(loss: float | None) -> str:
+    """A loss with four digits."""
+    return "-" if loss is None or math.isnan(loss) else f"{loss:.4g}"
