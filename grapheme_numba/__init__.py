@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from grapheme_numba import optim as optim
+    from grapheme_numba import torch as torch
     from grapheme_numba.errors import CheckpointError as CheckpointError
     from grapheme_numba.errors import CycleError as CycleError
     from grapheme_numba.errors import GraphemeError as GraphemeError
@@ -59,9 +61,11 @@ _MODULE_OF = {
     "huber": "network.losses",
     "load_graph": "graph.formats.dispatch",
     "mse": "network.losses",
+    "optim": "grapheme_numba",
     "rewire": "graph.generators.rewiring",
     "save_graph": "graph.formats.dispatch",
     "structural_loss": "models.structural",
+    "torch": "grapheme_numba",
 }
 
 __all__ = sorted([*_MODULE_OF, "__version__"])
@@ -71,6 +75,8 @@ def __getattr__(name: str):
     """Import the module of a public name when the name is first asked for."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'grapheme_numba' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if _MODULE_OF[name] == "grapheme_numba":  # the name is a module itself
+        return importlib.import_module(f"grapheme_numba.{name}")
     value = getattr(importlib.import_module(f"grapheme_numba.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value

@@ -20,7 +20,7 @@ LAYERS = {
             "data",
             "models",
             "training distributed runs report",
-            "estimators bench",
+            "estimators bench torch",
             "cli",
         )
     )
