@@ -1,4 +1,4 @@
-"""`DagLayer`: a network as a PyTorch module that computes with the engine's kernels. Only this module imports PyTorch."""
+"""`DagLayer`: a network as a PyTorch module with the engine's kernels. Only this module imports PyTorch."""
 
 import copy
 from typing import Any
