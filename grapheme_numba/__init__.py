@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from grapheme_numba.models.slices import BrainSlice as BrainSlice
     from grapheme_numba.models.slices import allocate_brain_slices as allocate_brain_slices
     from grapheme_numba.models.structural import structural_loss as structural_loss
+    from grapheme_numba.network.attribution import attribute as attribute
     from grapheme_numba.network.dagnn import DagNN as DagNN
     from grapheme_numba.network.embedding import Embedding as Embedding
     from grapheme_numba.network.losses import binary_cross_entropy as binary_cross_entropy
     from grapheme_numba.network.losses import cross_entropy as cross_entropy
     from grapheme_numba.network.losses import huber as huber
     from grapheme_numba.network.losses import mse as mse
+    from grapheme_numba.sparsity.evolve import evolve as evolve
+    from grapheme_numba.sparsity.prune import prune as prune
+    from grapheme_numba.training.fit import fit as fit
 
 _MODULE_OF = {
     "BrainSlice": "models.slices",
@@ -56,12 +60,16 @@ _MODULE_OF = {
     "StoppedEarly": "errors",
     "UsageError": "errors",
     "allocate_brain_slices": "models.slices",
+    "attribute": "network.attribution",
     "binary_cross_entropy": "network.losses",
     "cross_entropy": "network.losses",
+    "evolve": "sparsity.evolve",
+    "fit": "training.fit",
     "huber": "network.losses",
     "load_graph": "graph.formats.dispatch",
     "mse": "network.losses",
     "optim": "grapheme_numba",
+    "prune": "sparsity.prune",
     "rewire": "graph.generators.rewiring",
     "save_graph": "graph.formats.dispatch",
     "structural_loss": "models.structural",

@@ -114,7 +114,7 @@ class GraphParameters:
 
     def step(self, lr: float) -> None:
         """Plain gradient descent: `parameters -= lr * gradients`. The gradients stay until `zero_grad`."""
-        updates.sgd(self.gradients, updates.StepRates(lr=float(arrays.rate(lr))), self.parameters)
+        updates.sgd(self.gradients, updates.StepRates(lr=arrays.rate(lr, self.dtype)), self.parameters)
         self.parameters_changed()
 
     def grad_norm(self) -> float:
