@@ -37,7 +37,7 @@ def row(widths, fan_in, threads):
     def step():
         dag.forward(x)
         dag.backward_accumulate(gy)
-        state[0] = rule.update(dag.parameters, dag.gradients, state[0], 1e-6)
+        state[0] = rule.step(dag.parameters, dag.gradients, state[0], 1e-6)
         dag.parameters_changed()
         dag.zero_grad()
 

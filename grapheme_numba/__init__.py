@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from grapheme_numba import optim as optim
+    from grapheme_numba import torch as torch
     from grapheme_numba.api.data import convert as convert
     from grapheme_numba.api.loading import load as load
     from grapheme_numba.api.training import train as train
@@ -33,12 +35,16 @@ if TYPE_CHECKING:
     from grapheme_numba.models.slices import BrainSlice as BrainSlice
     from grapheme_numba.models.slices import allocate_brain_slices as allocate_brain_slices
     from grapheme_numba.models.structural import structural_loss as structural_loss
+    from grapheme_numba.network.attribution import attribute as attribute
     from grapheme_numba.network.dagnn import DagNN as DagNN
     from grapheme_numba.network.embedding import Embedding as Embedding
     from grapheme_numba.network.losses import binary_cross_entropy as binary_cross_entropy
     from grapheme_numba.network.losses import cross_entropy as cross_entropy
     from grapheme_numba.network.losses import huber as huber
     from grapheme_numba.network.losses import mse as mse
+    from grapheme_numba.sparsity.evolve import evolve as evolve
+    from grapheme_numba.sparsity.prune import prune as prune
+    from grapheme_numba.training.fit import fit as fit
 
 _MODULE_OF = {
     "BrainSlice": "models.slices",
@@ -58,17 +64,23 @@ _MODULE_OF = {
     "StoppedEarly": "errors",
     "UsageError": "errors",
     "allocate_brain_slices": "models.slices",
+    "attribute": "network.attribution",
     "binary_cross_entropy": "network.losses",
     "convert": "api.data",
     "cross_entropy": "network.losses",
+    "evolve": "sparsity.evolve",
+    "fit": "training.fit",
     "huber": "network.losses",
     "load": "api.loading",
     "load_graph": "graph.formats.dispatch",
     "mse": "network.losses",
     "open_dataset": "data.stream.dataset",
+    "optim": "grapheme_numba",
+    "prune": "sparsity.prune",
     "rewire": "graph.generators.rewiring",
     "save_graph": "graph.formats.dispatch",
     "structural_loss": "models.structural",
+    "torch": "grapheme_numba",
     "train": "api.training",
 }
 
@@ -79,6 +91,8 @@ def __getattr__(name: str):
     """Import the module of a public name when the name is first asked for."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'grapheme_numba' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if _MODULE_OF[name] == "grapheme_numba":  # the name is a module itself
+        return importlib.import_module(f"grapheme_numba.{name}")
     value = getattr(importlib.import_module(f"grapheme_numba.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value

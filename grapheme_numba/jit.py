@@ -5,34 +5,37 @@ Import this before anything that imports Numba: the cache folder has to be known
 
 import ctypes
 import fcntl
+import importlib
 import os
 import sys
+import threading
 from pathlib import Path
 
 from grapheme_numba.files import kernel_cache
 
 
-def _preload_tbb() -> None:
-    """Load the tbb wheel's library, which lies in <prefix>/lib, where no system loader looks.
+def _preload_tbb() -> bool:
+    """Load the tbb wheel's library, which lies in <prefix>/lib, where no system loader looks; whether it is there.
 
     With it a parallel region costs 2 microseconds; GNU OpenMP costs 3 to 12 and aborts forked children.
     """
     library = Path(sys.prefix) / "lib" / "libtbb.so.12"
-    if library.exists():
-        try:
-            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-        except OSError:
-            return  # Numba falls back to omp, and `threading_layer` says so.
+    try:
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        return False  # Numba falls back to omp, and `threading_layer` says so.
+    return True
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     _sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").rglob("*.py"))]
     os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache.choose(_sources))
 kernel_cache.refuse_open_folder(Path(os.environ["NUMBA_CACHE_DIR"]))
-_preload_tbb()
+_has_tbb = _preload_tbb()
 
 import numba  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
+from numba.core.registry import CPUDispatcher  # noqa: E402
 
 
 def _lock_cache_saves() -> None:
@@ -54,6 +57,42 @@ def _lock_cache_saves() -> None:
 
 
 _lock_cache_saves()
+
+
+def _takes_several_callers() -> bool:
+    """Whether the threading layer that Numba will choose may be entered by several Python threads at once."""
+    asked = numba.config.THREADING_LAYER.lower()
+    if _has_tbb and asked in ("default", "tbb", "safe", "threadsafe", "forksafe"):
+        return True
+    choices = {"default": numba.config.THREADING_LAYER_PRIORITY, "forksafe": ("tbb", "workqueue")}
+    for name in choices.get(asked, (asked,)):
+        if name == "workqueue":
+            return False
+        try:  # what Numba does with the first parallel kernel
+            importlib.import_module(f"numba.np.ufunc.{name}pool")
+        except ImportError:
+            continue
+        return True
+    return True
+
+
+def _let_one_caller_in() -> None:
+    """Let parallel kernels wait for each other: two in a workqueue at once would abort the process."""
+    call, lock = CPUDispatcher.__call__, [threading.RLock()]
+
+    def one_at_a_time(self, *args, **options):
+        if not self.targetoptions.get("parallel"):
+            return call(self, *args, **options)
+        with lock[0]:
+            return call(self, *args, **options)
+
+    CPUDispatcher.__call__ = one_at_a_time
+    # A child has none of the threads that might hold it.
+    os.register_at_fork(after_in_child=lambda: lock.__setitem__(0, threading.RLock()))
+
+
+if not _takes_several_callers():
+    _let_one_caller_in()
 
 # No fast-math: the same source must give the same bits in every kernel it is inlined into, so nothing
 # may be reassociated or contracted behind our back (and `isnan` must survive). Kernels that want fused

@@ -192,6 +192,13 @@ def adam(parameters, grads, mu, nu, count, lr, b1=0.9, b2=0.999, eps=1e-8, weigh
     return new_parameters, new_mu, new_nu
 
 
+def rmsprop(parameters, grads, nu, lr, rho=0.9, eps=1e-8, weight_decay=0.0):
+    """One step of RMSprop (Tieleman and Hinton 2012); returns (parameters, nu)."""
+    grads = [g + weight_decay * p for p, g in zip(parameters, grads, strict=True)]
+    nu = [rho * v + (1 - rho) * g * g for v, g in zip(nu, grads, strict=True)]
+    return [p - lr * g / (math.sqrt(v) + eps) for p, g, v in zip(parameters, grads, nu, strict=True)], nu
+
+
 def global_norm(values):
     """L2 norm of a flat list."""
     return math.sqrt(math.fsum(v * v for v in values))

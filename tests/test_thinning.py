@@ -8,8 +8,7 @@ from sklearn.datasets import load_iris
 from grapheme_numba import DagNN
 from grapheme_numba.errors import UsageError
 from grapheme_numba.estimators import DagClassifier, DagRegressor
-from grapheme_numba.sparsity.evolve import without_dead_nodes
-from grapheme_numba.sparsity.prune import BEGIN, END, edges_left, thin
+from grapheme_numba.sparsity.prune import BEGIN, END, edges_left, prune_to, without_dead_nodes
 
 IRIS = load_iris(return_X_y=True)
 
@@ -32,7 +31,7 @@ def test_the_largest_weights_stay_with_what_belongs_to_them():
     dag = DagNN.layered([20, 30, 5], 12, seed=1, dtype="float64", activation="tanh")
     dag.biases = np.where(np.arange(55) < 20, 0.0, np.arange(55.0))
     weights, before = np.array(dag.weights), dag.topology()
-    thinner, moments = thin(dag, 200, moments_of(dag))
+    thinner, moments = prune_to(dag, 200, moments_of(dag))
     after = thinner.topology()
     of = {
         pair: w
@@ -56,7 +55,7 @@ def test_what_is_left_is_of_use(seed):
     """No edge goes to a node that no output depends on, and a node that has one's ear hears something."""
     graph = named_graphs.random_named(seed)
     dag = DagNN.from_graph(graph, dtype="float64")
-    thinner, _ = thin(dag, max(1, dag.n_edge // 3))
+    thinner, _ = prune_to(dag, max(1, dag.n_edge // 3))
     assert thinner.names == dag.names
     assert thinner.n_edge <= dag.n_edge
     inputs = set(graph.inputs.tolist())
@@ -68,9 +67,9 @@ def test_what_is_left_is_of_use(seed):
 
 def test_a_network_thin_enough_is_left_alone():
     dag = DagNN.layered([4, 4, 2], 2)
-    assert thin(dag, dag.n_edge)[0] is dag
+    assert prune_to(dag, dag.n_edge)[0] is dag
     with pytest.raises(UsageError, match="n_edge is 0; a network needs at least one edge"):
-        thin(dag, 0)
+        prune_to(dag, 0)
 
 
 @pytest.mark.parametrize("estimator", [DagClassifier, DagRegressor])

@@ -77,6 +77,6 @@ def trained_digest() -> str:
         dag.zero_grad()
         dag.backward_accumulate(dag.forward(x) - target)
         scale = optimizers.clip_scale(optimizers.gradient_norm(dag.gradients), 1.0)
-        state = optimizer.update(dag.parameters, dag.gradients, state, 0.01, scale)
+        state = optimizer.step(dag.parameters, dag.gradients, state, 0.01, scale)
         dag.parameters_changed()
     return hashlib.sha256(dag.to_caller_order(dag.parameters).tobytes()).hexdigest()

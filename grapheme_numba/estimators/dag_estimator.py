@@ -22,7 +22,7 @@ from grapheme_numba.estimators.topology import build_network
 from grapheme_numba.network.attribution import attribute
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.sparsity import prune
-from grapheme_numba.sparsity.evolve import METHODS, evolve
+from grapheme_numba.sparsity.evolve import METHODS, drop_and_grow_edges
 
 
 class DagParameters(BaseEstimator):
@@ -278,10 +278,10 @@ class DagEstimator(Predicting, DagParameters):
         last = progress == 1.0
         # Edges rest in the last quarter, so that the last ones to move are trained too.
         if self.evolve and (epoch + 1) % self.evolve_every == 0 and progress < 0.75:
-            evolve(self.network_, self.evolve, self._moving_share(epoch), (seed, epoch), self._moments())
+            drop_and_grow_edges(self.network_, self.evolve, self._moving_share(epoch), (seed, epoch), self._moments())
         if self.density < 1.0:
             left = prune.edges_left(1.0 if last else progress, self._n_edge_full, self.density)
-            self.network_, moments = prune.thin(self.network_, left, self._moments())
+            self.network_, moments = prune.prune_to(self.network_, left, self._moments())
             names = self._state.moments
             self._state = self._state._replace(moments=dict(zip(names, moments, strict=True)))
         return self.density == 1.0 or last or progress >= prune.END
@@ -309,7 +309,7 @@ class DagEstimator(Predicting, DagParameters):
             scale = 1.0 / weight[rows].sum()
             if self.clip_grad_norm > 0:
                 scale *= optimizers.clip_scale(scale * dag.grad_norm(), self.clip_grad_norm)
-            self._state = optimizer.update(dag.parameters, dag.gradients, self._state, rate(self._state.count), scale)
+            self._state = optimizer.step(dag.parameters, dag.gradients, self._state, rate(self._state.count), scale)
             dag.parameters_changed()
             total += loss
         return total / weight.sum()

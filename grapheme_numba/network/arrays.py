@@ -1,14 +1,19 @@
 """Checks of the arrays that cross the public boundary, each with its message."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
-from grapheme_numba.errors import NonFiniteError, ShapeError
+from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
+
+Array = npt.NDArray[Any]
 
 
-def float_dtype(dtype):
+def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     """float32 or float64 as a NumPy dtype, or a ShapeError."""
     try:
-        found = np.dtype(dtype)
+        found: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         found = np.dtype(object)  # not None: NumPy takes None for float64
     if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -16,7 +21,7 @@ def float_dtype(dtype):
     return found
 
 
-def _convert(name, values, dtype):
+def _convert(name: str, values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
     try:
         array = np.asarray(values)
     except ValueError:
@@ -30,7 +35,7 @@ def _convert(name, values, dtype):
     return np.require(array, dtype, ["C", "A", "W"])
 
 
-def matrix(name, values, n_column, dtype):
+def matrix(name: str, values: npt.ArrayLike, n_column: int, dtype: np.dtype[Any]) -> Array:
     """`values` as a C-contiguous (batch, n_column) array of `dtype`, with at least one row."""
     array = _convert(name, values, dtype)
     if array.ndim != 2 or array.shape[1] != n_column:
@@ -41,7 +46,7 @@ def matrix(name, values, n_column, dtype):
     return array
 
 
-def vector(name, values, size, dtype):
+def vector(name: str, values: npt.ArrayLike, size: int, dtype: np.dtype[Any]) -> Array:
     """`values` as a C-contiguous finite (size,) array of `dtype`."""
     array = _convert(name, values, dtype)
     if array.shape != (size,):
@@ -50,14 +55,18 @@ def vector(name, values, size, dtype):
     return array
 
 
-def rate(lr):
-    """`lr` if a step can be made with it, else a NonFiniteError."""
-    if not np.isfinite(lr):
-        raise NonFiniteError(f"lr is {lr}; give a finite learning rate")
-    return lr
+def rate(lr: float, dtype: np.dtype[Any]) -> float:
+    """`lr` if a step can be made with it in `dtype`, else a NonFiniteError."""
+    try:
+        number = float(lr)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"lr is {lr!r}; give a finite learning rate") from None
+    if not abs(number) <= np.finfo(dtype).max:
+        raise NonFiniteError(f"lr is {lr}; give a finite learning rate, one that {dtype} can hold")
+    return number
 
 
-def refuse_non_finite(name, array):
+def refuse_non_finite(name: str, array: Array) -> None:
     """Raise ShapeError at the first NaN or infinity."""
     with np.errstate(invalid="ignore"):  # inf - inf is what is looked for
         if np.isfinite(array.sum(dtype=np.float64)):
@@ -66,24 +75,3 @@ def refuse_non_finite(name, array):
     if len(bad):
         place = ", ".join(map(str, bad[0].tolist()))
         raise ShapeError(f"{name}[{place}] is {array[tuple(bad[0])]}; every value must be a finite number")
-
-
-class _Assignable(np.ndarray):
-    """A copy whose element assignment also reaches the network it was read from."""
-
-    _assign = None
-
-    def __setitem__(self, key, value):
-        super().__setitem__(key, value)
-        if self._assign is not None:
-            self._assign(np.asarray(self))
-
-
-def assignable(array, assign):
-    """`array` such that `array[i] = value` calls `assign` with the whole array.
-
-    A plain copy would swallow `network.weights[i] = value` without a word.
-    """
-    result = array.view(_Assignable)
-    result._assign = assign
-    return result

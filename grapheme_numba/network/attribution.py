@@ -34,13 +34,8 @@ class Saliency:
     def backward(self, gy):
         """dL/dx (batch, n_input) of the latest forward pass, whose examples are added; gradients stay as they are."""
         dag = self.dag
-        before = dag.requires_grad, dag.keeps_deltas
-        dag.requires_grad, dag.keeps_deltas = False, True
-        try:
-            gx = dag.backward_accumulate(gy)
-        finally:
-            dag.requires_grad, dag.keeps_deltas = before
-        tiles, weights = dag._tiles, dag.parameters[: dag.n_edge]
+        gx = dag.backward_latest(gy, dag.gradients[:0], True)
+        tiles, weights = dag.latest_tiles(), dag.parameters[: dag.n_edge]
         node_contributions(tiles.activations, tiles.deltas, dag.dag, len(gx), self.nodes)
         edge_contributions(tiles.activations, tiles.deltas, dag.dag, weights, len(gx), self.edges)
         self.n_example += len(gx)
@@ -127,19 +122,15 @@ def attribute(dag, x, output=None, *, names=None):
     graph = NamedGraph.of(dag, names)
     inputs = np.empty(x.shape)
     saliency = Saliency(dag)
-    learns, dag.requires_grad = dag.requires_grad, False
-    try:
-        for start in range(0, len(x), BATCH):
-            part = x[start : start + BATCH]
-            rows = slice(start, start + len(part))
-            gradient = saliency.backward(_asked(output, dag.forward(part), graph, rows, len(x)))
-            inputs[rows] = gradient.astype(np.float64) * part
-    finally:
-        dag.requires_grad = learns
+    for start in range(0, len(x), BATCH):
+        part = x[start : start + BATCH]
+        rows = slice(start, start + len(part))
+        gradient = saliency.backward(_explained(output, dag.forward_latest(part, False), graph, rows, len(x)))
+        inputs[rows] = gradient.astype(np.float64) * part
     return Attribution(inputs, *saliency.means(), graph)
 
 
-def _asked(output, y, graph, rows, n_example):
+def _explained(output, y, graph, rows, n_example):
     """dL/dy of the outputs that are explained in `rows`."""
     n_output = y.shape[1]
     if isinstance(output, str):

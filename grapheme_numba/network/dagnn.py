@@ -1,26 +1,46 @@
-"""`DagNN`: a neural network on any directed acyclic graph. Checks once, owns the memory, calls kernels."""
+"""`DagNN`: a neural network on any directed acyclic graph. Checks once, owns the parameters, calls kernels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from grapheme_numba.errors import GraphError, ShapeError, UsageError
+from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph.build import ACTIVATIONS, build_dag
+from grapheme_numba.graph.dag import Dag
 from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.graph.generators import radixnet, topologies
 from grapheme_numba.graph.named import name_arrays, names_of
-from grapheme_numba.kernels.engine import backward, forward, parameters, tiles, updates
+from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
-from grapheme_numba.network import arrays, execution_plan
+from grapheme_numba.network import arrays, internal_order, saved, summary
+from grapheme_numba.network.execution_plan import Plan
 from grapheme_numba.network.initializers import initial_weights
+from grapheme_numba.network.parameters import GraphParameters
+from grapheme_numba.network.passes import Passes, Tape
 from grapheme_numba.network.receiver_weights import ReceiverWeights
 from grapheme_numba.network.workspace import Workspace
 
+Array = npt.NDArray[Any]  # of the network's dtype
+Edges = tuple[Array, Array, Array, Array, int]
+SETTINGS = ("requires_grad", "keeps_deltas", "strategy")  # what a copy keeps beside the network itself
 
-def _rebuild(cls, arrays_by_name, dtype):
+
+def _rebuild(cls: type["DagNN"], arrays_by_name: dict[str, Array], dtype: str, settings: dict[str, Any]) -> "DagNN":
     options = {name: arrays_by_name.pop(name) for name in ("weights", "biases")}
-    return cls.from_topology(arrays_by_name, dtype=dtype, **options)
+    order = {name: arrays_by_name.pop(name) for name in ("node_order", "level_start")}
+    dag = cls.from_topology(arrays_by_name, dtype=dtype, **options)
+    fresh = dag.dag
+    if any(not np.array_equal(order[name], getattr(fresh, name)) for name in order):  # its edges have moved
+        internal_order.in_order(dag, **order)
+    for name, value in settings.items():
+        setattr(dag, name, value)
+    return dag
 
 
-class DagNN:
+class DagNN(GraphParameters):
     """One weight per edge, one bias and one activation function per node.
 
     Build it with `from_edges` or one of the other constructors. Edge arrays are in the caller's edge
@@ -36,36 +56,44 @@ class DagNN:
     keeps_deltas : bool
         True: the backward pass leaves dL/d(pre-activation) of every node and example in its memory, for
         attribution and for edges that grow where the gradient would be largest.
-    parameters, gradients : ndarray (n_edge + n_node,)
-        Weights then biases in internal order, flat, for optimisers. Call `parameters_changed` after
-        writing into `parameters`.
-    receiver_weights : ReceiverWeights
-        The copy of the weights that the forward pass reads.
+    parameters, gradients, receiver_weights
+        As in `GraphParameters`.
     names : tuple of str (n_node,) or None
         What the nodes are called, where the graph came with names.
     """
 
-    def __init__(self, dag, weights, biases, dtype):
-        self.dag, self.dtype = dag, np.dtype(dtype)
+    def __init__(self, dag: Dag, weights: npt.ArrayLike, biases: npt.ArrayLike, dtype: npt.DTypeLike) -> None:
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.requires_grad: bool = True
+        self.keeps_deltas: bool = False
+        self.names: tuple[str, ...] | None = None
+        n_parameter = dag.n_edge + dag.n_node
+        self.parameters: Array = np.zeros(n_parameter, self.dtype)
+        self.gradients: Array = np.zeros_like(self.parameters)
+        self.adopt(dag)
+        self.weights, self.biases = weights, biases  # type: ignore[assignment]
+
+    def adopt(self, dag: Dag) -> None:
+        """Work on another `Dag` of as many nodes and edges from now on; the flat vectors are the caller's matter."""
+        strategy = self.strategy if hasattr(self, "passes") else "auto"
+        self.dag = dag
         self.n_node, self.n_edge, self.n_level = dag.n_node, dag.n_edge, dag.n_level
         self.n_input, self.n_output = len(dag.inputs), len(dag.outputs)
-        self.requires_grad, self.names = True, None
-        self.keeps_deltas = False
-        self.parameters = np.zeros(self.n_edge + self.n_node, self.dtype)
-        self.gradients = np.zeros_like(self.parameters)
-        self.receiver_weights = ReceiverWeights(dag, self.dtype)
-        self._workspace = Workspace(dag, self.dtype, topology.most_live_nodes(dag.indptr, dag.indices))
-        self._plan = execution_plan.Plan(dag)
-        self._tiles, self._batch = None, 0
-        self.weights, self.biases = weights, biases
+        self.passes = Passes(dag, self.dtype)
+        self.strategy = strategy
+        first = np.array_equal(np.sort(dag.inputs), np.arange(self.n_input))
+        # Nearly always the first nodes: a slice costs a tenth of what an index costs.
+        self._input_biases = slice(0, self.n_input) if first else dag.inputs
 
-    # --- passes ---------------------------------------------------------------------------------
+    # --- making one -----------------------------------------------------------------------------
 
     @classmethod
     def from_edges(
-        cls, senders, receivers, *, inputs, outputs, n_node=None, weights=None, biases=None,
-        activation="leaky_relu", init="dynamic_xavier", seed=0, dtype="float32",
-    ):  # fmt: skip
+        cls, senders: npt.ArrayLike, receivers: npt.ArrayLike, *, inputs: npt.ArrayLike, outputs: npt.ArrayLike,
+        n_node: int | None = None, weights: npt.ArrayLike | None = None, biases: npt.ArrayLike | None = None,
+        activation: str | Sequence[str] = "leaky_relu", init: str = "dynamic_xavier", seed: int = 0,
+        dtype: npt.DTypeLike = "float32",
+    ) -> Self:  # fmt: skip
         """A network from an edge list.
 
         Parameters
@@ -100,22 +128,22 @@ class DagNN:
         return cls(dag, weights, np.zeros(dag.n_node, dtype) if biases is None else biases, dtype)
 
     @classmethod
-    def _from_topology(cls, edges, **options):
+    def _from_topology(cls, edges: Edges, **options: Any) -> Self:
         senders, receivers, inputs, outputs, n_node = edges
         return cls.from_edges(senders, receivers, inputs=inputs, outputs=outputs, n_node=n_node, **options)
 
     @classmethod
-    def from_text(cls, text, **options):
+    def from_text(cls, text: str, **options: Any) -> Self:
         """A chain with one node per character: every node an input, the last one the output."""
         return cls._from_topology(topologies.text_chain(text), **options)
 
     @classmethod
-    def from_image(cls, height, width, **options):
+    def from_image(cls, height: int, width: int, **options: Any) -> Self:
         """A pixel grid: every pixel an input with edges from its left and upper neighbours, the last the output."""
         return cls._from_topology(topologies.image_grid(height, width), **options)
 
     @classmethod
-    def classifier(cls, n_in, n_hidden, n_out, **options):
+    def classifier(cls, n_in: int, n_hidden: int, n_out: int, **options: Any) -> Self:
         """A dense network with one hidden layer and linear outputs."""
         edges = topologies.classifier(n_in, n_hidden, n_out)
         if "activation" not in options:
@@ -123,39 +151,47 @@ class DagNN:
         return cls._from_topology(edges, **options)
 
     @classmethod
-    def layered(cls, widths, fan_in, skip=0.0, seed=0, **options):
+    def layered(cls, widths: Sequence[int], fan_in: int, skip: float = 0.0, seed: int = 0, **options: Any) -> Self:
         """Layers of `widths` nodes; each node has `fan_in` senders, a share `skip` of them from earlier layers."""
         return cls._from_topology(topologies.layered(widths, fan_in, skip, seed), seed=seed, **options)
 
     @classmethod
-    def random(cls, n_node, n_edge, n_in, n_out, seed=0, **options):
+    def random(cls, n_node: int, n_edge: int, n_in: int, n_out: int, seed: int = 0, **options: Any) -> Self:
         """`n_edge` distinct edges at random from lower to higher nodes; first nodes inputs, last outputs."""
         return cls._from_topology(topologies.random(n_node, n_edge, n_in, n_out, seed), seed=seed, **options)
 
     @classmethod
-    def small_world(cls, n_node, n_neighbor, rewire, n_in, n_out, seed=0, **options):
+    def small_world(
+        cls, n_node: int, n_neighbor: int, rewire: float, n_in: int, n_out: int, seed: int = 0, **options: Any
+    ) -> Self:
         """A ring lattice with rewired edges (Watts and Strogatz 1998), each directed to the higher node."""
         edges = topologies.small_world(n_node, n_neighbor, rewire, n_in, n_out, seed)
         return cls._from_topology(edges, seed=seed, **options)
 
     @classmethod
-    def scale_free(cls, n_node, fan_in, n_in, n_out, seed=0, **options):
+    def scale_free(cls, n_node: int, fan_in: int, n_in: int, n_out: int, seed: int = 0, **options: Any) -> Self:
         """Hubs: every node has `fan_in` senders, those with more edges chosen more often (Price 1976)."""
         return cls._from_topology(topologies.scale_free(n_node, fan_in, n_in, n_out, seed), seed=seed, **options)
 
     @classmethod
-    def block_modular(cls, n_block, block_size, fan_in, between, n_in, n_out, seed=0, **options):
+    def block_modular(
+        cls, n_block: int, block_size: int, fan_in: int, between: float, n_in: int, n_out: int, seed: int = 0,
+        **options: Any,
+    ) -> Self:  # fmt: skip
         """Blocks of nodes that listen to their own block, but for a share `between` of their edges."""
         edges = topologies.block_modular(n_block, block_size, fan_in, between, n_in, n_out, seed)
         return cls._from_topology(edges, seed=seed, **options)
 
     @classmethod
-    def radixnet(cls, n_neuron, n_layer, seed=0, **options):
+    def radixnet(cls, n_neuron: int, n_layer: int, seed: int = 0, **options: Any) -> Self:
         """The layered networks of the Sparse DNN Graph Challenge: every input reaches every output equally often."""
         return cls._from_topology(radixnet.radixnet(n_neuron, n_layer, seed), seed=seed, **options)
 
     @classmethod
-    def from_graph(cls, source, *, activation="leaky_relu", graph_options=None, **options):
+    def from_graph(
+        cls, source: Any, *, activation: str | Sequence[str] = "leaky_relu",
+        graph_options: dict[str, Any] | None = None, **options: Any,
+    ) -> Self:  # fmt: skip
         """A network on a graph of your own, with its names, and its weights where it states them.
 
         Parameters
@@ -178,7 +214,7 @@ class DagNN:
         return dag
 
     @classmethod
-    def from_topology(cls, arrays_by_name, **options):
+    def from_topology(cls, arrays_by_name: dict[str, npt.NDArray[Any]], **options: Any) -> Self:
         """A network from what `topology` gave; `options` as for `from_edges`."""
         names = list(ACTIVATIONS)
         codes = arrays_by_name["activation"]
@@ -190,170 +226,139 @@ class DagNN:
         dag.names = names_of(arrays_by_name, dag.n_node)
         return dag
 
-    def __reduce__(self):
-        """A copy or a pickle is made of the topology and the parameters, not of the memory at work."""
-        arrays_by_name = {**self.topology(), "weights": np.array(self.weights), "biases": np.array(self.biases)}
-        return _rebuild, (type(self), arrays_by_name, self.dtype.name)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or a pickle is made of the topology, its internal order and the parameters, not of the memory at work.
 
-    def forward(self, x):
+        The order decides how sums round: a copy computes the same bits, and flat vectors in internal order
+        (an optimiser's moments) belong to it as they belong to the original.
+        """
+        arrays_by_name = {
+            **self.topology(), "weights": np.array(self.weights, subok=False),
+            "biases": np.array(self.biases, subok=False), "node_order": self.dag.node_order,
+            "level_start": self.dag.level_start,
+        }  # fmt: skip
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        return _rebuild, (type(self), arrays_by_name, self.dtype.name, settings)
+
+    def save(self, path: str | Path) -> None:
+        """Write graph, names, activations, weights, biases and dtype to a safetensors file; `gn.load` reads it.
+
+        Raises OutputError where the file cannot be written.
+        """
+        saved.save_network(self, path)
+
+    def __repr__(self) -> str:
+        return summary.line(self)
+
+    def summary(self) -> str:
+        """A table of levels, degrees and memory."""
+        return summary.table(self)
+
+    # --- passes ---------------------------------------------------------------------------------
+
+    def forward(self, x: npt.ArrayLike) -> Array:
         """Outputs (batch, n_output) for inputs `x` (batch, n_input), any batch of at least one example.
 
-        Raises ShapeError for another shape or dtype and for NaN or infinity, naming the first place.
+        Several threads may call it at once. Raises ShapeError for another shape or dtype and for NaN or
+        infinity, naming the first place.
         """
+        return self.forward_latest(x, self.requires_grad)
+
+    def forward_latest(self, x: npt.ArrayLike, learns: bool) -> Array:
+        """As `forward`; `learns`: gradients are wanted of this pass, so that its tiles suit the backward pass."""
         x = arrays.matrix("x", x, self.n_input, self.dtype)
-        weights = self.receiver_weights.of(self.parameters[: self.n_edge])
-        choice = self._plan.forward(len(x), self._workspace, self.requires_grad)
-        y = np.empty((len(x), self.n_output), self.dtype)
-        status = np.zeros(len(choice.tiles.activations), np.uint8)
-        biases = self.parameters[self.n_edge :]
-        if choice.levels:
-            forward.forward_levels(self.dag, weights, biases, x, choice.tiles, choice.shares, y, status)
-        else:
-            forward.forward_tiles(self.dag, weights, biases, x, choice.tiles, y, status)
-        self._tiles, self._batch = choice.tiles, len(x)
-        if status.any():
-            self._batch = 0
+        passes = self.passes
+        latest, room = passes.latest, passes.room()
+        y, latest.tiles, suspect = passes.forward(x, self.parameters, learns, room)
+        latest.batch = len(x)
+        if suspect:
+            latest.batch = 0
             arrays.refuse_non_finite("x", x)
         return y
 
-    def backward_accumulate(self, gy):
-        """dL/dx (batch, n_input) from `gy` = dL/dy (batch, n_output) of the latest forward pass.
+    def backward_accumulate(self, gy: npt.ArrayLike) -> Array:
+        """dL/dx (batch, n_input) from `gy` = dL/dy (batch, n_output) of the latest forward pass of this thread.
 
         Adds dL/dweight and dL/dbias, summed over the examples, to the gradients. Raises ShapeError when
         `gy` does not belong to the latest forward pass or is not finite (then nothing is added).
         """
+        if not self.requires_grad:
+            return self.backward_latest(gy, self.gradients[:0], self.keeps_deltas)
+        with self.passes.lock:
+            return self.backward_latest(gy, self.gradients, self.keeps_deltas)
+
+    def backward_latest(self, gy: npt.ArrayLike, gradients: Array, keeps_deltas: bool) -> Array:
+        """As `backward_accumulate`, but adds into `gradients` (n_edge + n_node,), or nothing where it is empty."""
         gy = arrays.matrix("gy", gy, self.n_output, self.dtype)
-        self._check_forward()
-        if len(gy) != self._batch:
-            raise ShapeError(f"gy has {len(gy)} rows but the latest forward pass had {self._batch}; they must agree")
+        latest = self._latest()
+        if len(gy) != latest.batch:
+            raise ShapeError(f"gy has {len(gy)} rows but the latest forward pass had {latest.batch}; they must agree")
         arrays.refuse_non_finite("gy", gy)
-        gradients = self.gradients if self.requires_grad else self.gradients[:0]
-        weights = self.parameters[: self.n_edge]
-        room, before = self._workspace, self._tiles
-        choice = self._plan.backward(self._batch, room, before, gradients.size, self.keeps_deltas)
-        self._tiles = choice.tiles
-        gx = np.empty((self._batch, self.n_input), self.dtype)
-        status = np.zeros(len(self._tiles.activations), np.uint8)
-        if choice.levels:
-            backward.backward_levels(self.dag, weights, choice.tiles, gy, choice.shares, gradients, gx, status)
-        else:
-            backward.backward_tiles(self.dag, weights, choice.tiles, gy, choice.planes, gradients, gx, status)
+        passes = self.passes
+        gx, latest.tiles = passes.backward(gy, self.parameters, latest.tiles, gradients, keeps_deltas, latest.room)
         return gx
 
-    def activations(self):
-        """Every node's output (batch, n_node) in the latest forward pass, by the caller's node ids."""
-        self._check_forward()
-        result = np.empty((self._batch, self.n_node), self.dtype)
-        internal = np.empty(self.n_node, np.int32)
-        internal[self.dag.node_order] = np.arange(self.n_node, dtype=np.int32)
-        tiles.store_all_rows(self._tiles, internal, result)
-        return result
+    def record(self, x: npt.ArrayLike) -> tuple[Array, Tape]:
+        """Outputs (batch, n_output), and a tape whose `backward(gy)` gives dL/dx whenever it is called.
+
+        Any number of tapes may be open, in any number of threads; each holds the memory of its pass until it
+        is forgotten. Raises ShapeError as `forward` does.
+        """
+        x = arrays.matrix("x", x, self.n_input, self.dtype)
+        passes = self.passes
+        room = passes.lend()
+        y, used, suspect = passes.forward(x, self.parameters, self.requires_grad, room)
+        if suspect:
+            arrays.refuse_non_finite("x", x)
+        return y, Tape(self, room, used, len(x))
+
+    def activations(self) -> Array:
+        """Every node's output (batch, n_node) in the latest forward pass of this thread, by the caller's node ids."""
+        latest = self._latest()
+        return self.passes.activations(latest.tiles, latest.batch)
 
     @property
-    def strategy(self):
+    def strategy(self) -> str:
         """How threads share the work: "auto" (a cost model chooses), "tiles" or "levels". Same bits always."""
         return self._plan.strategy
 
     @strategy.setter
-    def strategy(self, name):
+    def strategy(self, name: str) -> None:
         self._plan.force(name)
 
-    def _check_forward(self):
-        if not self._batch:
-            raise ShapeError("there is no forward pass to go back from; call forward(x) first")
-
-    # --- parameters -----------------------------------------------------------------------------
+    @property
+    def receiver_weights(self) -> ReceiverWeights:  # type: ignore[override]
+        return self.passes.receiver_weights
 
     @property
-    def weights(self):
-        """Weights (n_edge,) in the caller's edge order; assign an array or elements to change them."""
-        return arrays.assignable(self._edges_to_caller(self.parameters), lambda new: setattr(self, "weights", new))
-
-    @weights.setter
-    def weights(self, values):
-        values = arrays.vector("weights", values, self.n_edge, self.dtype)
-        parameters.gather(values, self.dag.edge_order, self.parameters[: self.n_edge])
-        self.parameters_changed()
+    def _plan(self) -> Plan:
+        return self.passes.plan
 
     @property
-    def biases(self):
-        """Biases (n_node,) by the caller's node ids; those of inputs are 0 and stay 0."""
-        return arrays.assignable(self._nodes_to_caller(self.parameters), lambda new: setattr(self, "biases", new))
-
-    @biases.setter
-    def biases(self, values):
-        values = arrays.vector("biases", values, self.n_node, self.dtype)
-        internal = values[self.dag.node_order]
-        if internal[self.dag.is_input == 1].any():
-            raise GraphError("a bias of an input node is not 0; inputs have no bias, set those entries to 0")
-        self.parameters[self.n_edge :] = internal
+    def _workspace(self) -> Workspace:
+        return self.passes.room()
 
     @property
-    def edge_grads(self):
-        """dL/dweight (n_edge,) in the caller's edge order, summed over the examples since `zero_grad`."""
-        return self._edges_to_caller(self.gradients)
+    def _tiles(self) -> Any:
+        return self.passes.latest.tiles
 
-    @property
-    def bias_grads(self):
-        """dL/dbias (n_node,) by the caller's node ids, summed over the examples since `zero_grad`."""
-        return self._nodes_to_caller(self.gradients)
+    def latest_tiles(self) -> Tiles:
+        """The working memory of this thread's latest pass. Raises ShapeError where there is none."""
+        tiles: Tiles = self._latest().tiles
+        return tiles
 
-    def parameters_changed(self):
-        """Say that `parameters` was written to, so that the forward pass refreshes its weights."""
-        self.receiver_weights.expire()
-
-    def zero_grad(self):
-        """Set every gradient to 0."""
-        self.gradients[:] = 0
-
-    def step(self, lr):
-        """Plain gradient descent: `parameters -= lr * gradients`. The gradients stay until `zero_grad`."""
-        updates.sgd(self.gradients, updates.StepRates(lr=float(arrays.rate(lr))), self.parameters)
-        self.parameters_changed()
-
-    def grad_norm(self):
-        """Euclidean norm of all edge and bias gradients."""
-        return float(np.sqrt(updates.sum_of_squares(self.gradients)))
-
-    def clip_grad_norm(self, max_norm):
-        """Scale the gradients so that their norm is at most `max_norm`; returns the norm before."""
-        if not max_norm >= 0:
-            raise UsageError(f"max_norm is {max_norm}; give a number of at least 0")
-        norm = self.grad_norm()
-        if norm > max_norm:
-            self.gradients *= self.dtype.type(max_norm / norm)
-        return norm
-
-    def bind(self, parameters_view, gradients_view):
-        """Move parameters and gradients into views of flat vectors owned by someone else.
-
-        Both are 1-D, C-contiguous, of this dtype and n_edge + n_node long; they are overwritten.
-        """
-        parameters_view[:], gradients_view[:] = self.parameters, self.gradients
-        self.parameters, self.gradients = parameters_view, gradients_view
-
-    def to_caller_order(self, flat):
-        """A flat vector (weights | biases) from internal into the caller's edge and node order."""
-        return np.concatenate([self._edges_to_caller(flat), self._nodes_to_caller(flat)])
-
-    def from_caller_order(self, flat):
-        """The inverse of `to_caller_order`."""
-        flat = arrays.vector("flat", flat, self.n_edge + self.n_node, self.dtype)
-        return np.concatenate([flat[: self.n_edge][self.dag.edge_order], flat[self.n_edge :][self.dag.node_order]])
-
-    def _edges_to_caller(self, flat):
-        result = np.empty(self.n_edge, self.dtype)
-        parameters.scatter(flat[: self.n_edge], self.dag.edge_order, result)
-        return result
-
-    def _nodes_to_caller(self, flat):
-        result = np.empty(self.n_node, self.dtype)
-        result[self.dag.node_order] = flat[self.n_edge :]
-        return result
+    def _latest(self) -> Any:
+        latest = self.passes.latest
+        if not latest.batch:
+            raise ShapeError(
+                "there is no forward pass to go back from; call forward(x) first, in the same thread, "
+                "or use record(x) and its tape"
+            )
+        return latest
 
     # --- topology -------------------------------------------------------------------------------
 
-    def topology(self):
+    def topology(self) -> dict[str, npt.NDArray[Any]]:
         """The graph as arrays in the caller's order: senders, receivers, inputs, outputs, activation.
 
         Where the nodes have names, `name_bytes` (UTF-8) and `name_ends` hold them.

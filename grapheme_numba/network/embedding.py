@@ -84,7 +84,9 @@ class Embedding:
 
     def step(self, lr):
         """Plain gradient descent: `weights -= lr * grads`."""
-        updates.sgd(self.grads.reshape(-1), updates.StepRates(lr=float(arrays.rate(lr))), self._weights.reshape(-1))
+        updates.sgd(
+            self.grads.reshape(-1), updates.StepRates(lr=arrays.rate(lr, self.dtype)), self._weights.reshape(-1)
+        )
 
     def bind(self, weights_view, grads_view):
         """Move rows and gradients into 1-D views (vocab_size * dim,) of flat vectors owned by someone else."""

@@ -1,23 +1,27 @@
-"""Optimisers as values: `init` makes the state, `update` takes one step over the flat vectors.
+"""Optimisers as values: `init` makes the state, `update` takes one step.
 
-    sgd       p -= lr g
-    momentum  mu = 0.9 mu + g;                                p -= lr mu
-    adam      mu = 0.9 mu + 0.1 g; nu = 0.999 nu + 0.001 g^2; p -= lr mu^ / (sqrt(nu^) + eps)
-    adamw     adam, with p -= lr decay p instead of g += decay p
+    SGD       p -= lr g
+    Momentum  mu = m mu + g;                                  p -= lr mu
+    Adam      mu = b1 mu + (1-b1) g; nu = b2 nu + (1-b2) g^2; p -= lr mu^ / (sqrt(nu^) + eps)
+    AdamW     Adam, with p -= lr decay p instead of g += decay p
+    RMSprop   nu = rho nu + (1-rho) g^2;                      p -= lr g / (sqrt(nu) + eps)
 
 where g is the mean gradient, clipped, and ^ undoes the zero start of the averages.
 """
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from grapheme_numba.errors import CheckpointError, UsageError
+from grapheme_numba.errors import CheckpointError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
+from grapheme_numba.optim.clipping import clip_scale as clip_scale
+from grapheme_numba.optim.clipping import gradient_norm as gradient_norm
 
-MOMENTUM = 0.9
-BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+Vector = npt.NDArray[Any]  # (n,) float32 or float64
 
 
 class OptimizerState(NamedTuple):
@@ -28,79 +32,272 @@ class OptimizerState(NamedTuple):
     count : int
         Steps taken.
     moments : dict of str to (n,) arrays of the parameters' dtype
-        `mu` (and `nu`), empty for sgd. Updated in place.
+        `mu`, `nu`, both or none, as the rule has them.
+    made_by : str
+        Name of the optimiser whose state this is; no other takes it. Empty: unknown, then its moments decide.
     """
 
     count: int
-    moments: dict[str, np.ndarray]
+    moments: dict[str, Vector]
+    made_by: str = ""
 
 
-class Optimizer(NamedTuple):
-    """A rule and its constants.
+@dataclass(frozen=True)
+class Optimizer:
+    """A rule and its constants. Use one of its children."""
 
-    Attributes
-    ----------
-    name : str
-    weight_decay : float
-    """
-
-    name: str
+    lr: float = 0.01
     weight_decay: float = 0.0
 
-    @property
-    def rule(self) -> int:
-        """What the kernels call it."""
-        return RULES[self.name]
+    name: ClassVar[str] = ""
+    rule: ClassVar[int] = updates.SGD  # what the kernels call it
+    moments: ClassVar[tuple[str, ...]] = ()
 
-    def init(self, parameters: np.ndarray) -> OptimizerState:
+    def __post_init__(self) -> None:
+        self._require("lr", self.lr, math.isfinite(self.lr) and self.lr >= 0, "a finite number of at least 0")
+        self._require(
+            "weight_decay", self.weight_decay, math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            "a finite number of at least 0",
+        )  # fmt: skip
+
+    def _require(self, name: str, value: object, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise UsageError(f"{name} of {type(self).__name__} is {value!r}; give {wanted}")
+
+    def init(self, parameters: Vector) -> OptimizerState:
         """The state before the first step."""
-        return OptimizerState(0, {moment: np.zeros_like(parameters) for moment in MOMENTS[self.name]})
+        return OptimizerState(0, {moment: np.zeros_like(parameters) for moment in self.moments}, self.name)
+
+    def update(
+        self, parameters: Vector, gradients: Vector, state: OptimizerState, lr: float | None = None
+    ) -> tuple[Vector, OptimizerState]:
+        """The parameters and the state after one step. What is given stays as it is.
+
+        Parameters
+        ----------
+        parameters, gradients : float32 or float64 arrays of one shape and dtype
+            Gradients of the mean loss.
+        state : OptimizerState
+            From `init` or from the step before.
+        lr : float, optional
+            The rate of this step, by default the optimiser's own.
+
+        Raises
+        ------
+        ShapeError
+            The arrays do not fit each other.
+        UsageError
+            The state was made by another optimiser, or for other parameters.
+        """
+        parameters, gradients = np.asarray(parameters), np.asarray(gradients)
+        if parameters.dtype not in (np.float32, np.float64) or gradients.shape != parameters.shape:
+            raise ShapeError(
+                f"parameters are {parameters.dtype}{parameters.shape} and gradients {gradients.dtype}"
+                f"{gradients.shape}; give float32 or float64 arrays of one shape"
+            )
+        flat, slope = parameters.flatten(), gradients.astype(parameters.dtype).ravel()
+        copied = {name: np.array(moment, parameters.dtype).ravel() for name, moment in state.moments.items()}
+        after = self.step(flat, slope, state._replace(moments=copied), self.lr if lr is None else lr)
+        shaped = {name: moment.reshape(parameters.shape) for name, moment in after.moments.items()}
+        return flat.reshape(parameters.shape), after._replace(moments=shaped)
 
     def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
         """The numbers of step `count`, from 1; `scale` multiplies the gradient first."""
-        decoupled = self.name == "adamw"
-        return updates.StepRates(
-            scale=float(scale),
-            lr=float(lr),
-            l2=0.0 if decoupled else float(self.weight_decay),
-            decay=float(lr * self.weight_decay) if decoupled else 0.0,
-            beta1=MOMENTUM if self.name == "momentum" else BETA1,
-            beta2=BETA2,
-            eps=EPS,
-            correction1=1.0 / (1.0 - BETA1**count),
-            correction2=1.0 / math.sqrt(1.0 - BETA2**count),
-        )
+        return updates.StepRates(scale=float(scale), lr=float(lr), l2=float(self.weight_decay))
 
-    def update(self, parameters, gradient, state: OptimizerState, lr: float, scale: float = 1.0) -> OptimizerState:
-        """One step; overwrites `parameters` and the moments."""
-        count = state.count + 1
-        both = both_moments(state.moments, parameters)
-        updates.step(self.rule, gradient, self.rates(count, lr, scale), both, parameters)
-        return OptimizerState(count, state.moments)
+    def step(
+        self, parameters: Vector, gradient: Vector, state: OptimizerState, lr: float, scale: float = 1.0
+    ) -> OptimizerState:
+        """One step in place: overwrites `parameters` and the moments, all flat (n,)."""
+        count, moments = state.count + 1, self.own_moments(state, parameters)
+        updates.step(self.rule, gradient, self.rates(count, lr, scale), moments, parameters)
+        return OptimizerState(count, state.moments, self.name)
 
     def update_and_clear(
-        self, parameters, gradient, state: OptimizerState, lr: float, scale: float
+        self, parameters: Vector, gradient: Vector, state: OptimizerState, lr: float, scale: float
     ) -> tuple[OptimizerState, bool]:
-        """As `update`, and `gradient` becomes 0; the state, and whether all parameters are finite."""
+        """As `step`, and `gradient` becomes 0; the state, and whether all parameters are finite."""
         count, squares = state.count + 1, np.empty(-(-parameters.size // updates.CHUNK))
-        both = both_moments(state.moments, parameters)
-        updates.step_and_clear(self.rule, self.rates(count, lr, scale), both, squares, gradient, parameters)
-        return OptimizerState(count, state.moments), math.isfinite(updates.in_order(squares))
+        moments = self.own_moments(state, parameters)
+        updates.step_and_clear(self.rule, self.rates(count, lr, scale), moments, squares, gradient, parameters)
+        return OptimizerState(count, state.moments, self.name), math.isfinite(updates.in_order(squares))
+
+    def own_moments(self, state: OptimizerState, parameters: Vector) -> tuple[Vector, Vector]:
+        """(mu, nu) as the kernels take them. Raises UsageError for the state of another optimiser or vector."""
+        if (state.made_by and state.made_by != self.name) or set(state.moments) != set(self.moments):
+            raise UsageError(
+                f"the state was made by {state.made_by or 'an optimizer with moments ' + str(sorted(state.moments))}, "
+                f"but the optimizer is {self.name}; begin with init(parameters), or keep the optimizer"
+            )
+        for name, moment in state.moments.items():
+            if moment.shape != parameters.shape or moment.dtype != parameters.dtype:
+                raise UsageError(
+                    f"{name} of the state is {moment.dtype}{moment.shape}, but the parameters are "
+                    f"{parameters.dtype}{parameters.shape}; begin with init(parameters)"
+                )
+        return both_moments(state.moments, parameters)
 
 
-def both_moments(moments: dict[str, np.ndarray], like: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Plain gradient descent (Robbins and Monro 1951).
+
+    Parameters
+    ----------
+    lr : float
+        The highest rate; a schedule scales it.
+    weight_decay : float
+        Times the parameter, added to the gradient.
+    """
+
+    name: ClassVar[str] = "sgd"
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """The heavy-ball method (Polyak 1964): the steps are a running sum of gradients.
+
+    Parameters
+    ----------
+    lr : float
+    weight_decay : float
+        Times the parameter, added to the gradient.
+    momentum : float
+        Share of the sum that remains at each step, in [0, 1).
+    """
+
+    momentum: float = 0.9
+
+    name: ClassVar[str] = "momentum"
+    rule: ClassVar[int] = updates.MOMENTUM
+    moments: ClassVar[tuple[str, ...]] = ("mu",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("momentum", self.momentum, 0 <= self.momentum < 1, "a number from 0 to below 1")
+
+    def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
+        """The numbers of step `count`."""
+        return super().rates(count, lr, scale)._replace(beta1=self.momentum)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015): each step is divided by the root of the mean squared gradient.
+
+    Parameters
+    ----------
+    lr : float
+    weight_decay : float
+        Times the parameter, added to the gradient.
+    betas : (float, float)
+        What remains of the mean gradient, and of the mean squared gradient, at each step.
+    eps : float
+        Added to the root.
+    """
+
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+
+    name: ClassVar[str] = "adam"
+    rule: ClassVar[int] = updates.ADAM
+    moments: ClassVar[tuple[str, ...]] = ("mu", "nu")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fits = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        self._require("betas", self.betas, fits, "two numbers from 0 to below 1")
+        self._require("eps", self.eps, self.eps > 0, "a number above 0")
+
+    def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
+        """The numbers of step `count`."""
+        (beta1, beta2), undone = self.betas, super().rates(count, lr, scale)
+        return undone._replace(
+            beta1=beta1, beta2=beta2, eps=self.eps, correction1=1.0 / (1.0 - beta1**count),
+            correction2=1.0 / math.sqrt(1.0 - beta2**count),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Parameters
+    ----------
+    lr : float
+    weight_decay : float
+        Times `lr` and the parameter, taken off the parameter.
+    betas : (float, float)
+    eps : float
+        As for `Adam`.
+    """
+
+    weight_decay: float = 0.01
+
+    name: ClassVar[str] = "adamw"
+
+    def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
+        """The numbers of step `count`."""
+        return super().rates(count, lr, scale)._replace(l2=0.0, decay=float(lr * self.weight_decay))
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012): the gradient over the root of its mean square.
+
+    Parameters
+    ----------
+    lr : float
+    weight_decay : float
+        Times the parameter, added to the gradient.
+    rho : float
+        What remains of the mean squared gradient at each step.
+    eps : float
+        Added to the root.
+    """
+
+    lr: float = 1e-3
+    rho: float = 0.9
+    eps: float = 1e-8
+
+    name: ClassVar[str] = "rmsprop"
+    rule: ClassVar[int] = updates.RMSPROP
+    moments: ClassVar[tuple[str, ...]] = ("nu",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("rho", self.rho, 0 <= self.rho < 1, "a number from 0 to below 1")
+        self._require("eps", self.eps, self.eps > 0, "a number above 0")
+
+    def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
+        """The numbers of step `count`."""
+        return super().rates(count, lr, scale)._replace(beta2=self.rho, eps=self.eps)
+
+
+def both_moments(moments: dict[str, Vector], like: Vector) -> tuple[Vector, Vector]:
     """(mu, nu) as the kernels take them: empty where the rule has none."""
     return moments.get("mu", like[:0]), moments.get("nu", like[:0])
 
 
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+}
+MOMENTS = {name: optimizer.moments for name, optimizer in OPTIMIZERS.items()}
+
+
 def build(name: str, weight_decay: float = 0.0) -> Optimizer:
     """The optimiser called `name`. Raises UsageError for an unknown name."""
-    if name not in MOMENTS:
-        raise UsageError(f"unknown optimizer {name!r}; choose one of {', '.join(MOMENTS)}")
-    return Optimizer(name, weight_decay)
+    if name not in OPTIMIZERS:
+        raise UsageError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}")
+    return OPTIMIZERS[name](weight_decay=weight_decay)
 
 
-def restore(name: str, count: int, moments: dict[str, np.ndarray], like: np.ndarray) -> OptimizerState:
+def restore(name: str, count: int, moments: dict[str, Vector], like: Vector) -> OptimizerState:
     """State from a checkpoint's arrays. Raises CheckpointError where they do not fit `name` and `like`."""
     if set(moments) != set(MOMENTS[name]):
         raise CheckpointError(
@@ -111,18 +308,4 @@ def restore(name: str, count: int, moments: dict[str, np.ndarray], like: np.ndar
             raise CheckpointError(
                 f"optimizer.{moment} is {array.dtype}{array.shape}, but the parameters are {like.dtype}{like.shape}"
             )
-    return OptimizerState(count, {moment: np.ascontiguousarray(moments[moment]) for moment in MOMENTS[name]})
-
-
-def gradient_norm(gradient: np.ndarray) -> float:
-    """L2 norm of a flat gradient; NaN or infinite as soon as one element is."""
-    return math.sqrt(total) if (total := float(updates.sum_of_squares(gradient))) >= 0 else math.nan
-
-
-def clip_scale(norm: float, max_norm: float) -> float:
-    """Factor that brings a gradient of `norm` down to `max_norm`; 1 when it is below or `max_norm` is 0."""
-    return max_norm / norm if max_norm > 0 and norm > max_norm else 1.0
-
-
-MOMENTS = {"sgd": (), "momentum": ("mu",), "adam": ("mu", "nu"), "adamw": ("mu", "nu")}
-RULES = {"sgd": updates.SGD, "momentum": updates.MOMENTUM, "adam": updates.ADAM, "adamw": updates.ADAM}
+    return OptimizerState(count, {moment: np.ascontiguousarray(moments[moment]) for moment in MOMENTS[name]}, name)

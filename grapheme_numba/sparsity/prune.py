@@ -1,4 +1,4 @@
-"""Networks with fewer edges and nodes: pruned by magnitude, rid of what no output depends on.
+"""Magnitude pruning: networks with fewer edges, and without the nodes that no output depends on.
 
 Gradual magnitude pruning (Zhu and Gupta 2017): train many edges, keep the few that turn out to matter.
 
@@ -8,18 +8,23 @@ are right in 94.6 %, all 7,400 in 94.4 %, 738 drawn at random in 92.7 %, moved b
 (`benchmarks/accuracy.py`).
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import NamedGraph, named_graph
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.kernels.sparsity import drop_and_grow
-from grapheme_numba.kernels.sparsity import drop_and_grow as kernels
+from grapheme_numba.network.dagnn import SETTINGS, DagNN
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
 
 
-class Thinned(NamedTuple):
+class Part(NamedTuple):
     """A smaller network, and what it kept of the larger one.
 
     dag : DagNN
@@ -27,54 +32,67 @@ class Thinned(NamedTuple):
     nodes : (n_node of the larger,) bool, by the caller's ids
     """
 
-    dag: object
-    edges: np.ndarray
-    nodes: np.ndarray
+    dag: DagNN
+    edges: Mask
+    nodes: Mask
 
-    def vector(self, flat, larger):
-        """Those entries of a flat vector of the `larger` network that belong to the smaller, in its order."""
-        flat = larger.to_caller_order(flat)
-        return self.dag.from_caller_order(flat[np.concatenate([self.edges, self.nodes])])
+    def vector(self, flat: Array) -> Array:
+        """Those entries of a flat vector (weights then biases) of the larger network that belong to the smaller.
+
+        Both in the caller's order.
+        """
+        kept: Array = np.asarray(flat)[np.concatenate([self.edges, self.nodes])]
+        return kept
 
 
-def prune(dag, density):
+@overload
+def prune(dag: DagNN, density: float, moments: None = ...) -> DagNN: ...
+@overload
+def prune(dag: DagNN, density: float, moments: Sequence[Array]) -> tuple[DagNN, tuple[Array, ...]]: ...
+def prune(
+    dag: DagNN, density: float, moments: Sequence[Array] | None = None
+) -> DagNN | tuple[DagNN, tuple[Array, ...]]:
     """A network with the share `density` of the edges: those with the largest weights. No node is cut off.
+
+    `dag` stays as it is. Every node keeps its strongest incoming edge, so a very small share keeps more.
 
     Parameters
     ----------
     dag : DagNN
     density : float
-        In (0, 1].
+        Share of the edges that stays, in (0, 1].
+    moments : sequence of arrays (n_edge + n_node,), optional
+        Of an optimiser, weights then biases in the caller's order (`dag.to_caller_order`).
 
     Returns
     -------
-    DagNN
-        With the same nodes, names, weights and biases.
+    DagNN, or with `moments` (DagNN, tuple of arrays)
+        With the same nodes, names, weights, biases and settings.
     """
     if not 0.0 < density <= 1.0:
         raise UsageError(f"density is {density!r}; give a share above 0 and at most 1")
-    edges = edges_to_keep(dag, round(density * dag.n_edge))
-    return thinned(dag, edges, np.ones(dag.n_node, bool)).dag
+    part = part_of(dag, edges_to_keep(dag, round(density * dag.n_edge)), np.ones(dag.n_node, bool))
+    return part.dag if moments is None else (part.dag, tuple(part.vector(moment) for moment in moments))
 
 
-def without_dead_nodes(dag):
+def without_dead_nodes(dag: DagNN) -> DagNN:
     """A network with the same outputs, without the nodes that no output depends on. Inputs stay.
 
     Returns
     -------
     DagNN
     """
-    return thinned(dag, np.ones(dag.n_edge, bool), living_nodes(dag)).dag
+    return part_of(dag, np.ones(dag.n_edge, bool), living_nodes(dag)).dag
 
 
-def edges_to_keep(dag, n_kept):
+def edges_to_keep(dag: DagNN, n_kept: int) -> Mask:
     """(n_edge,) bool in the caller's order: the `n_kept` edges with the largest weights, and every node's largest."""
     keep = np.empty(dag.n_edge, bool)
     keep[dag.dag.edge_order] = ~smallest_edges(dag, dag.n_edge - n_kept)
     return keep
 
 
-def living_nodes(dag):
+def living_nodes(dag: DagNN) -> Mask:
     """(n_node,) bool by the caller's ids: inputs, and nodes that an output depends on."""
     reached = dag.dag.is_output.copy()
     drop_and_grow.reach_backwards(dag.dag.indptr, dag.dag.indices, reached)
@@ -83,7 +101,7 @@ def living_nodes(dag):
     return keep
 
 
-def thinned(dag, edges, nodes):
+def part_of(dag: DagNN, edges: Mask, nodes: Mask) -> Part:
     """The network of the kept edges and nodes, with its names, weights and biases.
 
     Parameters
@@ -96,7 +114,7 @@ def thinned(dag, edges, nodes):
 
     Returns
     -------
-    Thinned
+    Part
     """
     graph = NamedGraph.of(dag)
     # An edge between inputs may stay behind: it changes nothing that is read, and costs what it costs.
@@ -111,10 +129,16 @@ def thinned(dag, edges, nodes):
     )  # fmt: skip
     result = type(dag).from_graph(smaller, dtype=dag.dtype)
     result.names = smaller.names if dag.names is not None else None
-    return Thinned(result, edges, nodes)
+    _keep_settings(dag, result)
+    return Part(result, edges, nodes)
 
 
-def smallest_edges(dag, n_wanted):
+def _keep_settings(dag: DagNN, result: DagNN) -> None:
+    for name in SETTINGS:
+        setattr(result, name, getattr(dag, name))
+
+
+def smallest_edges(dag: DagNN, n_wanted: int) -> Mask:
     """A mask (n_edge,) of the `n_wanted` edges of smallest weight, without the strongest of any receiver.
 
     It stands in internal order.
@@ -128,7 +152,7 @@ def smallest_edges(dag, n_wanted):
 BEGIN, END = 0.1, 0.6  # of training: before, weights find their size; after, those that stay settle
 
 
-def edges_left(progress, n_edge, density):
+def edges_left(progress: float, n_edge: int, density: float) -> int:
     """How many of `n_edge` edges remain when the share `progress` of training is done.
 
     Parameters
@@ -149,18 +173,18 @@ def edges_left(progress, n_edge, density):
     return last + round((n_edge - last) * (1 - gone) ** 3)
 
 
-def thin(dag, n_edge, moments=()):
+def prune_to(dag: DagNN, n_edge: int, moments: Sequence[Array] = ()) -> tuple[DagNN, tuple[Array, ...]]:
     """A network with at most `n_edge` edges, and the moments that belong to them.
 
     The smallest weights go. Edges to nodes that no output depends on any more go with them, and no node that
-    still matters loses its last incoming edge (a network cannot get thinner than that).
+    still matters loses its last incoming edge (a network cannot get smaller than that).
 
     Parameters
     ----------
     dag : DagNN
     n_edge : int
     moments : sequence of ndarray (n_edge + n_node,)
-        Flat vectors of an optimiser for this DAG.
+        Flat vectors of an optimiser for this DAG, in internal order as trainers have them.
 
     Returns
     -------
@@ -181,16 +205,18 @@ def thin(dag, n_edge, moments=()):
     flat = dag.to_caller_order(dag.parameters)[kept]
     split = len(arrays["senders"])
     new = type(dag).from_topology(arrays, dtype=dag.dtype, weights=flat[:split], biases=flat[split:])
+    _keep_settings(dag, new)
     return new, tuple(new.from_caller_order(dag.to_caller_order(moment)[kept]) for moment in moments)
 
 
-def _kept(dag, n_edge):
+def _kept(dag: DagNN, n_edge: int) -> Mask:
     """Which edges (n_edge_before,) stay, by internal position."""
     inside = dag.dag
     senders, receivers = np.empty(dag.n_edge, np.int32), inside.t_indices
     topology.rows_of(inside.t_indptr, senders)
     size = np.abs(dag.parameters[: dag.n_edge])
-    # Ties go by position, so the result is a function of the weights alone.
+    # Ties go by position, so the result is a function of the weights alone. (`choose_smallest` compares in float32
+    # and would take other edges of float64 networks, the estimators', where two weights differ by less.)
     ascending = np.argsort(size, kind="stable")
     keep, is_input = np.ones(dag.n_edge, bool), inside.is_input.astype(bool)
     while True:
@@ -199,7 +225,7 @@ def _kept(dag, n_edge):
         lost = np.zeros(dag.n_edge, bool)
         if wanted > 0:
             in_degree = np.bincount(receivers[keep], minlength=dag.n_node)
-            kernels.choose_lost(ascending[keep[ascending]], receivers, in_degree, wanted, lost)
+            drop_and_grow.choose_lost(ascending[keep[ascending]], receivers, in_degree, wanted, lost)
         keep &= ~lost
         listened_to = inside.is_output.astype(bool) | (np.bincount(senders[keep], minlength=dag.n_node) > 0)
         dead = keep & (is_input | ~listened_to)[receivers]  # an input is what it is given

@@ -51,7 +51,7 @@ def lose_edges(run, share: float) -> None:
     model, dag = run.model, run.model.dag
     n_left = prune.edges_left(share, run.progress.n_edge, run.config.prune_to)
     size, old = dag.n_edge + dag.n_node, run.state.moments
-    pruned, moments = prune.thin(dag, n_left, [moment[:size] for moment in old.values()])
+    pruned, moments = prune.prune_to(dag, n_left, [moment[:size] for moment in old.values()])
     if pruned is dag:
         return
     run.model = model.with_dag(pruned)
@@ -114,5 +114,5 @@ def warm_up(config, dtype) -> None:
     dag.forward(np.ones((1, 4), dtype))
     dag.backward_accumulate(np.ones((1, 2), dtype))
     if config.evolve != "none":
-        evolve.evolve(dag, config.evolve, 0.5, 0)
-    prune.thin(dag, 4)
+        evolve.drop_and_grow_edges(dag, config.evolve, 0.5, 0)
+    prune.prune_to(dag, 4)

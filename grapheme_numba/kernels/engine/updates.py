@@ -37,7 +37,7 @@ class StepRates(NamedTuple):
     correction2: float = 1.0
 
 
-SGD, MOMENTUM, ADAM = 0, 1, 2
+SGD, MOMENTUM, ADAM, RMSPROP = 0, 1, 2, 3
 
 
 @njit(**SERIAL)
@@ -47,6 +47,7 @@ def apply(rule, g, rates, p, mu, nu):
     sgd       p -= lr * (scale * g + l2 * p)
     momentum  mu = beta1 * mu + scale * g + l2 * p; p -= lr * mu
     adam      Kingma and Ba 2015, algorithm 1, with decoupled decay (Loshchilov and Hutter 2019)
+    rmsprop   nu = beta2 * nu + (1 - beta2) * g^2; p -= lr * g / (sqrt(nu) + eps) (Tieleman and Hinton 2012)
 
     g, p : (n,) of one float dtype; mu, nu : the same, or empty where the rule has none
     """
@@ -54,6 +55,8 @@ def apply(rule, g, rates, p, mu, nu):
         _sgd(g, rates, p)
     elif rule == MOMENTUM:
         _momentum(g, rates, p, mu)
+    elif rule == RMSPROP:
+        _rmsprop(g, rates, p, nu)
     else:
         _adam(g, rates, p, mu, nu)
 
@@ -89,6 +92,19 @@ def _adam(g, rates, p, mu, nu):
         second = beta2 * nu[i] + (one - beta2) * slope * slope
         mu[i], nu[i] = first, second
         p[i] = p[i] - decay * p[i] - rate * first / (np.sqrt(second) * root + eps)
+
+
+@njit(**SERIAL)
+def _rmsprop(g, rates, p, nu):
+    number = p.dtype.type
+    one = number(1.0)
+    scale, lr, l2, eps = number(rates.scale), number(rates.lr), number(rates.l2), number(rates.eps)
+    beta2 = number(rates.beta2)
+    for i in range(p.size):
+        slope = scale * g[i] + l2 * p[i]
+        second = beta2 * nu[i] + (one - beta2) * slope * slope
+        nu[i] = second
+        p[i] -= lr * slope / (np.sqrt(second) + eps)
 
 
 @njit(**SERIAL)

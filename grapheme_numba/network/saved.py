@@ -1,0 +1,96 @@
+"""A network as one safetensors file: graph, names, activations, weights, biases and dtype, under a digest."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from grapheme_numba.errors import CheckpointError, GraphemeError, MissingInputError
+from grapheme_numba.files.storage import write_file
+from grapheme_numba.network import internal_order
+
+if TYPE_CHECKING:
+    from grapheme_numba.network.dagnn import DagNN
+
+FORMAT = "grapheme_numba network"
+VERSION = "1"
+NEEDED = {"senders", "receivers", "inputs", "outputs", "activation", "weights", "biases", "node_order", "level_start"}
+
+
+def save_network(dag: "DagNN", path: str | Path) -> None:
+    """Write `dag` to `path`, whole or not at all. Raises OutputError."""
+    arrays = {
+        **dag.topology(), "weights": np.array(dag.weights, subok=False), "biases": np.array(dag.biases, subok=False),
+        "node_order": dag.dag.node_order, "level_start": dag.dag.level_start,
+    }  # fmt: skip
+    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    facts = {"format": FORMAT, "version": VERSION, "dtype": dag.dtype.name}
+    write_file(Path(path), safetensors.numpy.save(tensors, {**facts, "sha256": _digest(tensors, facts)}))
+
+
+def load_network(path: str | Path) -> "DagNN":
+    """The network that `DagNN.save` wrote, with the same bits.
+
+    Raises
+    ------
+    MissingInputError
+        There is no such file.
+    CheckpointError
+        It is no saved network, of another version, or damaged.
+    """
+    from grapheme_numba.network.dagnn import DagNN
+
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise MissingInputError(f"there is no file {path}; give a network that DagNN.save wrote") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+    tensors, facts = _parsed(path, data)
+    told = facts.pop("sha256", "")
+    if facts.get("format") != FORMAT:
+        raise CheckpointError(f"{path} holds {facts.get('format', 'tensors of something else')!r}, not a {FORMAT}")
+    if facts.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has version {facts.get('version')} of its format, this program reads {VERSION}; "
+            "load it with the release that wrote it"
+        )
+    if told != _digest(tensors, facts):
+        raise CheckpointError(f"{path} is damaged: its content does not have the digest it was saved with")
+    if missing := NEEDED - tensors.keys():
+        raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}; save the network again")
+    try:
+        weights, biases = tensors.pop("weights"), tensors.pop("biases")
+        order = {name: tensors.pop(name) for name in ("node_order", "level_start")}
+        if weights.dtype.name != facts.get("dtype") or biases.dtype != weights.dtype:
+            raise CheckpointError(f"its weights are {weights.dtype} and its biases {biases.dtype}")
+        dag = DagNN.from_topology(tensors, weights=weights, biases=biases, dtype=weights.dtype.name)
+        internal_order.in_order(dag, **order)
+    except (GraphemeError, ValueError, TypeError, IndexError) as error:
+        raise CheckpointError(f"{path} makes no network: {error}") from None
+    return dag
+
+
+def _parsed(path: Path, data: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file."""
+    try:
+        tensors = safetensors.numpy.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is no safetensors file, or a damaged one: {error}") from None
+    return tensors, dict(header.get("__metadata__", {}))
+
+
+def _digest(tensors: dict[str, npt.NDArray[Any]], facts: dict[str, str]) -> str:
+    """SHA-256 of all that a file says."""
+    sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name in sorted(tensors):
+        sha.update(f"{name} {tensors[name].dtype.str} {tensors[name].shape}".encode())
+        sha.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return sha.hexdigest()
