@@ -100,9 +100,32 @@ def no_print(path, text):
             yield f"{path}:{node.lineno}: {name}()"
 
 
+def no_private_reach(path, text):
+    """A private name belongs to the module that defines it: nobody imports it, or reaches for it on an object."""
+    tree = ast.parse(text)
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+    }
+    public = {"_replace", "_fields", "_asdict", "_make", "_exit"}  # of named tuples, and of os
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("grapheme_numba"):
+            for alias in node.names:
+                if alias.name.startswith("_") and not alias.name.startswith("__"):
+                    yield f"{path}:{node.lineno}: imports the private name {alias.name} of {node.module}"
+        if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr) and node.attr not in own | public:
+            yield f"{path}:{node.lineno}: reaches for {ast.unparse(node)}"
+
+
 def careful_errors(path, text):
-    """No bare except, no assert for what a user may do wrong, no swallowed exception."""
+    """No bare except, no assert for what a user may do wrong, no exception that is passed over without a word why."""
+    lines = text.splitlines()
     for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ExceptHandler) and isinstance(node.body[0], ast.Pass):
+            if not any("#" in line for line in lines[node.lineno - 1 : node.body[0].lineno]):
+                yield f"{path}:{node.lineno}: an exception is passed over; say why in a comment, or use suppress"
         if isinstance(node, ast.ExceptHandler) and node.type is None:
             yield f"{path}:{node.lineno}: bare except"
         if isinstance(node, ast.Assert):

@@ -32,6 +32,9 @@ RULES = [
     (house_rules.no_print, OUTSIDE_CLI, "grapheme_numba/network/dagnn.py", "eval('1')"),
     (house_rules.careful_errors, PACKAGE, "grapheme_numba/network/dagnn.py", "try:\n    f()\nexcept:\n    pass"),
     (house_rules.careful_errors, PACKAGE, "grapheme_numba/network/dagnn.py", "assert x > 0"),
+    (house_rules.careful_errors, PACKAGE, "grapheme_numba/network.py", "try:\n    f()\nexcept ValueError:\n    pass"),
+    (house_rules.no_private_reach, PACKAGE, "grapheme_numba/a.py", "from grapheme_numba.graph import _ids"),
+    (house_rules.no_private_reach, PACKAGE, "grapheme_numba/a.py", "def f(dag):\n    return dag._tiles"),
     (house_rules.kernels_are_plain, KERNELS, "grapheme_numba/kernels/a.py", "def f(x):\n    return x"),
     (
         house_rules.kernels_are_plain,

@@ -179,7 +179,9 @@ def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, statu
                 slot, window = np.int64(index), n_window - 1 - step
                 tile = n_tile - 1 - wave - slot
                 if step > 0 and uses_planes:
-                    before = share_of_window(dag, lanes, bounds[window + 1], bounds[window + 2])
+                    # Bounded, because the compiler hoists these reads out of the condition and the loop.
+                    first, last = bounds[min(window + 1, n_window)], bounds[min(window + 2, n_window)]
+                    before = share_of_window(dag, lanes, first, last)
                     add_planes(dag, planes.room[(step - 1) & 1], n_busy, before, slot, gradients_out)
                 if slot < n_busy:
                     if step == 0:
