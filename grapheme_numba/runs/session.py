@@ -16,7 +16,7 @@ from grapheme_numba.distributed import gradients
 from grapheme_numba.distributed.comm import Serial
 from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
-from grapheme_numba.files import storage
+from grapheme_numba.files import locks, storage
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.report import reporter
 from grapheme_numba.runs import run_folder, snapshot
@@ -128,7 +128,7 @@ def execute(run: Run, start: Start) -> None:
         run.journal = Unwritten(run.progress.n_row)
         return loop.train(run)
     make_output(run.folder)
-    with storage.held(run.folder):
+    with locks.held_folder(run.folder):
         open_folder(run, start)
         run.observer = Together(run.observer, reporter.Reporter(run))
         try:

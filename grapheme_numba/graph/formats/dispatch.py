@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from grapheme_numba.errors import GraphError, OutputError
+from grapheme_numba.files.storage import write_file
 from grapheme_numba.graph.formats import array_files, edge_lists, graphml, matrices, neat, pathways
-from grapheme_numba.graph.formats.files import read_text, read_whole, write_whole
+from grapheme_numba.graph.formats.files import read_text, read_whole
 from grapheme_numba.graph.named import NamedGraph, named_graph
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".graphml", ".json", ".gmt", ".npz", ".npy")
@@ -72,22 +73,31 @@ def save_graph(graph, path):
         graph = load_graph(graph)
     if suffix in _DELIMITERS:
         for target, columns in zip((path, _beside(path, "nodes")), edge_lists.to_columns(graph), strict=True):
-            write_whole(target, edge_lists.format_table(columns, _DELIMITERS[suffix]).encode())
+            write_file(target, edge_lists.format_table(columns, _DELIMITERS[suffix]).encode())
     elif suffix == ".parquet":
         for target, columns in zip((path, _beside(path, "nodes")), edge_lists.to_columns(graph), strict=True):
             write_columns(target, columns)
     elif suffix == ".graphml":
-        write_whole(path, graphml.format_graph(graph).encode())
+        write_file(path, graphml.format_graph(graph).encode())
     elif suffix == ".json":
-        write_whole(path, neat.format_export(graph))
+        write_file(path, neat.format_export(graph))
     elif suffix == ".npz":
-        write_whole(path, array_files.format_sparse(graph))
+        write_file(path, array_files.format_sparse(graph))
     elif suffix == ".gmt":
         gmt, relations = pathways.format_pathways(graph)
-        write_whole(path, gmt.encode())
-        write_whole(_relations_beside(path), relations.encode())
+        write_file(path, gmt.encode())
+        write_file(_relations_beside(path), relations.encode())
     else:
         raise _unknown_suffix(path)
+
+
+def written_files(path):
+    """The files that `save_graph` writes for `path`: itself, and a node table or a table of relations beside it."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".gmt":
+        return [path, _relations_beside(path)]
+    return [path, _beside(path, "nodes")] if suffix in (*_DELIMITERS, ".parquet") else [path]
 
 
 def _from_object(source, names, options):
@@ -182,4 +192,4 @@ def write_columns(path, columns):
         parquet.write_table(pa.table(arrays), sink, compression="zstd", write_page_checksum=True)
     except pa.ArrowException as error:
         raise OutputError(f"could not write {path}: {error}") from None
-    write_whole(path, sink.getvalue())
+    write_file(path, sink.getvalue())

@@ -1,10 +1,8 @@
-"""Whole graph files in and out: typed errors when reading, all or nothing when writing."""
+"""Graph files as bytes and text, with typed errors."""
 
-import contextlib
-import os
 from pathlib import Path
 
-from grapheme_numba.errors import GraphError, MissingInputError, OutputError
+from grapheme_numba.errors import GraphError, MissingInputError
 
 
 def read_whole(path):
@@ -24,19 +22,3 @@ def read_text(path):
         raise GraphError(
             f"byte {error.start} (0x{data[error.start]:02x}) is not UTF-8 text; save the file as UTF-8"
         ) from None
-
-
-def write_whole(path, data):
-    """Write `data` under a temporary name, force it to the disk, rename. Raises OutputError."""
-    path = Path(path)
-    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise OutputError(f"could not write {path}: {error.strerror or error}; what was there is intact") from error
