@@ -13,7 +13,7 @@ from grapheme_numba.data.parquet.row_table import RowTable, repeated
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.graph.formats.dispatch import write_columns
+from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.attribution import Explainer
 from grapheme_numba.models.naming import node_names, port_names
