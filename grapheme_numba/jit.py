@@ -4,14 +4,13 @@ Import this before anything that imports Numba: the cache folder has to be known
 """
 
 import ctypes
-import fcntl
 import importlib
 import os
 import sys
 import threading
 from pathlib import Path
 
-from grapheme_numba.files import kernel_cache
+from grapheme_numba.files import kernel_cache, locks
 
 
 def _preload_tbb() -> bool:
@@ -30,7 +29,7 @@ def _preload_tbb() -> bool:
 if "NUMBA_CACHE_DIR" not in os.environ:
     _sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").rglob("*.py"))]
     os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache.choose(_sources))
-kernel_cache.refuse_open_folder(Path(os.environ["NUMBA_CACHE_DIR"]))
+kernel_cache.make_or_refuse(Path(os.environ["NUMBA_CACHE_DIR"]))
 _has_tbb = _preload_tbb()
 
 import numba  # noqa: E402
@@ -49,8 +48,7 @@ def _lock_cache_saves() -> None:
     save = IndexDataCacheFile.save
 
     def locked_save(self, key, data):
-        with open(os.path.join(self._cache_path, "save.lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locks.exclusive(Path(self._cache_path) / "save.lock"):
             save(self, key, data)
 
     IndexDataCacheFile.save = locked_save

@@ -123,9 +123,9 @@ def careful_errors(path, text):
     """No bare except, no assert for what a user may do wrong, no exception that is passed over without a word why."""
     lines = text.splitlines()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ExceptHandler) and isinstance(node.body[0], ast.Pass):
-            if not any("#" in line for line in lines[node.lineno - 1 : node.body[0].lineno]):
-                yield f"{path}:{node.lineno}: an exception is passed over; say why in a comment, or use suppress"
+        passed_over = isinstance(node, ast.ExceptHandler) and isinstance(node.body[0], ast.Pass)
+        if passed_over and not any("#" in line for line in lines[node.lineno - 1 : node.body[0].lineno]):
+            yield f"{path}:{node.lineno}: an exception is passed over; say why in a comment, or use suppress"
         if isinstance(node, ast.ExceptHandler) and node.type is None:
             yield f"{path}:{node.lineno}: bare except"
         if isinstance(node, ast.Assert):

@@ -11,7 +11,7 @@ from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream import cache
 from grapheme_numba.data.stream import dataset as source
 from grapheme_numba.data.stream.dataset import open_dataset
-from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
 
 
 def write(path, n=10, seed=0):
@@ -106,6 +106,67 @@ def test_a_folder_that_cannot_be_written_falls_back_to_the_user_cache(tmp_path, 
     assert len(list((tmp_path / "user" / "grapheme_numba" / "data").glob("a.jsonl-*.parquet"))) == 1
     assert (tmp_path / "user" / "grapheme_numba" / "data").stat().st_mode & 0o777 == 0o700
     assert not list((tmp_path / ".grapheme_cache").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o702])
+def test_a_folder_that_others_can_write_is_not_trusted(tmp_path, monkeypatch, mode):
+    """What lies there may be planted, and its lock may be a link to a file of ours."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    path = write(tmp_path / "a.jsonl")
+    before = open_dataset(path).fingerprint
+    ours = tmp_path / ".grapheme_cache"
+    (parquet,) = ours.glob("*.parquet")
+    (lock,) = ours.glob("*.lock")
+    open_dataset(write(tmp_path / "b.jsonl", seed=1))
+    (planted,) = ours.glob("b.jsonl-*.parquet")
+    planted.rename(parquet)
+    (tmp_path / "thesis").write_text("precious")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "thesis")
+    ours.chmod(mode)
+    assert open_dataset(path).fingerprint == before
+    assert (tmp_path / "thesis").read_text() == "precious"
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / ".grapheme_cache").symlink_to(tmp_path / "elsewhere")
+    open_dataset(write(tmp_path / "a.jsonl"))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_lock_that_is_a_link_is_refused_and_not_followed(tmp_path):
+    path = write(tmp_path / "a.jsonl")
+    open_dataset(path)
+    (lock,) = (tmp_path / ".grapheme_cache").glob("*.lock")
+    (tmp_path / "thesis").write_text("precious")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "thesis")
+    with pytest.raises(OutputError, match=r"cannot lock .*\.lock: .*; remove it or make it writable"):
+        open_dataset(path)
+    assert (tmp_path / "thesis").read_text() == "precious"
+
+
+def test_a_user_cache_that_others_can_write_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setattr(cache.os, "access", lambda *_: False)
+    (tmp_path / "user" / "grapheme_numba" / "data").mkdir(parents=True)
+    (tmp_path / "user" / "grapheme_numba" / "data").chmod(0o777)
+    with pytest.raises(UsageError, match=r"the data cache .* can be written by others \(mode 0777\), so what it holds"):
+        open_dataset(write(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o000, 0o022])
+def test_what_we_make_under_any_umask_we_accept_again(tmp_path, conversions, mask):
+    before = os.umask(mask)
+    try:
+        path = write(tmp_path / "a.jsonl")
+        assert open_dataset(path).fingerprint == open_dataset(path).fingerprint
+    finally:
+        os.umask(before)
+    assert len(conversions) == 1
+    assert (tmp_path / ".grapheme_cache").stat().st_mode & 0o777 == 0o700
 
 
 def test_without_cache_nothing_stays(tmp_path):

@@ -15,7 +15,7 @@ from grapheme_numba.data.jsonl.export import export
 from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream.dataset import open_parquet
 from grapheme_numba.errors import OutputError
-from grapheme_numba.files import whole_file
+from grapheme_numba.files import storage
 
 
 def write(path, records):
@@ -31,31 +31,22 @@ def read(path):
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, room):
     write(tmp_path / "a.jsonl", generate(50, "train"))
     (tmp_path / "a.parquet").write_bytes(b"old")
-    real = os.fdopen
+    real, left = storage.write, [room]
 
-    class Full:
-        """A file on a disk with little room."""
+    def write_to_full_disk(descriptor, data):
+        left[0] -= len(data)
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
 
-        def __init__(self, *opened):
-            self._file, self._room = real(*opened), room
-
-        def write(self, data):
-            self._room -= len(data)
-            if self._room < 0:
-                raise OSError(28, "No space left on device")
-            return self._file.write(data)
-
-        def __getattr__(self, name):
-            return getattr(self._file, name)
-
-    monkeypatch.setattr(whole_file.os, "fdopen", Full)
+    monkeypatch.setattr(storage, "write", write_to_full_disk)
     with pytest.raises(OutputError, match="cannot write .*a.parquet: No space left on device; what was there"):
         convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.parquet"]
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("step", ["fsync", "rename"])
 def test_a_failing_fsync_or_rename_leaves_the_old_file(tmp_path, monkeypatch, step):
     write(tmp_path / "a.jsonl", generate(5, "train"))
     (tmp_path / "a.parquet").write_bytes(b"old")
@@ -63,7 +54,7 @@ def test_a_failing_fsync_or_rename_leaves_the_old_file(tmp_path, monkeypatch, st
     def fail(*_):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(whole_file.os, step, fail)
+    monkeypatch.setattr(storage, step, fail)
     with pytest.raises(OutputError, match="Input/output error"):
         convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == b"old"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from grapheme_numba.files import kernel_cache
+from grapheme_numba.files import kernel_cache, locks
 from grapheme_numba.files.kernel_cache import DAY, KEPT, MARK, UNUSED
 
 HOLDER = """
@@ -68,14 +68,14 @@ def test_a_folder_that_a_process_holds_stays_until_the_process_ends(tmp_path):
 def test_a_folder_dropped_while_it_is_taken_is_made_again(tmp_path, monkeypatch):
     """The lock is granted on a mark that has lost its name: it protects nothing."""
     folder = old_folder(tmp_path, 1, UNUSED)
-    lock = kernel_cache.fcntl.flock
+    lock = locks.fcntl.flock
 
     def dropped_first(descriptor, how):
-        monkeypatch.setattr(kernel_cache.fcntl, "flock", lock)
+        monkeypatch.setattr(locks.fcntl, "flock", lock)
         kernel_cache.drop(folder)
         lock(descriptor, how)
 
-    monkeypatch.setattr(kernel_cache.fcntl, "flock", dropped_first)
+    monkeypatch.setattr(locks.fcntl, "flock", dropped_first)
     descriptor = kernel_cache.hold(folder)
     assert os.path.samestat(os.fstat(descriptor), (folder / MARK).stat())
     assert not (folder / "kernels_1").exists()

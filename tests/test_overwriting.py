@@ -1,14 +1,17 @@
 """No command writes over what it reads, however the two are named, nor over a folder, device or pipe."""
 
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
 from odd_lines import TEXT
+from runs import cli, small_data, train
 
 from grapheme_numba.cli.data import main
+from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
 from grapheme_numba.errors import MissingInputError
 
@@ -83,3 +86,84 @@ def test_a_folder_of_shards_is_validated(folder):
         done = CliRunner().invoke(main, [command, "shards"])
         assert (done.exit_code, done.stderr.count("\n")) == (65, 1)
         assert "part-00001.parquet is damaged" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run with its data, to be copied."""
+    folder = tmp_path_factory.mktemp("finished")
+    small_data(folder / "data", 16)
+    train(folder / "data", folder / "run", epochs=1)
+    convert([folder / "data" / "test.jsonl"], folder / "q.parquet")
+    return folder
+
+
+# What each command is given, and the names of the paths that it reads.
+COMMANDS = {
+    "predict": ("predict run --input {questions} --output {out} --rejects {refused}", ["questions", "run"]),
+    "attribute": ("attribute run --data {table} --output {out}.parquet", ["table", "run"]),
+    "export": ("export run --to {out}.csv", ["run"]),
+    "plot": ("plot run --output {out}.html", ["run"]),
+}
+WRITTEN = {
+    "predict": {"out": ("{}",), "refused": ("{}",)},
+    "attribute": {"out": ("{}.parquet", "{}.inputs.parquet", "{}.nodes.parquet", "{}.edges.parquet")},
+    "export": {"out": ("{}.csv", "{}.nodes.csv", "{}.embedding.npy")},
+    "plot": {"out": ("{}.html",)},
+}
+READ = {
+    "questions": ("data/test.jsonl",),
+    "table": ("q.parquet",),
+    "run": ("run/checkpoint_best/model.safetensors", "run/checkpoint_best/manifest.json", "run/metrics.jsonl"),
+}
+PAIRS = [
+    (command, option, file, read)
+    for command, (_, reads) in COMMANDS.items()
+    for option, files in WRITTEN[command].items()
+    for file in files
+    for name in reads
+    for read in READ[name]
+]
+
+
+@pytest.mark.parametrize("how", [os.symlink, os.link], ids=["symlink", "hard link"])
+@pytest.mark.parametrize(("command", "option", "file", "read"), PAIRS)
+def test_no_command_writes_over_what_it_reads(finished, tmp_path, monkeypatch, command, option, file, read, how):
+    """Each file that a command writes is in turn a link to each file that it reads."""
+    shutil.copytree(finished, tmp_path / "w", symlinks=True)
+    monkeypatch.chdir(tmp_path / "w")
+    paths = {"questions": "data/test.jsonl", "table": "q.parquet", "out": "out", "refused": "refused"}
+    how(os.path.abspath(read), file.format(paths[option]))
+    before = {path: path.read_bytes() for path in (tmp_path / "w").rglob("*") if path.is_file()}
+    done = cli(*COMMANDS[command][0].format(**paths).split())
+    assert done.exit_code == 2, done.output
+    message = f"{file.format(paths[option])} is read and would be overwritten; give the output another name"
+    assert done.stderr == f"error: {message}\n"
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_two_outputs_in_one_file_are_refused(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    done = cli("predict", "run", "--input", "data/test.jsonl", "--output", "o", "--rejects", "./o")
+    assert done.exit_code == 2
+    assert done.stderr == "error: ./o would be written twice; give each output a name of its own\n"
+    assert not (finished / "o").exists()
+
+
+@pytest.mark.parametrize(("mode", "shown"), [(0o600, 0o600), (0o640, 0o640), (0o444, 0o644)])
+def test_what_is_made_of_private_data_is_as_private(folder, mode, shown):
+    """No output is readable by more people than its source."""
+    (folder / "a.jsonl").write_bytes(TEXT + b"\n{}\n")
+    for name in ("a.jsonl", "t.csv"):
+        (folder / name).chmod(mode)
+    (folder / "a.parquet").unlink()
+    for args in (
+        "convert a.jsonl --max-rejects 1",
+        "convert a.jsonl -o s --shards 2 --max-rejects 1",
+        "export a.parquet -o b.jsonl",
+        "import csv t.csv --input-column x --target-column y -o t.parquet",
+    ):
+        assert CliRunner().invoke(main, args.split()).exit_code == 0, args
+    made = ["a.parquet", "a.rejects.jsonl", "s/part-00000.parquet", "b.jsonl", "t.parquet"]
+    assert [oct(path.stat().st_mode & 0o777) for path in map(folder.joinpath, made)] == [oct(shown)] * len(made)
+    assert (folder / "s").stat().st_mode & 0o077 == (shown & 0o044) | (shown & 0o044) >> 2

@@ -4,6 +4,7 @@ import errno
 import os
 
 import pytest
+from faults import Faults
 from runs import sample
 
 from grapheme_numba.errors import CheckpointError, OutputError
@@ -53,28 +54,6 @@ def test_a_run_is_found_by_its_best_then_its_newest(tmp_path):
     assert not (tmp_path / run_folder.PREVIOUS_BEST).exists()
     (tmp_path / run_folder.BEST).rename(tmp_path / run_folder.PREVIOUS_BEST)
     assert run_folder.find(tmp_path)[0].progress.step == 6
-
-
-class Faults:
-    """Counts the operations on the disk and lets the `at`-th fail, or write only half of its bytes and then fail."""
-
-    NAMES = ("create", "write", "fsync", "rename", "make_folder", "remove")
-
-    def __init__(self, monkeypatch, at: int | None, code: int):
-        self.seen, self.at, self.code = 0, at, code
-        for name in self.NAMES:
-            monkeypatch.setattr(storage, name, self.wrapped(name, getattr(storage, name)))
-
-    def wrapped(self, name, real):
-        def operation(*arguments):
-            self.seen += 1
-            if self.seen == self.at:
-                if name == "write":
-                    real(arguments[0], arguments[1][: len(arguments[1]) // 2])
-                raise OSError(self.code, os.strerror(self.code))
-            return real(*arguments)
-
-        return operation
 
 
 def save(kind: str, folder, checkpoint) -> None:

@@ -113,7 +113,7 @@ class Disturber(Recorder):
 
 def test_a_folder_taken_away_during_the_run_is_an_error_and_not_made_again(tmp_path, data):
     observer = Disturber(lambda: shutil.rmtree(tmp_path / "run"))
-    match = r"could not write .*No such file or directory; its folder was taken away during the run; start again"
+    match = r"cannot write .*No such file or directory; its folder was taken away during the run; start again"
     with pytest.warns(UserWarning, match="no new report.html"), pytest.raises(OutputError, match=match):
         train(data, tmp_path / "run", observer=observer)
     assert not (tmp_path / "run").exists()
@@ -149,7 +149,8 @@ def test_a_disk_that_fills_up_during_a_save_leaves_the_last_checkpoint(tmp_path,
     done = subprocess.run([*map(str, program)], env=variables, capture_output=True, text=True)
     assert done.returncode == 74, done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"error: could not write {tmp_path / 'run' / 'checkpoint_last'}: File too large; make room")
+    path, why = tmp_path / "run" / "checkpoint_last", "File too large; what was there before is intact; make room"
+    assert last.startswith(f"error: cannot write {path}: {why}")
     assert "Traceback" not in done.stderr
     assert checkpoints.read(tmp_path / "run" / "checkpoint_last").progress.step == 4
     assert not list((tmp_path / "run").glob(f"{storage.TEMPORARY}*"))

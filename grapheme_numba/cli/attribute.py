@@ -12,11 +12,12 @@ from grapheme_numba.cli.tables import figure
 from grapheme_numba.data.parquet.row_table import RowTable, repeated
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
-from grapheme_numba.graph.formats.dispatch import write_columns
+from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.attribution import Explainer
 from grapheme_numba.models.naming import node_names, port_names
-from grapheme_numba.runs import snapshot
+from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.admission import admitted, left_out
 from grapheme_numba.runs.evaluate import test_file
 from grapheme_numba.training.tasks import find_task
@@ -39,6 +40,8 @@ def attribute(path, data, target, limit, batch_size, threads, cache, log_format,
 
     file = test_file(data, checkpoint.config.data)
     dataset = open_dataset(file, cache=cache, progress=say)
+    written = [target, *(beside(target, what) for what in ("inputs", "nodes", "edges"))]
+    refuse_overwriting(written, [file, *dataset.files, *run_folder.files_of(Path(path))])
     model = snapshot.restore_model(checkpoint)
     dataset = admitted(find_task(checkpoint.task), dataset, checkpoint.config, model.layout)
     if sentence := left_out(dataset):

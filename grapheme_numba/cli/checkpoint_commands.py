@@ -17,9 +17,8 @@ from grapheme_numba import jit
 from grapheme_numba.cli.tables import score_table
 from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
 from grapheme_numba.files import storage
-from grapheme_numba.files.whole_file import WholeFile
-from grapheme_numba.graph.formats.dispatch import save_graph
-from grapheme_numba.graph.formats.files import write_whole
+from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.graph.formats.dispatch import save_graph, written_files
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.naming import node_names
 from grapheme_numba.report.figures import FORMATS, draw
@@ -74,10 +73,13 @@ def answer_lines(path, source, target, rejects, route, threshold, batch_size, th
     if source != "-" and not Path(source).is_file():
         raise MissingInputError(f"the input {source} does not exist; give a JSONL file or - for standard input")
     checkpoint, _ = load(path, threads)
+    written = [name for name in (target, rejects) if name is not None]
+    refuse_overwriting(written, [source, *run_folder.files_of(Path(path))])
     model = snapshot.restore_model(checkpoint)
     answerer = Answerer(model, threshold=threshold, route_all=route, batch_size=batch_size, nodes=nodes)
     n_refused = n_answered = 0
-    with sink(target, False) as write, sink(rejects, True) as refuse:
+    mode = storage.mode_of([source])
+    with sink(target, False, mode) as write, sink(rejects, True, mode) as refuse:
         for one in answerer.answer(source):
             if isinstance(one, Answer):
                 n_answered += 1
@@ -94,18 +96,13 @@ def answer_lines(path, source, target, rejects, route, threshold, batch_size, th
 
 
 @contextmanager
-def sink(target: str | None, err: bool):
+def sink(target: str | None, err: bool, mode: int):
     """A function that writes a line to a file (which appears when it is whole) or to stdout or stderr."""
     if target is None or target == "-":
         yield lambda text: click.echo(text, err=err)
         return
-    file = WholeFile(Path(target))
-    try:
+    with storage.WholeFile(Path(target), mode=mode) as file:
         yield lambda text: file.write(text.encode() + b"\n")
-    except BaseException:
-        file.abandon()
-        raise
-    file.finish()
 
 
 def export(path: str, target: str, drop_dead: bool, quiet: bool) -> None:
@@ -113,6 +110,8 @@ def export(path: str, target: str, drop_dead: bool, quiet: bool) -> None:
     checkpoint, folder = load(path, None)
     model, target = snapshot.restore_model(checkpoint), Path(target)
     dag = model.dag
+    beside = target.with_name(f"{target.stem}.embedding.npy")
+    refuse_overwriting([*written_files(target), beside], run_folder.files_of(Path(path)))
     dag.names = node_names(model.layout, dag)
     n_node, n_edge = dag.n_node, dag.n_edge
     if drop_dead:
@@ -133,10 +132,9 @@ def export(path: str, target: str, drop_dead: bool, quiet: bool) -> None:
         gone = n_node - graph.n_node, n_edge - graph.n_edge
         lines.append(f"left out, because no output depends on them: {gone[0]:,} nodes and {gone[1]:,} edges")
     if any(domain.input_type == "text" for domain in model.layout.domains):
-        beside = target.with_name(f"{target.stem}.embedding.npy")
         table = io.BytesIO()
         np.save(table, model.embedding.weights)
-        write_whole(beside, table.getvalue())
+        storage.write_file(beside, table.getvalue())
         rows, dim = model.embedding.weights.shape
         lines.append(f"{beside}: the {rows} x {dim} embedding; a text's byte b enters as row b + 1, padding as zeros")
     if not quiet:
@@ -167,6 +165,7 @@ def plot(paths: tuple[str, ...], output: str) -> None:
     for run in runs:
         for note in run.notes:
             click.echo(f"warning: {note}", err=True)
+    refuse_overwriting([target], [*paths, *(file for run in paths for file in run_folder.files_of(Path(run)))])
     data = render(runs).encode("utf-8", "backslashreplace") if kind in PAGES else draw(runs, kind)
     storage.write_file(target, data)
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from grapheme_numba.data.jsonl.lines import Block
-from grapheme_numba.files.whole_file import WholeFile
+from grapheme_numba.files.storage import WholeFile
 
 SHOWN = 160  # bytes of a refused line that are kept
 
@@ -31,11 +31,12 @@ def reject(block: Block, line: int, offset: int, content: bytes, reason: str) ->
 class RejectSink:
     """Writes rejects as JSONL, in bounded memory; without any, no file appears and an old one goes.
 
+    mode : permissions of the file, of which the umask takes its bits
     count : rejects so far; first : the first of them, or None
     """
 
-    def __init__(self, path: Path):
-        self.path = Path(path)
+    def __init__(self, path: Path, mode: int = 0o666):
+        self.path, self._mode = Path(path), mode
         self.count = 0
         self.first: Reject | None = None
         self._file: WholeFile | None = None
@@ -45,7 +46,7 @@ class RejectSink:
         if not refused:
             return
         if self._file is None:
-            self._file = WholeFile(self.path)
+            self._file = WholeFile(self.path, mode=self._mode)
             self.first = refused[0]
         self.count += len(refused)
         self._file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in refused))

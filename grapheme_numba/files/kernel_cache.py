@@ -6,7 +6,6 @@ holds a shared lock on its folder as long as it lives, and what is locked is nev
 
 import atexit
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
@@ -16,7 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
-from grapheme_numba.errors import UsageError
+from grapheme_numba.files import cache_folders, locks
 
 MARK = "in_use"  # the file that is locked; its time is when the folder was last taken
 DAY = 86400.0
@@ -28,13 +27,13 @@ def choose(sources: list[Path]) -> Path:
     """The folder for kernels of these sources, held by this process; Numba itself looks at one source, not at all."""
     stamps = [(source.name, source.stat().st_mtime_ns, source.stat().st_size) for source in sources]
     try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grapheme_numba"
+        base = cache_folders.user_cache()
         folder = base / hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()
         fresh = not folder.exists()
         hold(folder)
         if fresh:
             prune(base, folder)
-    except (OSError, RuntimeError) as error:  # a container without a home, a read-only disk
+    except OSError as error:  # a container without a home, a read-only disk
         folder = Path(tempfile.mkdtemp(prefix="grapheme_numba-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         warnings.warn(
@@ -49,13 +48,11 @@ def hold(folder: Path) -> int:
     """Make `folder`, private, and lock it until this process ends; the descriptor of the lock. Raises OSError."""
     for _ in range(100):
         # Numba's cache is pickle, so it must live where only this user can write.
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache_folders.make_private(folder)
         try:
-            mark = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            mark = locks.open_shared(folder / MARK)  # without locks only age protects the folder
         except FileNotFoundError:
             continue  # dropped between the two lines
-        with contextlib.suppress(OSError):  # a file system without locks; then only age protects the folder
-            fcntl.flock(mark, fcntl.LOCK_SH)
         os.utime(mark)
         if os.fstat(mark).st_nlink:
             return mark
@@ -83,9 +80,10 @@ def last_use(folder: Path) -> float:
 
 def drop(folder: Path) -> None:
     """Remove `folder`. Raises OSError (BlockingIOError) where a process holds it."""
-    mark = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    mark = locks.open_lock_file(folder / MARK)
     try:
-        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not locks.try_lock(mark):
+            raise BlockingIOError(f"{folder} is in use")
         # First away from its name: who takes the name from now on gets a folder of its own.
         doomed = folder.with_name(f".{folder.name}.dropped-{os.getpid()}")
         folder.rename(doomed)
@@ -94,15 +92,11 @@ def drop(folder: Path) -> None:
         os.close(mark)
 
 
-def refuse_open_folder(folder: Path) -> None:
-    """Raise UsageError where others could put compiled code into the cache: loading it would run theirs."""
-    try:
-        status = folder.stat()
-    except FileNotFoundError:
-        return  # Numba makes it, private to the umask
-    if status.st_uid != os.getuid() or status.st_mode & 0o022:
-        raise UsageError(
-            f"the kernel cache {folder} belongs to another user or can be written by others "
-            f"(mode {status.st_mode & 0o777:04o}), so its code cannot be trusted; "
-            f"chmod 700 {folder}, or set NUMBA_CACHE_DIR to a folder of your own"
-        )
+def make_or_refuse(folder: Path) -> None:
+    """Make a missing folder for this user alone; UsageError where others could put compiled code into it.
+
+    Loading that code would run theirs.
+    """
+    with contextlib.suppress(OSError):  # then Numba says what is wrong with it
+        cache_folders.make_private(folder)  # Numba would make it by the umask, and 002 lets the group write
+    cache_folders.refuse_strangers(folder, "kernel cache", "set NUMBA_CACHE_DIR to a folder of your own")

@@ -1,4 +1,7 @@
-"""What is read may not be written in the same go: the new file would replace the user's own data."""
+"""A command never writes over what it reads: the new file would replace the user's own data.
+
+Every command that reads files and writes others calls `refuse_overwriting` before it writes the first.
+"""
 
 import os
 from collections.abc import Iterable
@@ -16,10 +19,10 @@ def same_file(one: str | Path, other: str | Path) -> bool:
 
 
 def refuse_overwriting(written: Iterable[str | Path], read: Iterable[str | Path]) -> None:
-    """UsageError where a file to write is one to read, or two files to write are one."""
-    written, read = list(written), [name for name in read if str(name) != "-"]
+    """UsageError where a file to write is one to read, or two files to write are one; `-` is no file."""
+    written, read = ([name for name in names if str(name) != "-"] for names in (written, read))
     for i, path in enumerate(written):
         if any(same_file(path, name) for name in read):
             raise UsageError(f"{path} is read and would be overwritten; give the output another name")
         if any(same_file(path, other) for other in written[:i]):
-            raise UsageError(f"{path} would be written twice; give the rejects another name than the output")
+            raise UsageError(f"{path} would be written twice; give each output a name of its own")

@@ -1,33 +1,55 @@
-"""Every file that training writes passes through here, so that a test can make any operation fail.
+"""Files that appear whole or not at all: a temporary name in the same folder, fsync, rename, fsync of the folder.
 
-The six primitives at the top touch the disk; the rest is built from them. A file or folder gets its
-final name only when its bytes are on the disk: readers see the old one or the new one, never a mixture.
+Checkpoints, converted data, graphs, reports and measurements are all written by the functions of this module.
+The primitives at the top touch the disk and the rest is built from them, so a test can let each operation of a
+save fail. Readers see the old file or the new one, never a mixture.
 """
 
+import contextlib
 import errno
-import fcntl
+import io
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterable
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self, TypeAlias
 
-from grapheme_numba.errors import OutputError, UsageError
+from grapheme_numba.errors import OutputError
+from grapheme_numba.files import locks
 
-TEMPORARY = ".partial-"  # prefix of what is not finished; safe to delete when no run is writing
+TEMPORARY = ".partial-"  # prefix of what is not finished; without a writer that holds its lock it may be deleted
+BUFFER = 1 << 20  # bytes
 
-REMEDY = "choose another --output; what was there before is intact"
-REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"make room or {REMEDY}")
-REMEDIES |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable or {REMEDY}")
+INTACT = "what was there before is intact"
+REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"{INTACT}; make room or choose another output")
+REMEDIES |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"{INTACT}; make it writable or choose another")
 REMEDIES[errno.ENOENT] = "its folder was taken away during the run; start again"
 
-
-def create(path: Path) -> int:
-    """Open a new file for writing; its mode follows the umask."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
-def write(descriptor: int, data) -> int:
+class Hasher(Protocol):
+    """What `hashlib` makes."""
+
+    def copy(self) -> "Hasher":
+        """Another of the same state."""
+
+    def update(self, data: Buffer, /) -> None:
+        """Take in bytes."""
+
+    def hexdigest(self) -> str:
+        """The digest of what was taken in."""
+
+
+def create(path: Path, mode: int = 0o666) -> int:
+    """Open a new file for reading and writing; its mode is `mode` without the bits of the umask."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+
+
+def write(descriptor: int, data: Buffer) -> int:
     """Write some of `data`; the number of bytes written."""
     return os.write(descriptor, data)
 
@@ -55,38 +77,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-@contextmanager
-def named_failures(path: Path):
+@contextlib.contextmanager
+def named_failures(path: Path) -> Iterator[None]:
     """Turn an OSError while writing `path` into an OutputError that says so."""
     try:
         yield
     except OutputError:
         raise
     except OSError as error:
-        remedy = REMEDIES.get(error.errno, REMEDY)
-        raise OutputError(f"could not write {path}: {error.strerror or error}; {remedy}") from error
-
-
-@contextmanager
-def held(folder: Path):
-    """Hold `folder` for this process until the end of the block, or of the process however it ends.
-
-    Raises UsageError where another process holds it.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"another run is writing to {folder}; wait until it ends, or give this one another --output"
-            ) from None
-        except OSError as error:  # a file system without locks: then nobody can tell
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-        yield
-    finally:
-        os.close(descriptor)
+        remedy = REMEDIES.get(error.errno or 0, f"{INTACT}; choose another output")
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
 def fsync_folder(path: Path) -> None:
@@ -98,31 +98,163 @@ def fsync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_new(path: Path, parts: Iterable) -> None:
+def write_all(descriptor: int, data: Buffer) -> None:
+    """Write all of a buffer."""
+    view = memoryview(data).cast("B")
+    while len(view):
+        view = view[write(descriptor, view) :]
+
+
+def write_new(path: Path, parts: Iterable[Buffer]) -> None:
     """Write buffers one after the other to a file that must not exist, and fsync it."""
     descriptor = create(path)
     try:
         for part in parts:
-            view = memoryview(part).cast("B")
-            while len(view):
-                view = view[write(descriptor, view) :]
+            write_all(descriptor, part)
         fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file under a temporary name, fsync, rename, fsync the folder. Raises OutputError."""
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    with named_failures(path):
+class WholeFile:
+    """A binary file object that takes its name only at `finish`, and knows its size and a digest.
+
+    In a `with` statement the end of the body finishes the file and an exception abandons it.
+
+    Parameters
+    ----------
+    path : Path
+    hasher : of hashlib, optional
+        For `digest`.
+    mode : int
+        Permissions, of which the umask takes its bits.
+
+    Raises
+    ------
+    OutputError
+        Here and in every method, when the folder or the disk does not take it; the old file then stays as it was.
+    """
+
+    def __init__(self, path: Path, hasher: Hasher | None = None, mode: int = 0o666) -> None:
+        self.path = Path(path)
+        self.size = 0
+        self.closed = self._abandoned = False
+        self._fresh, self._hasher = hasher, hasher and hasher.copy()
+        if self.path.exists() and not self.path.is_file():
+            raise OutputError(
+                f"cannot write {self.path}: it is a folder, device or pipe, which a file would replace; name a file"
+            )
         try:
-            remove(temporary)
-            write_new(temporary, [data])
-            rename(temporary, path)
-        except BaseException:
-            discard(temporary)
+            remove_orphans(self.path.parent, self.path.name)
+            self._temporary, descriptor = _create_locked(self.path, mode)
+        except OSError as error:
+            if self.path.parent.is_dir():
+                with named_failures(self.path):
+                    raise
+            raise OutputError(f"cannot write in {self.path.parent}: {error.strerror}") from None
+        try:
+            self._file = io.BufferedRandom(_Raw(descriptor, "r+b"), BUFFER)
+        except BaseException:  # a signal: nobody has this object yet who could abandon it
+            discard(self._temporary)
             raise
-        fsync_folder(path.parent)
+
+    def write(self, data: Buffer) -> int:
+        """Append bytes; after `abandon` they are dropped, since who holds some back may still hand them over."""
+        if self._abandoned:
+            return len(data)
+        with named_failures(self.path):
+            self._file.write(data)
+        self.size += len(data)
+        if self._hasher is not None:
+            self._hasher.update(data)
+        return len(data)
+
+    def restart_digest(self) -> None:
+        """Begin the digest anew at the current position."""
+        self._hasher = self._fresh and self._fresh.copy()
+
+    def digest(self) -> str:
+        """Hex digest of what was written since `restart_digest`; empty without a hasher."""
+        return self._hasher.hexdigest() if self._hasher is not None else ""
+
+    def read_back(self) -> BinaryIO:
+        """The file object, for reading what was written; call before `finish`."""
+        self.flush()
+        return self._file
+
+    def patch(self, at: int, data: bytes) -> None:
+        """Overwrite bytes in place."""
+        with named_failures(self.path):
+            self._file.seek(at)
+            self._file.write(data)
+
+    def tell(self) -> int:
+        """Position of the next byte."""
+        return self.size
+
+    def writable(self) -> bool:
+        """True: PyArrow asks."""
+        return True
+
+    def readable(self) -> bool:
+        """False: what was written is read through `read_back`."""
+        return False
+
+    def seekable(self) -> bool:
+        """False: bytes are only appended, but for `patch`."""
+        return False
+
+    def flush(self) -> None:
+        """Hand buffered bytes to the system."""
+        with named_failures(self.path):
+            self._file.flush()
+
+    def close(self) -> None:
+        """Nothing: `finish` or `abandon` ends the file, whatever its users call."""
+
+    def finish(self) -> None:
+        """Flush to the disk and rename into place."""
+        with named_failures(self.path):
+            try:
+                self._file.flush()
+                fsync(self._file.fileno())
+                rename(self._temporary, self.path)
+                self._file.close()
+            except BaseException:
+                self.abandon()
+                raise
+            fsync_folder(self.path.parent)
+
+    def abandon(self) -> None:
+        """Close and remove the temporary file."""
+        self._abandoned = True
+        discard(self._temporary)
+        with contextlib.suppress(OSError):  # a full disk; closing still frees the descriptor
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.abandon()
+
+
+class _Raw(io.FileIO):
+    """An unbuffered file that writes through `write`."""
+
+    def write(self, data: Buffer, /) -> int:  # type: ignore[override]
+        return write(self.fileno(), data)
+
+
+def write_file(path: Path, data: Buffer) -> None:
+    """Write a whole file. Raises OutputError."""
+    with WholeFile(path) as file:
+        file.write(data)
 
 
 def append_line(path: Path, line: bytes) -> bool:
@@ -133,9 +265,7 @@ def append_line(path: Path, line: bytes) -> bool:
         except FileNotFoundError:
             return False
         try:
-            view = memoryview(line + b"\n")
-            while len(view):
-                view = view[write(descriptor, view) :]
+            write_all(descriptor, line + b"\n")
         finally:
             os.close(descriptor)
     return True
@@ -143,7 +273,7 @@ def append_line(path: Path, line: bytes) -> bool:
 
 def sync_file(path: Path) -> None:
     """Force what was appended to a file to the disk, if the file is there. Raises OutputError."""
-    with named_failures(path), suppress(FileNotFoundError):
+    with named_failures(path), contextlib.suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fsync(descriptor)
@@ -151,13 +281,64 @@ def sync_file(path: Path) -> None:
             os.close(descriptor)
 
 
+def mode_of(sources: Iterable[str | Path]) -> int:
+    """The permissions, without those to execute, that all of the files `sources` have: for what is made from them.
+
+    Of what is no file (standard input, a pipe) nothing is known, so it counts as everybody's.
+    """
+    mode = 0o666
+    for source in sources:
+        with contextlib.suppress(OSError):
+            if Path(source).is_file():
+                mode &= Path(source).stat().st_mode
+    return mode | 0o600
+
+
 def discard(path: Path) -> None:
     """Remove what is left of a failed write; a second failure must not hide the first."""
-    with suppress(OSError):
+    with contextlib.suppress(OSError):
         remove(path)
 
 
 def sweep(folder: Path) -> None:
-    """Delete what killed runs left half-written in `folder`."""
+    """Delete what killed processes left half-written in `folder`: files that nobody holds, and folders."""
     for leftover in folder.glob(f"{TEMPORARY}*"):
-        discard(leftover)
+        if leftover.is_dir() and not leftover.is_symlink():
+            discard(leftover)
+        else:
+            _remove_unheld(leftover)
+
+
+def remove_orphans(folder: Path, name: str) -> None:
+    """Remove temporary files for `name` in `folder` whose writer has died: nobody holds their lock any more."""
+    temporary = re.compile(rf"{re.escape(TEMPORARY)}\d+-[0-9a-f]{{8}}-{re.escape(name)}", re.DOTALL)
+    for found in os.listdir(folder):
+        if temporary.fullmatch(found):
+            _remove_unheld(folder / found)
+
+
+def _remove_unheld(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_symlink():
+            return path.unlink()
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if locks.try_lock(descriptor):
+                path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _create_locked(path: Path, mode: int) -> tuple[Path, int]:
+    """The name and the descriptor of a new temporary file for `path`, locked."""
+    while True:
+        temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+        descriptor = create(temporary, mode)
+        try:
+            if locks.try_lock(descriptor) and os.fstat(descriptor).st_nlink:
+                return temporary, descriptor
+        except BaseException:
+            os.close(descriptor)
+            discard(temporary)
+            raise
+        os.close(descriptor)  # taken for an orphan between the two lines

@@ -1,4 +1,4 @@
-"""A graph as a list of levels: what frameworks that compute whole arrays at a time need."""
+"""The levels of a graph: of each node, and as the list of steps that frameworks for whole arrays need."""
 
 import itertools
 from typing import NamedTuple
@@ -6,7 +6,17 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.generators.rewiring import levels_of
+from grapheme_numba.kernels.graph import topology
+
+
+def levels_of(senders, receivers, n_node):
+    """Level (n_node,) int64 of each node: 0 without senders, else one more than that of its highest sender."""
+    t_indptr, by_sender = np.empty(n_node + 1, np.int64), np.empty(len(senders), np.int32)
+    topology.group_by(senders, np.arange(len(senders), dtype=np.int32), t_indptr, by_sender)
+    in_degree = np.bincount(receivers, minlength=n_node).astype(np.int32)
+    level = np.empty(n_node, np.int32)
+    topology.topological_levels(receivers, t_indptr, by_sender, in_degree, level)
+    return level.astype(np.int64)
 
 
 class Level(NamedTuple):

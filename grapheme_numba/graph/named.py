@@ -63,13 +63,13 @@ class NamedGraph(NamedTuple):
 
     def to_scipy(self):
         """A SciPy CSR array (n_node, n_node): entry [i, j] is the weight of the edge from i to j."""
-        from grapheme_numba.graph.formats.matrices import to_scipy
+        from grapheme_numba.graph.export.objects import to_scipy
 
         return to_scipy(self)
 
     def to_networkx(self):
         """A NetworkX `DiGraph` with the names as nodes and weights, biases and activations as attributes."""
-        from grapheme_numba.graph.formats.matrices import to_networkx
+        from grapheme_numba.graph.export.objects import to_networkx
 
         return to_networkx(self)
 

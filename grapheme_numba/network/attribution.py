@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.graph.formats.dispatch import write_columns
+from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.kernels.engine.contributions import edge_contributions, node_contributions
 from grapheme_numba.network.arrays import matrix

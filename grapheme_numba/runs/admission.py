@@ -2,7 +2,7 @@
 
 import msgspec
 
-from grapheme_numba.files.whole_file import WholeFile
+from grapheme_numba.files.storage import WholeFile
 from grapheme_numba.models.router import admit, refused
 
 REJECTS = "rejects.jsonl"
@@ -34,11 +34,6 @@ def write_refused(run) -> None:
     """Write `rejects.jsonl` into the run's folder: every training example that no brain was sure of, and why."""
     if not run.config.route:
         return
-    file = WholeFile(run.folder / REJECTS)
-    try:
+    with WholeFile(run.folder / REJECTS) as file:
         for one in refused(run.train, run.model.layout, run.config.threshold):
             file.write(msgspec.json.encode(one) + b"\n")
-    except BaseException:
-        file.abandon()
-        raise
-    file.finish()

@@ -12,7 +12,8 @@ from pathlib import Path
 from grapheme_numba.errors import CheckpointError, MissingInputError
 from grapheme_numba.files import storage
 from grapheme_numba.runs import checkpoint as checkpoints
-from grapheme_numba.runs.checkpoint import MANIFEST, Checkpoint
+from grapheme_numba.runs.checkpoint import MANIFEST, MODEL, Checkpoint
+from grapheme_numba.runs.journal import METRICS
 
 ASIDE = "set_aside_"
 LAST, BEST, PREVIOUS_BEST, STEP = "checkpoint_last", "checkpoint_best", "checkpoint_best_previous", "checkpoint_step_"
@@ -151,6 +152,13 @@ def stamp(run: Path) -> tuple:
     except OSError:
         return ()
     return status.st_ino, status.st_mtime_ns
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files that are read of a run's folder or a checkpoint's: those no command may write over."""
+    checkpoint_folders = [folder, folder / LAST, run_best(folder), *kept_steps(folder)]
+    inside = [one / name for one in checkpoint_folders for name in (MODEL, MANIFEST)]
+    return [folder / "config.toml", folder / METRICS, *inside]
 
 
 def has_checkpoint(run: Path) -> bool:

@@ -16,7 +16,7 @@ from grapheme_numba.distributed import gradients
 from grapheme_numba.distributed.comm import Serial
 from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
-from grapheme_numba.files import storage
+from grapheme_numba.files import locks, storage
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.admission import admitted, left_out, write_refused
@@ -129,7 +129,7 @@ def execute(run: Run, start: Start) -> None:
         run.journal = Unwritten(run.progress.n_row)
         return loop.train(run)
     make_output(run.folder)
-    with storage.held(run.folder):
+    with locks.held_folder(run.folder):
         open_folder(run, start)
         try:
             loop.train(run)

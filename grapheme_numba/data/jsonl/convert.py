@@ -18,13 +18,13 @@ from grapheme_numba.data.jsonl.lines import find_sources, total_bytes
 from grapheme_numba.data.jsonl.parsing import parsed_blocks
 from grapheme_numba.data.parquet.files import ParquetSource
 from grapheme_numba.data.parquet.row_groups import row_groups
-from grapheme_numba.data.parquet.sinks import FileSink, FolderSink, deal, refuse_existing
+from grapheme_numba.data.parquet.sinks import FileSink, FolderSink, deal, folder_mode, refuse_existing
 from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.rejects import Reject, RejectSink
 from grapheme_numba.data.stream.prefetch import ahead
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.whole_file import WholeFile, sync_folder
+from grapheme_numba.files.storage import WholeFile, fsync_folder, mode_of
 
 
 class Converted(NamedTuple):
@@ -74,6 +74,7 @@ def convert(
     rejects = Path(rejects or default_rejects_path(output))
     sources = find_sources(names)
     refuse_overwriting([output, rejects], sources)
+    mode = mode_of(sources)
     given = dict(strict=strict, limits=limits, threads=threads, progress=progress, note=note)
     if shards > 1:
         refuse_existing(output)
@@ -81,9 +82,9 @@ def convert(
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
             done = convert(names, Path(folder) / "all.parquet", rejects=rejects, **given)
             source = ParquetSource(done.outputs[0])
-            return done._replace(outputs=deal(source.tables(), source.n_rows, output, shards))
-    refused, lines = RejectSink(rejects), 0
-    sink = FileSink(output) if rows_per_file is None else FolderSink(output, lambda i: rows_per_file)
+            return done._replace(outputs=deal(source.tables(), source.n_rows, output, shards, mode))
+    refused, lines = RejectSink(rejects, mode), 0
+    sink = FileSink(output, mode) if rows_per_file is None else FolderSink(output, lambda i: rows_per_file, mode)
 
     def accepted() -> Iterator[pa.RecordBatch]:
         nonlocal lines
@@ -168,7 +169,7 @@ def convert_together(
         told = [msgspec.msgpack.decode(said, type=list[Done]) for said in comm.meet(msgspec.msgpack.encode(done))]
         done = sorted((one for rank in told for one in rank), key=lambda one: one.index)
         if comm.rank == 0:
-            finish(folder, output, rejects, done)
+            finish(folder, output, rejects, done, mode_of(sources))
         comm.meet()
     except BaseException:
         if comm.rank == 0:
@@ -201,9 +202,9 @@ def share(sources: list[str], rank: int, size: int) -> list[int]:
     return sorted(found)
 
 
-def finish(folder: Path, output: Path, rejects: Path, done: list[Done]) -> None:
+def finish(folder: Path, output: Path, rejects: Path, done: list[Done], mode: int) -> None:
     """Gather the rejects of all files, in their order, and give the folder its name."""
-    merged = WholeFile(rejects) if any(one.rejects for one in done) else None
+    merged = WholeFile(rejects, mode=mode) if any(one.rejects for one in done) else None
     for one in done:
         path = folder / f"part-{one.index:05d}{REJECTS}"
         if one.rejects:
@@ -216,8 +217,8 @@ def finish(folder: Path, output: Path, rejects: Path, done: list[Done]) -> None:
     else:
         rejects.unlink(missing_ok=True)
     try:
-        os.chmod(folder, 0o755)
+        os.chmod(folder, folder_mode(mode))
         os.replace(folder, output)
-        sync_folder(output.parent)
+        fsync_folder(output.parent)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror}") from None

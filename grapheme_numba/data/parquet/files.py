@@ -24,7 +24,7 @@ from grapheme_numba.data.parquet.row_groups import GROUP_BYTES, GROUP_ROWS, LIST
 from grapheme_numba.data.records import DEFAULT_LIMITS
 from grapheme_numba.data.schema import SCHEMA, VERSION
 from grapheme_numba.errors import MissingInputError, RecordError
-from grapheme_numba.files.whole_file import WholeFile
+from grapheme_numba.files.storage import WholeFile
 
 LEVELS = 4 << 20  # beside the content: lengths, definition and repetition levels, dictionaries of numbers
 # Domains up to LONG_DOMAIN bytes are not counted where row groups are cut. Unknown fields are written anew, where
@@ -97,12 +97,12 @@ class Group(NamedTuple):
 class ParquetSink:
     """Writes record batches as one Parquet file; nothing is left under `path` unless `close` succeeds.
 
-    Use as a context manager: leaving it by an exception removes what was written.
+    Use as a context manager: leaving it by an exception removes what was written. `mode` as of `WholeFile`.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, mode: int = 0o666):
         self.path = Path(path)
-        self._file = WholeFile(self.path, hasher=hashlib.blake2b(digest_size=8))
+        self._file = WholeFile(self.path, hashlib.blake2b(digest_size=8), mode)
         self._stream = pa.BufferedOutputStream(pa.PythonFile(self._file, "w"), WRITTEN_BYTES)
         try:
             self._writer = pq.ParquetWriter(

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from grapheme_numba.files.whole_file import WholeFile
+from grapheme_numba.files.storage import WholeFile
 
 KINDS = {"text": pa.string(), "int": pa.int32(), "float": pa.float32()}
 

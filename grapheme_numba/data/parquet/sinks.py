@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from grapheme_numba.data.parquet.files import ParquetSink
 from grapheme_numba.errors import OutputError, UsageError
-from grapheme_numba.files.whole_file import sync_folder
+from grapheme_numba.files.storage import fsync_folder
 
 
 def refuse_existing(output: Path) -> None:
@@ -22,11 +22,11 @@ def refuse_existing(output: Path) -> None:
 class FolderSink:
     """Takes row groups in order and fills the files of a folder one after the other.
 
-    rows_of : rows of file i
+    rows_of : rows of file i; mode : permissions of the files, of which the umask takes its bits
     """
 
-    def __init__(self, output: Path, rows_of: Callable[[int], int]):
-        self.output, self._rows_of = Path(output), rows_of
+    def __init__(self, output: Path, rows_of: Callable[[int], int], mode: int = 0o666):
+        self.output, self._rows_of, self._mode = Path(output), rows_of, mode
         refuse_existing(self.output)
         try:
             self.output.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ class FolderSink:
             if self._sink is None:
                 self._left = self._rows_of(len(self._files))
                 self._files.append(f"part-{len(self._files):05d}.parquet")
-                self._sink = ParquetSink(self._folder / self._files[-1])
+                self._sink = ParquetSink(self._folder / self._files[-1], self._mode)
             piece = table.slice(0, self._left)
             self._sink.write(piece)
             table, self._left = table.slice(piece.num_rows), self._left - piece.num_rows
@@ -54,10 +54,10 @@ class FolderSink:
         """Give the folder its name; the files in it."""
         if self._sink is not None:
             self._sink.close()
-        os.chmod(self._folder, 0o755)
         try:
+            os.chmod(self._folder, folder_mode(self._mode))
             os.replace(self._folder, self.output)
-            sync_folder(self.output.parent)
+            fsync_folder(self.output.parent)
         except OSError as error:
             raise OutputError(f"cannot write {self.output}: {error.strerror}") from None
         return [self.output / name for name in self._files]
@@ -70,11 +70,11 @@ class FolderSink:
 
 
 class FileSink:
-    """Takes row groups in order and writes one file."""
+    """Takes row groups in order and writes one file; `mode` as of `FolderSink`."""
 
-    def __init__(self, output: Path):
+    def __init__(self, output: Path, mode: int = 0o666):
         self.output, self.rows = Path(output), 0
-        self._sink = ParquetSink(self.output)
+        self._sink = ParquetSink(self.output, mode)
 
     def write(self, table: pa.Table) -> None:
         """Write one row group."""
@@ -91,10 +91,15 @@ class FileSink:
         self._sink.abandon()
 
 
-def deal(tables: Iterable[pa.Table], n_rows: int, output: Path, shards: int) -> list[Path]:
+def folder_mode(mode: int) -> int:
+    """The permissions of a folder for files of `mode`: who may read those may list it, and only its user writes."""
+    return 0o700 | (mode & 0o044) | (mode & 0o044) >> 2
+
+
+def deal(tables: Iterable[pa.Table], n_rows: int, output: Path, shards: int, mode: int = 0o666) -> list[Path]:
     """Write tables of n_rows rows in all as `shards` files of equal size (fewer where rows are fewer)."""
     shards = max(min(shards, n_rows), 1)
-    sink = FolderSink(output, lambda i: n_rows * (i + 1) // shards - n_rows * i // shards)
+    sink = FolderSink(output, lambda i: n_rows * (i + 1) // shards - n_rows * i // shards, mode)
     try:
         for table in tables:
             sink.write(table)

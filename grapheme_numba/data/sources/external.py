@@ -14,11 +14,11 @@ from grapheme_numba.data.rejects import Reject, RejectSink
 from grapheme_numba.data.schema import VERSION, to_arrow
 from grapheme_numba.data.sources.hub_layouts import DOMAINS, ENDINGS, READERS, layout_of
 from grapheme_numba.data.sources.tables import table_records
-from grapheme_numba.data.stream.cache import content_digest
+from grapheme_numba.data.stream.cache import content_digest, user_data_cache
 from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.whole_file import user_cache
+from grapheme_numba.files.storage import mode_of
 
 BATCH_ROWS = 1024
 
@@ -102,12 +102,12 @@ def import_files(
             else:
                 yield from _judged(_published(layout, path, domain or DOMAINS[layout]), path)
 
-    return write_items(items(), Path(output), most, progress)
+    return write_items(items(), Path(output), most, progress, mode_of(files))
 
 
-def write_items(items: Iterator, output: Path, most: int | None, progress=None) -> Converted:
+def write_items(items: Iterator, output: Path, most: int | None, progress=None, mode: int = 0o666) -> Converted:
     """Write MixedExamples to a Parquet file and Rejects beside it, at most `most` examples."""
-    refused, sink, rows = RejectSink(default_rejects_path(output)), FileSink(output), 0
+    refused, sink, rows = RejectSink(default_rejects_path(output), mode), FileSink(output, mode), 0
 
     def batches():
         nonlocal rows
@@ -171,7 +171,7 @@ def with_external(
         digest = hashlib.blake2b(f"{layout} {most} {VERSION}".encode(), digest_size=12)
         for path in paths:
             digest.update(f"{path.name} {content_digest(path)} ".encode())
-        target = user_cache() / f"{layout}-{digest.hexdigest()}.parquet"
+        target = user_data_cache() / f"{layout}-{digest.hexdigest()}.parquet"
         if not target.exists():
             done = import_files(layout, paths, target, most=most)
             if progress is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grapheme_numba.files.whole_file import WholeFile
+from grapheme_numba.files.storage import WholeFile
 
 QUESTIONS = (
     ("Paris", "capital of France?", "France has which capital?"),
@@ -173,13 +173,8 @@ def write_splits(folder: Path, samples: int, seed: int = 0, domains=tuple(DOMAIN
     held_out = {split: round(samples * SPLITS[split]) for split in ("val", "test")}
     for split in SPLITS:
         n = held_out.get(split, samples - sum(held_out.values()))
-        file = WholeFile(folder / f"{split}.jsonl")
-        try:
+        with WholeFile(folder / f"{split}.jsonl") as file:
             for record in generate(n, split, seed, domains):
                 file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-        except BaseException:
-            file.abandon()
-            raise
-        file.finish()
         counts[split] = n * len(domains)
     return counts

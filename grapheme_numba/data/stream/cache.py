@@ -1,6 +1,5 @@
 """JSONL converted once: a Parquet file beside it, named by the content's digest and the schema's version."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -12,8 +11,8 @@ from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.parquet.files import ParquetSource
 from grapheme_numba.data.records import Limits
 from grapheme_numba.data.schema import VERSION
-from grapheme_numba.errors import GraphemeError, RecordError
-from grapheme_numba.files.whole_file import user_cache
+from grapheme_numba.errors import GraphemeError, OutputError, RecordError
+from grapheme_numba.files import cache_folders, locks
 
 FOLDER = ".grapheme_cache"
 KEPT = 2  # conversions of one file that stay, so that edited data does not fill the disk
@@ -26,15 +25,29 @@ def content_digest(path: Path) -> str:
 
 
 def cache_folder(path: Path) -> Path:
-    """The folder for conversions of `path`: beside it, or in the user's cache where that is read-only."""
+    """The folder for conversions of `path`: beside it, or in the user's cache where others could write that one."""
     beside = path.resolve().parent / FOLDER
     try:
-        beside.mkdir(exist_ok=True)
-        if os.access(beside, os.W_OK | os.X_OK):
+        cache_folders.make_private(beside)
+        if os.access(beside, os.W_OK | os.X_OK) and cache_folders.strangers_may_write(beside) is None:
             return beside
     except OSError:
         pass  # a read-only folder: the user's own cache serves
-    return user_cache()
+    return user_data_cache()
+
+
+def user_data_cache() -> Path:
+    """The folder of converted data in the user's own cache. Raises OutputError, UsageError where it is a stranger's."""
+    folder = cache_folders.user_cache() / "data"
+    try:
+        cache_folders.make_private(folder)
+    except OSError as error:
+        raise OutputError(
+            f"there is no place for converted data: {folder}: {error.strerror or error}; give --no-cache, "
+            "or set XDG_CACHE_HOME to a folder of your own"
+        ) from None
+    cache_folders.refuse_strangers(folder, "data cache", "set XDG_CACHE_HOME to a folder of your own")
+    return folder
 
 
 def _convert(path: Path, target: Path, note: Callable[[str], None] | None, limits: Limits) -> None:
@@ -79,8 +92,7 @@ def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | No
     digest = content_digest(path)
     kind = "-nameless" if limits.nameless else ""
     target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
-    with open(folder / f"{prefix}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits here and then finds the conversion done
+    with locks.exclusive(folder / f"{prefix}.lock"):  # a second run waits here and then finds the conversion done
         if not _valid(target):
             if progress is not None:
                 progress(f"converting {path} once into {folder}")

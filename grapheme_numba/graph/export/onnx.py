@@ -5,13 +5,14 @@ holds batch * edges of a level in memory; nothing is padded and no dense matrix 
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.formats.files import write_whole
+from grapheme_numba.files.storage import write_file
 from grapheme_numba.graph.levels import level_plan
 
 OPSET = 18
@@ -71,7 +72,7 @@ def to_onnx(graph, path=None):
     model.ir_version = 8  # the one that came with opset 18: older runtimes refuse newer ones
     onnx.checker.check_model(model)
     if path is not None:
-        write_whole(path, model.SerializeToString())
+        write_file(Path(path), model.SerializeToString())
     return model
 
 

@@ -1,20 +1,30 @@
 """Any graph in, any graph out: one function each way, by the suffix of a file or the kind of an object."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from grapheme_numba.errors import GraphError, OutputError
-from grapheme_numba.graph.formats import array_files, edge_lists, graphml, matrices, neat, pathways
-from grapheme_numba.graph.formats.files import read_text, read_whole, write_whole
-from grapheme_numba.graph.named import NamedGraph, named_graph
+from grapheme_numba.errors import GraphError, UsageError
+from grapheme_numba.files.storage import write_file
+from grapheme_numba.graph.checks import node_ids
+from grapheme_numba.graph.formats import edge_lists, graphml, matrices, neat, pathways
+from grapheme_numba.graph.formats.edge_lists import Columns
+from grapheme_numba.graph.formats.files import read_columns, read_text, read_whole, write_columns
+from grapheme_numba.graph.formats.networkx_graphs import from_networkx
+from grapheme_numba.graph.formats.node_attributes import refuse_ambiguous
+from grapheme_numba.graph.named import BREAKS, NamedGraph, named_graph
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".graphml", ".json", ".gmt", ".npz", ".npy")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_MOST_ROWS = np.iinfo(np.int32).max
+_TABLES = (*_DELIMITERS, ".parquet")
 
 
-def load_graph(source, *, inputs=None, outputs=None, names=None, relations=None, columns=None, break_cycles="error"):
+def load_graph(
+    source: Any, *, inputs: Any = None, outputs: Any = None, names: Sequence[str] | None = None,
+    relations: str | Path | None = None, columns: Sequence[str] | None = None, break_cycles: str = "error",
+) -> NamedGraph:  # fmt: skip
     """A graph from a file or from an object of another library.
 
     Parameters
@@ -22,14 +32,15 @@ def load_graph(source, *, inputs=None, outputs=None, names=None, relations=None,
     source : path or object
         `.csv`, `.tsv`, `.parquet`: an edge list, with `NAME.nodes.SUFFIX` beside it where there is one;
         `.graphml`; `.json`: neat-python's export; `.gmt`: gene sets, with their hierarchy in `relations`
-        or in `NAME.relations.tsv` beside it; `.npz`: a SciPy sparse matrix; `.npy`: a square one. Objects: a
-        SciPy sparse array or square NumPy array, a NetworkX `DiGraph`, a pair (senders, receivers), a
-        `NamedGraph`, or a `DagNN`.
+        or in `NAME.relations.tsv` beside it where there is one; `.npz`: a SciPy sparse matrix; `.npy`: a square
+        one, with `NAME.nodes.csv` beside it where there is one. Objects: a SciPy sparse array or square NumPy
+        array, a NetworkX `DiGraph`, a pair (senders, receivers), a `NamedGraph`, or a `DagNN`.
     inputs, outputs : sequences of names or ids, optional
         Instead of those the source states; where it states none, the nodes without incoming, or without
-        outgoing, edges.
+        outgoing, edges. Where the source calls its nodes itself (edge lists, GraphML, neat-python, gene sets,
+        NetworkX) a number is such a name; of a matrix, a pair, a `NamedGraph` or a `DagNN` it is a position.
     names : sequence of str, optional
-        Names of the nodes of a matrix or of a pair.
+        Names of the nodes of a matrix or of a pair, new ones for a `NamedGraph` or a `DagNN`.
     relations : path, optional
         Table of (parent, child) for a `.gmt` file.
     columns : tuple of str, optional
@@ -44,142 +55,199 @@ def load_graph(source, *, inputs=None, outputs=None, names=None, relations=None,
     Raises
     ------
     MissingInputError
-        There is no such file.
+        There is no such file, or the library that reads it is not installed.
+    UsageError
+        An option that means nothing for this source.
     GraphError, CycleError
         The source does not hold a usable graph; the message begins with the file's name.
     """
+    if break_cycles not in BREAKS:
+        raise GraphError(f"break_cycles is {break_cycles!r}; choose one of {', '.join(BREAKS)}")
     options = {"inputs": inputs, "outputs": outputs, "break_cycles": break_cycles}
+    own = {"names": names, "relations": relations, "columns": columns}
     if not isinstance(source, str | Path):
-        return _from_object(source, names, options)
+        return _from_object(source, options, **own)
     path = Path(source)
     try:
-        return _from_file(path, relations, columns, options)
+        return _from_file(path, options, **own)
     except GraphError as error:
         error.args = (f"{path}: {error}",)
         raise
 
 
-def save_graph(graph, path):
+def save_graph(graph: Any, path: str | Path) -> None:
     """Write a graph in the format of the suffix of `path`, so that `load_graph` gives it back.
 
-    `graph` is a `NamedGraph`, a `DagNN`, or another object that `load_graph` takes. An edge list gets its
-    node table beside it, a GMT file its relations. Raises GraphError where the format cannot hold the
+    `graph` is a `NamedGraph`, a `DagNN`, or another object that `load_graph` takes. An edge list and a `.npy` get
+    a table of nodes beside them, a GMT file its relations. Raises GraphError where the format cannot hold the
     graph, OutputError where the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if not isinstance(graph, NamedGraph):
         graph = load_graph(graph)
-    if suffix in _DELIMITERS:
-        for target, columns in zip((path, _beside(path, "nodes")), edge_lists.to_columns(graph), strict=True):
-            write_whole(target, edge_lists.format_table(columns, _DELIMITERS[suffix]).encode())
-    elif suffix == ".parquet":
-        for target, columns in zip((path, _beside(path, "nodes")), edge_lists.to_columns(graph), strict=True):
-            write_columns(target, columns)
+    if suffix in _TABLES:
+        for target, columns in zip(written_files(path), edge_lists.to_columns(graph), strict=True):
+            _write_table(target, columns)
     elif suffix == ".graphml":
-        write_whole(path, graphml.format_graph(graph).encode())
+        write_file(path, graphml.format_graph(graph).encode())
     elif suffix == ".json":
-        write_whole(path, neat.format_export(graph))
+        write_file(path, neat.format_export(graph))
     elif suffix == ".npz":
-        write_whole(path, array_files.format_sparse(graph))
+        write_file(path, matrices.format_sparse(graph))
+    elif suffix == ".npy":
+        write_file(path, matrices.format_dense(graph))
+        _write_table(_nodes_beside(path), edge_lists.to_columns(graph)[1])
     elif suffix == ".gmt":
-        gmt, relations = pathways.format_pathways(graph)
-        write_whole(path, gmt.encode())
-        write_whole(_relations_beside(path), relations.encode())
+        for target, text in zip(written_files(path), pathways.format_pathways(graph), strict=True):
+            write_file(target, text.encode())
     else:
         raise _unknown_suffix(path)
 
 
-def _from_object(source, names, options):
+def written_files(path: str | Path) -> list[Path]:
+    """The files that `save_graph` writes for `path`: itself, and a table of nodes or of relations beside it."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".gmt":
+        return [path, _relations_beside(path)]
+    return [path, _nodes_beside(path)] if suffix in (*_TABLES, ".npy") else [path]
+
+
+def _refuse(what: str, **options: Any) -> None:
+    """UsageError for the first option that is given and means nothing for this kind of source."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name}= means nothing for {what}; leave it out")
+
+
+def _from_object(
+    source: Any, options: dict[str, Any], names: Sequence[str] | None, relations: str | Path | None,
+    columns: Sequence[str] | None,
+) -> NamedGraph:  # fmt: skip
+    _refuse("an object that is no file", relations=relations, columns=columns)
     if isinstance(source, NamedGraph):
-        return source
+        return _changed(source, options, names)
     if hasattr(source, "topology") and hasattr(source, "weights"):
-        return NamedGraph.of(source, names)
+        return _changed(NamedGraph.of(source), options, names)
     if hasattr(source, "is_directed") and hasattr(source, "nodes"):
-        return matrices.from_networkx(source, **options)
+        _refuse("a NetworkX graph, whose nodes have names", names=names)
+        return from_networkx(source, **options)
     if isinstance(source, tuple) and len(source) == 2:
-        senders, receivers = (np.asarray(ids) for ids in source)
-        if names is None and senders.size and senders.dtype.kind in "iu" and receivers.dtype.kind in "iu":
-            names = list(map(str, range(int(max(senders.max(), receivers.max())) + 1)))
-        return named_graph(senders, receivers, names or (), **options)
+        return _from_pair(*source, options, names)
     if hasattr(source, "tocoo") or isinstance(source, np.ndarray):
-        return matrices.from_matrix(source, names, **options)
+        return _positional(lambda **more: matrices.from_matrix(source, names, **more), options, names)
     raise GraphError(
         f"a {type(source).__name__} is no graph that can be read; give a path, a SciPy sparse or NumPy array, "
         "a NetworkX DiGraph, or (senders, receivers)"
     )
 
 
-def _from_file(path, relations, columns, options):
+def _positional(make: Any, options: dict[str, Any], names: Sequence[str] | None) -> NamedGraph:
+    """`make(**options)` where numbers are positions, unless `names` makes them mean two nodes."""
+    for what in ("inputs", "outputs"):
+        if names is not None:
+            refuse_ambiguous(what, options[what], names)
+    graph: NamedGraph = make(**options)
+    return graph
+
+
+def _from_pair(senders: Any, receivers: Any, options: dict[str, Any], names: Sequence[str] | None) -> NamedGraph:
+    for ids in (senders, receivers):
+        if isinstance(ids, np.ma.MaskedArray) and np.ma.is_masked(ids):
+            raise GraphError("the ids of a pair are masked in places; give the edges that there are")
+    senders, receivers = np.asarray(senders), np.asarray(receivers)
+    if names is None and senders.size and senders.dtype.kind in "iu" and receivers.dtype.kind in "iu":
+        names = list(map(str, range(int(max(senders.max(), receivers.max())) + 1)))
+    return _positional(lambda **more: named_graph(senders, receivers, names or (), **more), options, names)
+
+
+def _changed(graph: NamedGraph, options: dict[str, Any], names: Sequence[str] | None) -> NamedGraph:
+    """A graph with other names, inputs or outputs, where any are given."""
+    if names is None and options["inputs"] is None and options["outputs"] is None:
+        return graph
+    ports = {"inputs": graph.inputs, "outputs": graph.outputs}
+    for what in ports:
+        if options[what] is not None:
+            refuse_ambiguous(what, options[what], graph.names if names is None else names)
+            ports[what] = node_ids(what, options[what], tuple(graph.names if names is None else names))
+    return named_graph(
+        graph.senders, graph.receivers, graph.names if names is None else names, weights=graph.weights,
+        activations=graph.activations, biases=graph.biases, break_cycles=options["break_cycles"], **ports,
+    )  # fmt: skip
+
+
+def _from_file(
+    path: Path, options: dict[str, Any], names: Sequence[str] | None, relations: str | Path | None,
+    columns: Sequence[str] | None,
+) -> NamedGraph:  # fmt: skip
     suffix = path.suffix.lower()
-    if suffix in (*_DELIMITERS, ".parquet"):
-        read = read_columns if suffix == ".parquet" else lambda file: _read_table(file, _DELIMITERS[suffix])
-        edges, beside = read(path), _beside(path, "nodes")
-        return edge_lists.from_columns(edges, read(beside) if beside.exists() else None, columns=columns, **options)
+    if suffix not in SUFFIXES:
+        read_whole(path)
+        raise _unknown_suffix(path)
+    if suffix not in (".npz", ".npy"):
+        _refuse(f"a {suffix} file, whose nodes have names", names=names)
+    if suffix not in _TABLES:
+        _refuse(f"a {suffix} file", columns=columns)
+    if suffix != ".gmt":
+        _refuse(f"a {suffix} file", relations=relations)
+    if suffix in _TABLES:
+        edges, beside = _read_table(path), _nodes_beside(path)
+        return edge_lists.from_columns(
+            edges, _read_table(beside) if beside.exists() else None, columns=columns, **options
+        )
     if suffix == ".graphml":
         return graphml.parse(read_whole(path), **options)
     if suffix == ".json":
         return neat.parse(read_whole(path), **options)
-    if suffix in (".npz", ".npy"):
-        parse = array_files.parse_sparse if suffix == ".npz" else array_files.parse_matrix
-        return parse(read_whole(path), **options)
-    if suffix == ".gmt":
-        gmt = pathways.parse_gmt(read_text(path))
-        relations = _relations_beside(path) if relations is None else Path(relations)
-        pairs = pathways.parse_relations(read_text(relations))
-        return pathways.from_pathways(gmt, pairs, **options)
-    read_whole(path)
-    raise _unknown_suffix(path)
+    if suffix == ".npz":
+        data = read_whole(path)
+        return _positional(lambda **more: matrices.parse_sparse(data, names=names, **more), options, names)
+    if suffix == ".npy":
+        return _from_dense(path, options, names)
+    gmt = pathways.parse_gmt(read_text(path))
+    if relations is None and not _relations_beside(path).exists():
+        return pathways.from_pathways(gmt, **options)
+    table = _relations_beside(path) if relations is None else Path(relations)
+    return pathways.from_pathways(gmt, pathways.parse_relations(read_text(table)), **options)
 
 
-def _read_table(path, delimiter):
-    return edge_lists.parse_table(read_text(path), delimiter)
+def _from_dense(path: Path, options: dict[str, Any], names: Sequence[str] | None) -> NamedGraph:
+    matrix, beside = matrices.parse_dense(read_whole(path)), _nodes_beside(path)
+    if not beside.exists():
+        return _positional(lambda **more: matrices.from_matrix(matrix, names, **more), options, names)
+    own, stated = edge_lists.node_table(_read_table(beside))
+    names = own if names is None else names
+    stated = {"inputs": None, "outputs": None} | stated
+
+    def make(**given: Any) -> NamedGraph:
+        chosen = stated | {name: value for name, value in given.items() if value is not None}
+        return matrices.from_matrix(matrix, names, is_network=True, **chosen)
+
+    return _positional(make, options, names)
 
 
-def _beside(path, what):
-    return path.with_name(f"{path.stem}.{what}{path.suffix}")
+def _read_table(path: Path) -> Columns:
+    if path.suffix.lower() == ".parquet":
+        return read_columns(path)
+    return edge_lists.parse_table(read_text(path), _DELIMITERS[path.suffix.lower()])
 
 
-def _relations_beside(path):
+def _write_table(path: Path, columns: Columns) -> None:
+    if path.suffix.lower() == ".parquet":
+        write_columns(path, columns)
+    else:
+        write_file(path, edge_lists.format_table(columns, _DELIMITERS[path.suffix.lower()]).encode())
+
+
+def _nodes_beside(path: Path) -> Path:
+    suffix = ".csv" if path.suffix.lower() == ".npy" else path.suffix
+    return path.with_name(f"{path.stem}.nodes{suffix}")
+
+
+def _relations_beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}.relations.tsv")
 
 
-def _unknown_suffix(path):
+def _unknown_suffix(path: Path) -> GraphError:
     return GraphError(f"{path.name} has the suffix {path.suffix!r}; graph files end in {', '.join(SUFFIXES)}")
-
-
-def read_columns(path):
-    """Columns (name -> list) of a Parquet file, page checksums verified, row group by row group."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    data = read_whole(path)
-    try:
-        file = parquet.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-        if file.metadata.num_rows > _MOST_ROWS:
-            raise GraphError(f"the table has {file.metadata.num_rows} rows; at most {_MOST_ROWS} are supported")
-        columns = {name: [] for name in file.schema_arrow.names}
-        for batch in file.iter_batches():
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                columns[name].extend(column.to_pylist())
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, RecursionError) as error:
-        if isinstance(error, GraphError):
-            raise
-        reason = " ".join(str(error).split())[:200]
-        raise GraphError(f"not a readable Parquet file: {reason}; write the table again") from None
-    return columns
-
-
-def write_columns(path, columns):
-    """Write columns (name -> sequence) to a Parquet file with page checksums. Raises OutputError."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    kinds = {"input": pa.int32(), "output": pa.int32(), "bias": pa.float64(), "activation": pa.string()}
-    arrays = {name: pa.array(column, kinds.get(name)) for name, column in columns.items()}
-    sink = pa.BufferOutputStream()
-    try:
-        parquet.write_table(pa.table(arrays), sink, compression="zstd", write_page_checksum=True)
-    except pa.ArrowException as error:
-        raise OutputError(f"could not write {path}: {error}") from None
-    write_whole(path, sink.getvalue())

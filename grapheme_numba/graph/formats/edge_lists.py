@@ -2,23 +2,28 @@
 
 The edge table has a sender and a receiver column and may have a weight column, each known by its name.
 The node table `NAME.nodes.SUFFIX` has the columns name, input, output, activation and bias: the position
-among the inputs or outputs or nothing, the activation or nothing, a number or nothing.
+among the inputs or outputs (or a flag for each node) or nothing, the activation or nothing, a number or nothing.
 """
 
 import csv
 import io
-
-import numpy as np
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.named import named_graph
+from grapheme_numba.graph.export.objects import node_attributes
+from grapheme_numba.graph.formats.node_attributes import finite_number, node_options, refuse_twins, resolved
+from grapheme_numba.graph.named import NamedGraph, named_graph
+
+Columns: TypeAlias = Mapping[str, Sequence[Any]]
 
 SENDERS = ("sender", "senders", "source", "src", "from", "u", "tail", "pre", "presynaptic")
 RECEIVERS = ("receiver", "receivers", "target", "dst", "destination", "to", "v", "head", "post", "postsynaptic")
 WEIGHTS = ("weight", "weights", "w")
 
 
-def parse_table(text, delimiter):
+def parse_table(text: str, delimiter: str) -> dict[str, list[str]]:
     """Columns (name -> list of str) of a CSV or TSV table with a header; quoting as in RFC 4180."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -38,11 +43,11 @@ def parse_table(text, delimiter):
         raise GraphError("the table is empty; its first line names the columns, as sender,receiver,weight")
     if len(set(header)) != len(header):
         raise GraphError(f"the header {header} names a column twice; give each column a name of its own")
-    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
     return {name: list(column) for name, column in zip(header, columns, strict=True)}
 
 
-def format_table(columns, delimiter):
+def format_table(columns: Columns, delimiter: str) -> str:
     """The text of a table of columns; None becomes an empty field."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
@@ -51,7 +56,10 @@ def format_table(columns, delimiter):
     return text.getvalue()
 
 
-def from_columns(edges, nodes=None, *, columns=None, **options):
+def from_columns(
+    edges: Columns, nodes: Columns | None = None, *, columns: Sequence[str] | None = None, inputs: Any = None,
+    outputs: Any = None, break_cycles: str = "error",
+) -> NamedGraph:  # fmt: skip
     """A graph from an edge table and perhaps a node table.
 
     Parameters
@@ -62,15 +70,20 @@ def from_columns(edges, nodes=None, *, columns=None, **options):
         Without it the nodes are those of the edges: numbers ascending, names as they first appear.
     columns : (sender, receiver) or (sender, receiver, weight), optional
         The columns' names, where they are none of those known.
-    **options
+    inputs, outputs : sequences of names, optional
+        A number is a name, too: 1 is the node that the table calls 1.
+    break_cycles : str
         As for `named_graph`.
     """
     sender, receiver, weight = columns_of(edges, columns)
     pairs = [_names(edges[sender], sender), _names(edges[receiver], receiver)]
+    options: dict[str, Any] = {}
     if nodes is None:
-        names, stated = _in_order(pairs), {}
+        pairs = _whole_numbers(pairs)
+        names = _in_order(pairs)
     else:
-        names, stated = _node_table(nodes)
+        names, options = node_table(nodes)
+    refuse_twins(names)
     position = {name: node for node, name in enumerate(names)}
     ids = []
     for column, values in zip((sender, receiver), pairs, strict=True):
@@ -78,39 +91,49 @@ def from_columns(edges, nodes=None, *, columns=None, **options):
         if unknown is not None:
             raise GraphError(f"column {column!r} names {unknown!r}, but the node table has no such name")
         ids.append([position[name] for name in values])
-    weights = None if weight is None else _numbers(edges[weight], f"{weight} of edge")
-    stated.update({name: value for name, value in options.items() if value is not None})
-    return named_graph(*ids, names, weights=weights, **stated)
+    weights = None
+    if weight is not None:
+        weights = [finite_number(value, f"{weight} of edge", row) for row, value in enumerate(edges[weight])]
+    for what, wanted in (("inputs", inputs), ("outputs", outputs)):
+        if wanted is not None:
+            options[what] = resolved(what, wanted, names)
+    return named_graph(*ids, names, weights=weights, break_cycles=break_cycles, **options)
 
 
-def to_columns(graph):
+def node_table(nodes: Columns) -> tuple[list[str], dict[str, Any]]:
+    """The names of a node table, and what it states as arguments of `named_graph`."""
+    if "name" not in nodes:
+        raise GraphError(f"the node table has the columns {list(nodes)}; one called name is wanted")
+    names = _names(nodes["name"], "name")
+    known = {name: nodes[name] for name in ("input", "output", "activation", "bias") if name in nodes}
+    return names, node_options([dict(zip(known, row, strict=True)) for row in zip(*known.values(), strict=True)])
+
+
+def to_columns(graph: NamedGraph) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     """(edge table, node table) of a graph as dicts of lists."""
-    edges = {
+    edges: dict[str, list[Any]] = {
         "sender": [graph.names[node] for node in graph.senders.tolist()],
         "receiver": [graph.names[node] for node in graph.receivers.tolist()],
     }
     if graph.weights is not None:
         edges["weight"] = graph.weights.tolist()
-    nodes = {"name": list(graph.names)}
-    for role, ids in (("input", graph.inputs), ("output", graph.outputs)):
-        nodes[role] = [None] * graph.n_node
-        for number, node in enumerate(ids.tolist()):
-            nodes[role][node] = number
-    nodes["activation"] = list(graph.activations or [None] * graph.n_node)
-    nodes["bias"] = [None] * graph.n_node if graph.biases is None else graph.biases.tolist()
+    attributes = node_attributes(graph)
+    nodes: dict[str, list[Any]] = {"name": list(graph.names)}
+    for name in ("input", "output", "activation", "bias"):
+        nodes[name] = [one.get(name) for one in attributes]
     return edges, nodes
 
 
-def columns_of(edges, columns=None):
+def columns_of(edges: Columns, columns: Sequence[str] | None = None) -> list[str | None]:
     """The names of the (sender, receiver, weight or None) columns. Raises GraphError where one is missing."""
     if columns is not None:
         wanted = [*columns, None][:3]
         missing = [name for name in wanted if name is not None and name not in edges]
         if len(columns) not in (2, 3) or missing:
-            raise GraphError(f"the columns asked for are {list(columns)}, the table has {list(edges)}")
+            raise GraphError(f"the wanted columns are {list(columns)}, the table has {list(edges)}")
         return wanted
     lower = {name.strip().lower(): name for name in edges}
-    found = []
+    result: list[str | None] = []
     for what, known in (("sender", SENDERS), ("receiver", RECEIVERS), ("weight", WEIGHTS)):
         name = next((lower[name] for name in known if name in lower), None)
         if name is None and what != "weight":
@@ -118,55 +141,36 @@ def columns_of(edges, columns=None):
                 f"no column of {list(edges)} is known as the {what}; call it one of {', '.join(known)}, "
                 "or say which columns to use"
             )
-        found.append(name)
-    return found
+        result.append(name)
+    return result
 
 
-def _names(values, column):
+def _names(values: Sequence[Any], column: str) -> list[str]:
     if all(isinstance(value, str) for value in values):
         return list(values)
+    names = []
     for row, value in enumerate(values):
+        if isinstance(value, float) and value.is_integer():  # tables with gaps keep whole numbers as floats
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise GraphError(f"column {column!r} holds {value!r} in row {row}; give names or whole numbers")
-    return [str(value) for value in values]
+        names.append(str(value))
+    return names
 
 
-def _in_order(pairs):
+def _whole_numbers(pairs: list[list[str]]) -> list[list[str]]:
+    """Names without `.0` where all are whole numbers and some were written as floats."""
+    names = {name for pair in pairs for name in pair}
+    floats = {name for name in names if re.fullmatch(r"-?\d+\.0+", name)}
+    if not floats or not all(name in floats or re.fullmatch(r"-?\d+", name) for name in names):
+        return pairs
+    plain = {name: name.partition(".")[0] for name in floats}
+    if both := sorted(name for name in floats if plain[name] in names):
+        raise GraphError(f"the nodes {plain[both[0]]!r} and {both[0]!r} are one number; write ids as whole numbers")
+    return [[plain.get(name, name) for name in pair] for pair in pairs]
+
+
+def _in_order(pairs: list[list[str]]) -> list[str]:
     names = list(dict.fromkeys(name for pair in zip(*pairs, strict=True) for name in pair))
     numbers = all(name.isascii() and name.isdigit() and len(name) < 19 for name in names)
     return sorted(names, key=lambda name: (int(name), name)) if numbers else names
-
-
-def _node_table(nodes):
-    if "name" not in nodes:
-        raise GraphError(f"the node table has the columns {list(nodes)}; one called name is wanted")
-    names, stated = _names(nodes["name"], "name"), {}
-    for role in ("input", "output"):
-        places = [
-            (_number(value, f"{role} of node", row), node)
-            for row, (value, node) in enumerate(zip(nodes.get(role, ()), range(len(names)), strict=False))
-            if value not in (None, "")
-        ]
-        if places:
-            stated[f"{role}s"] = [node for _, node in sorted(places)]
-    activations = nodes.get("activation")
-    if activations and any(value not in (None, "") for value in activations):
-        stated["activations"] = [value or "linear" for value in activations]
-    biases = nodes.get("bias")
-    if biases and any(value not in (None, "") for value in biases):
-        stated["biases"] = _numbers([0.0 if value in (None, "") else value for value in biases], "bias of node")
-    return names, stated
-
-
-def _numbers(values, what):
-    return np.array([_number(value, what, row) for row, value in enumerate(values)], np.float64)
-
-
-def _number(value, what, row):
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise GraphError(f"{what} {row} is {value!r}; give a finite number")
-    return number

@@ -1,99 +1,184 @@
-"""Graphs as matrices and as objects of SciPy and NetworkX."""
+"""Graphs as matrices: arrays of NumPy and SciPy, and their files `.npy` and `.npz`. Nothing is ever unpickled.
+
+Entry [i, j] is the weight of the edge from i to j. The `.npz` that we write is one that `scipy.sparse.load_npz`
+reads; names, ports, activations and biases stand in it beside the matrix. Those of an `.npy` stand in a table of
+nodes beside it.
+"""
+
+import io
+import struct
+import tokenize
+import warnings
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.named import named_graph
+from grapheme_numba.graph.formats.files import import_optional, refuse_bomb
+from grapheme_numba.graph.named import NamedGraph, named_graph
+
+# What NumPy, SciPy and zipfile raise for bytes that are no such file.
+BROKEN = (ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError, TypeError)
+BROKEN += (struct.error, zipfile.BadZipFile, zlib.error, MemoryError, tokenize.TokenError, OverflowError, IndexError)
+BROKEN += (AttributeError, UnicodeDecodeError)
+MOST_DENSE = 1 << 28  # entries of a matrix that is written as `.npy`: 2 GiB of float64
+MOST_NODES = 1 << 27  # rows of a sparse matrix that is read; a header can claim any number
 
 
-def from_matrix(matrix, names=None, **options):
+def from_matrix(
+    matrix: Any, names: Sequence[str] | None = None, *, is_network: bool = False, **options: Any
+) -> NamedGraph:
     """A graph from a square matrix: entry [i, j] is the weight of the edge from i to j.
 
     Parameters
     ----------
     matrix : (n_node, n_node) NumPy array or SciPy sparse array
-        Of an array every nonzero entry is an edge, of a sparse one every stored entry.
+        Of an array every nonzero entry that is not masked is an edge, of a sparse one every stored entry; of truth
+        values those that are true, and they are no weights. Where two or more weights are all the same they say
+        which edges there are and no more: with a warning, the graph states none.
     names : sequence of str, optional
         The node numbers without it.
+    is_network : bool
+        More is known of the nodes, so the weights are those of a network, also where they are all the same.
     **options
         As for `named_graph`.
     """
-    if hasattr(matrix, "tocoo"):
-        matrix = matrix.tocoo()
-        rows, columns, weights = matrix.row, matrix.col, matrix.data
-    else:
-        matrix = np.asarray(matrix)
-        if matrix.ndim == 2 and matrix.dtype.kind in "fiub":
-            rows, columns = np.nonzero(matrix)
-            weights = matrix[rows, columns]
+    rows, columns, weights = _entries(matrix)
+    if not is_network and weights is not None and len(weights) > 1 and (weights == weights[0]).all():
+        warnings.warn(
+            f"all {len(weights):,} weights of the matrix are {weights[0]:g}, with which all hidden nodes alike would "
+            "learn alike; they are taken for a mask, and a network draws its own by init",
+            stacklevel=4,
+        )
+        weights = None
+    names = list(map(str, range(matrix.shape[0]))) if names is None else names
+    return named_graph(rows, columns, names, weights=weights, **options)
+
+
+def _entries(matrix: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+    """(rows, columns, weights or None) of the edges of a matrix."""
+    if not hasattr(matrix, "tocoo"):
+        # A masked entry is one that is not there.
+        matrix = np.ma.filled(matrix, 0) if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     shape = matrix.shape
     if len(shape) != 2 or shape[0] != shape[1] or matrix.dtype.kind not in "fiub":
         raise GraphError(
             f"the matrix has shape {shape} and dtype {matrix.dtype}; give numbers in (n_node, n_node), "
             "where [i, j] is the weight of the edge from i to j"
         )
-    names = list(map(str, range(shape[0]))) if names is None else names
+    if shape[0] > MOST_NODES:
+        raise GraphError(f"the matrix has {shape[0]:,} rows; at most {MOST_NODES:,} are read")
+    if hasattr(matrix, "tocoo"):
+        entries = matrix.tocoo()
+        rows, columns, values = entries.row, entries.col, entries.data
+        if values.dtype.kind == "b":
+            rows, columns = rows[values], columns[values]
+    else:
+        rows, columns = np.nonzero(matrix)
+        values = matrix[rows, columns]
     # A mask says which edges there are; True is no weight.
-    weights = None if matrix.dtype.kind == "b" else np.asarray(weights, np.float64)
-    return named_graph(rows, columns, names, weights=weights, **options)
+    return rows, columns, None if values.dtype.kind == "b" else np.asarray(values, np.float64)
 
 
-def to_scipy(graph):
-    """CSR array (n_node, n_node) with entry [i, j] the weight of edge i -> j, 1 where there are no weights."""
-    from scipy.sparse import csr_array
+def parse_dense(data: bytes) -> npt.NDArray[Any]:
+    """The array of the bytes of a `.npy` file."""
+    try:
+        matrix = np.load(io.BytesIO(data), allow_pickle=False)
+    except BROKEN as error:
+        raise _unreadable("NumPy .npy file", error) from None
+    if not isinstance(matrix, np.ndarray):
+        matrix.close()
+        raise GraphError("it holds an archive of arrays, not one matrix; call it .npz")
+    return matrix
 
-    weights = np.ones(graph.n_edge) if graph.weights is None else graph.weights
-    return csr_array((weights, (graph.senders, graph.receivers)), shape=(graph.n_node, graph.n_node))
 
+def format_dense(graph: NamedGraph) -> bytes:
+    """The bytes of a `.npy` file: a matrix of weights, or of truth values where the graph states none.
 
-def from_networkx(source, **options):
-    """A graph from a NetworkX `DiGraph`.
-
-    Read are the edge attribute `weight` and the node attributes `activation`, `bias`, `input` and `output`
-    (the last two are positions); nodes are called by `str` of themselves.
+    Raises GraphError for a weight of 0, which would be no edge, and for a graph too large for a dense matrix.
     """
-    if not source.is_directed():
-        raise GraphError("the NetworkX graph is not directed; give a DiGraph, whose edges say which end sends")
-    position = {node: number for number, node in enumerate(source.nodes)}
-    edges = list(source.edges(data="weight"))
-    with_weight = sum(weight is not None for *_, weight in edges)
-    if 0 < with_weight < len(edges):
-        sender, receiver, _ = next(edge for edge in edges if edge[2] is None)
-        raise GraphError(f"the edge {sender!r} -> {receiver!r} has no weight but others have; give all or none")
-    attributes = [source.nodes[node] for node in source.nodes]
-    stated = {}
-    for role in ("input", "output"):
-        places = [(data[role], number) for number, data in enumerate(attributes) if data.get(role) is not None]
-        if places:
-            stated[f"{role}s"] = [number for _, number in sorted(places)]
-    if any("activation" in data for data in attributes):
-        stated["activations"] = [data.get("activation", "linear") for data in attributes]
-    if any("bias" in data for data in attributes):
-        stated["biases"] = [data.get("bias", 0.0) for data in attributes]
+    if graph.n_node**2 > MOST_DENSE:
+        raise GraphError(f"a dense matrix of {graph.n_node:,} nodes has {graph.n_node**2:,} entries; save it as .npz")
+    matrix = np.zeros((graph.n_node, graph.n_node), bool if graph.weights is None else np.float64)
+    matrix[graph.senders, graph.receivers] = True if graph.weights is None else graph.weights
+    if np.count_nonzero(matrix) != graph.n_edge:
+        raise GraphError("an edge has the weight 0, which in a dense matrix is no edge; save the graph as .npz")
+    sink = io.BytesIO()
+    np.save(sink, matrix, allow_pickle=False)
+    return sink.getvalue()
+
+
+def parse_sparse(data: bytes, *, names: Sequence[str] | None = None, **options: Any) -> NamedGraph:
+    """A graph from the bytes of a `.npz` file as `scipy.sparse.save_npz` writes it. Options as of `from_matrix`."""
+    sparse = import_optional("scipy.sparse", "SciPy sparse .npz files")
+    try:
+        refuse_bomb(data)
+        matrix = sparse.load_npz(io.BytesIO(data))
+        if hasattr(matrix, "check_format"):
+            matrix.check_format(full_check=True)  # before compiled code follows its row pointers
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            more = {name: archive[name] for name in ("names", "inputs", "outputs", "activations", "biases")
+                    if name in archive.files}  # fmt: skip
+        if "names" not in more:
+            return from_matrix(matrix, names, **options)
+        rows, columns, weights = _entries(matrix)
+    except BROKEN as error:
+        if isinstance(error, GraphError):
+            raise
+        raise _unreadable("SciPy sparse .npz file", error) from None
+    stated = {
+        "inputs": more.get("inputs"),
+        "outputs": more.get("outputs"),
+        "activations": _texts(more.get("activations")),
+        "biases": more.get("biases"),
+    }
     stated.update({name: value for name, value in options.items() if value is not None})
-    return named_graph(
-        [position[sender] for sender, *_ in edges],
-        [position[receiver] for _, receiver, _ in edges],
-        [str(node) for node in source.nodes],
-        weights=[weight for *_, weight in edges] if with_weight else None,
-        **stated,
-    )
+    own = _texts(more["names"]) if names is None else names
+    return named_graph(rows, columns, own or (), weights=weights, **stated)
 
 
-def to_networkx(graph):
-    """The NetworkX `DiGraph` that `from_networkx` reads back."""
-    from networkx import DiGraph
+def format_sparse(graph: NamedGraph) -> bytes:
+    """The bytes of an uncompressed `.npz` that `parse_sparse` and `scipy.sparse.load_npz` read."""
+    sparse = import_optional("scipy.sparse", "SciPy sparse .npz files")
+    values = np.ones(graph.n_edge, bool) if graph.weights is None else graph.weights
+    matrix = sparse.coo_array((values, (graph.senders, graph.receivers)), shape=(graph.n_node, graph.n_node)).tocsr()
+    matrix.sort_indices()
+    more: dict[str, npt.NDArray[Any]] = {"names": _bytes(graph.names), "inputs": graph.inputs, "outputs": graph.outputs}
+    if graph.activations is not None:
+        more["activations"] = _bytes(graph.activations)
+    if graph.biases is not None:
+        more["biases"] = graph.biases
+    sink = io.BytesIO()
+    sparse.save_npz(sink, matrix, compressed=False)
+    with zipfile.ZipFile(sink, "a") as archive:
+        for name, array in more.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return sink.getvalue()
 
-    result = DiGraph()
-    result.add_nodes_from(graph.names)
-    for role, ids in (("input", graph.inputs), ("output", graph.outputs)):
-        for number, node in enumerate(ids.tolist()):
-            result.nodes[graph.names[node]][role] = number
-    for node, name in enumerate(graph.names):
-        if graph.activations is not None:
-            result.nodes[name]["activation"] = graph.activations[node]
-        if graph.biases is not None:
-            result.nodes[name]["bias"] = float(graph.biases[node])
-    for sender, receiver, weight in graph.to_edge_list():
-        result.add_edge(sender, receiver, **({} if weight is None else {"weight": weight}))
-    return result
+
+def _bytes(texts: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Texts as one array of bytes: a text may end in zeros, which NumPy's own strings lose."""
+    return np.frombuffer(b"".join(text.encode("utf-8", "surrogatepass") + b"\xff" for text in texts), np.uint8)
+
+
+def _texts(array: npt.NDArray[Any] | None) -> list[str] | None:
+    if array is None:
+        return None
+    if array.dtype.kind in "US":
+        return [text.decode() if isinstance(text, bytes) else text for text in array.tolist()]
+    if array.dtype != np.uint8 or array.ndim != 1:
+        raise GraphError(f"the names have dtype {array.dtype} and shape {array.shape}; give strings")
+    try:
+        return [part.decode("utf-8", "surrogatepass") for part in array.tobytes().split(b"\xff")[:-1]]
+    except UnicodeDecodeError as error:
+        raise GraphError(f"the names are not UTF-8: {error}") from None
+
+
+def _unreadable(what: str, error: BaseException) -> GraphError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return GraphError(f"not a readable {what}: {reason}; save it again")

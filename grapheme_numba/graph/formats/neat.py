@@ -5,13 +5,15 @@ their argument first: sigmoid(5 x), tanh(2.5 x). Response and stretch go into ou
 """
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from grapheme_numba.errors import GraphError
 from grapheme_numba.graph.build import ACTIVATIONS
-from grapheme_numba.graph.named import named_graph
+from grapheme_numba.graph.formats.node_attributes import resolved
+from grapheme_numba.graph.named import NamedGraph, named_graph
 
 # neat-python's name -> (our name, factor of the argument)
 FUNCTIONS = {
@@ -69,14 +71,16 @@ class _Topology(msgspec.Struct):
 class _Export(msgspec.Struct):
     format_version: str
     network_type: str
-    metadata: dict
+    metadata: dict[str, Any]
     topology: _Topology
     nodes: list[_Node]
     connections: list[_Connection]
 
 
-def parse(data, **options):
+def parse(data: bytes, *, inputs: Any = None, outputs: Any = None, break_cycles: str = "error") -> NamedGraph:
     """A graph from the bytes of an export; names are its node ids, or `name` where a node has one.
+
+    `inputs` and `outputs` name nodes; a whole number is a node id of the export, as -1 for its first input.
 
     Raises GraphError for another kind of network, an aggregation other than sum, an activation that is
     not known, and for anything that is not such an export.
@@ -90,13 +94,13 @@ def parse(data, **options):
     nodes = {node.id: node for node in export.nodes}
     if len(nodes) != len(export.nodes):
         raise GraphError(f"{len(export.nodes)} nodes share {len(nodes)} ids; give every node an id of its own")
-    inputs, outputs = export.topology.input_keys, export.topology.output_keys
+    input_keys, output_keys = export.topology.input_keys, export.topology.output_keys
     # neat-python leaves out an output that nothing reaches: it stays 0.
-    for key in [*inputs, *outputs]:
+    for key in [*input_keys, *output_keys]:
         if key not in nodes:
             nodes[key] = _Node(key, "", _Function("identity"), _Function("sum"), 0.0, 1.0)
     position = {key: number for number, key in enumerate(nodes)}
-    is_input = set(inputs)
+    is_input = set(input_keys)
     functions = [_function(node, node.id in is_input) for node in nodes.values()]
     edges = [edge for edge in export.connections if edge.enabled]
     for edge in edges:
@@ -107,23 +111,25 @@ def parse(data, **options):
     factor = np.array([node.response * stretch for node, (_, stretch) in zip(nodes.values(), functions, strict=True)])
     receivers = np.array([position[edge.receiver] for edge in edges], np.int32)
     weights = np.array([edge.weight for edge in edges], np.float64) * factor[receivers]
+    names = [node.name or str(node.id) for node in nodes.values()]
+    inputs, outputs = resolved("inputs", inputs, names, position), resolved("outputs", outputs, names, position)
     stated = {
-        "inputs": [position[key] for key in inputs],
-        "outputs": [position[key] for key in outputs],
+        "inputs": [position[key] for key in input_keys] if inputs is None else inputs,
+        "outputs": [position[key] for key in output_keys] if outputs is None else outputs,
         "activations": [name for name, _ in functions],
         "biases": [node.bias * stretch for node, (_, stretch) in zip(nodes.values(), functions, strict=True)],
     }
-    stated.update({name: value for name, value in options.items() if value is not None})
     return named_graph(
         np.array([position[edge.sender] for edge in edges], np.int32),
         receivers,
-        [node.name or str(node.id) for node in nodes.values()],
+        names,
         weights=weights,
+        break_cycles=break_cycles,
         **stated,
     )
 
 
-def _function(node, is_input):
+def _function(node: _Node, is_input: bool) -> tuple[str, float]:
     if is_input:
         return "linear", 1.0
     if node.aggregation.name != "sum":
@@ -136,7 +142,7 @@ def _function(node, is_input):
     raise GraphError(f"node {node.id} has the activation {name!r}; known are {', '.join([*FUNCTIONS, *ACTIVATIONS])}")
 
 
-def format_export(graph):
+def format_export(graph: NamedGraph) -> bytes:
     """The bytes of an export of `graph`. Functions that neat-python lacks are marked custom.
 
     Raises GraphError for a graph without weights: the format has no word for that.
@@ -167,7 +173,7 @@ def format_export(graph):
     return msgspec.json.format(msgspec.json.encode(export), indent=2)
 
 
-def _written(graph, node, is_input):
+def _written(graph: NamedGraph, node: int, is_input: bool) -> tuple[_Function, float]:
     name = "linear" if is_input or graph.activations is None else graph.activations[node]
     if name in _OURS:
         theirs, factor = _OURS[name]

@@ -3,8 +3,9 @@
 import numpy as np
 
 from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.graph.levels import levels_of
 from grapheme_numba.graph.named import NamedGraph
-from grapheme_numba.kernels.graph import random_edges, topology
+from grapheme_numba.kernels.graph import random_edges
 
 TRIES_PER_EDGE = 20
 
@@ -35,13 +36,3 @@ def rewire(source, seed=0):
     graph = graph._replace(receivers=receivers)
     is_network = not isinstance(source, NamedGraph) and hasattr(type(source), "from_graph")
     return type(source).from_graph(graph, dtype=source.dtype) if is_network else graph
-
-
-def levels_of(senders, receivers, n_node):
-    """Level (n_node,) int64 of each node: 0 without senders, else one more than that of its highest sender."""
-    t_indptr, by_sender = np.empty(n_node + 1, np.int64), np.empty(len(senders), np.int32)
-    topology.group_by(senders, np.arange(len(senders), dtype=np.int32), t_indptr, by_sender)
-    in_degree = np.bincount(receivers, minlength=n_node).astype(np.int32)
-    level = np.empty(n_node, np.int32)
-    topology.topological_levels(receivers, t_indptr, by_sender, in_degree, level)
-    return level.astype(np.int64)
