@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 from click.testing import CliRunner
-from pages import check_page
+from page_checks import check_page
 from runs import small_data, train
 
 from grapheme_numba.cli.train import main

@@ -7,6 +7,7 @@ What `export` writes of a checkpoint: its graph with names, weights, biases and 
 
 import io
 import json
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from grapheme_numba.graph.formats.dispatch import save_graph
 from grapheme_numba.graph.formats.files import write_whole
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.naming import node_names
-from grapheme_numba.report.figures import FORMATS, draw
-from grapheme_numba.report.pages.compare_page import render
+from grapheme_numba.report.comparison import compare
+from grapheme_numba.report.matplotlib_figure import FORMATS, draw
+from grapheme_numba.report.pages import comparison_page
 from grapheme_numba.report.saved_runs import read_runs
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.admission import admitted, left_out
@@ -189,7 +191,11 @@ def plot(paths: tuple[str, ...], output: str) -> None:
     for run in runs:
         for note in run.notes:
             click.echo(f"warning: {note}", err=True)
-    data = render(runs).encode("utf-8", "backslashreplace") if kind in PAGES else draw(runs, kind)
+    if kind in PAGES:
+        written = time.strftime("Written %Y-%m-%d %H:%M:%S %Z.")
+        data = comparison_page(compare(runs, written)).encode("utf-8", "backslashreplace")
+    else:
+        data = draw(runs, kind)
     storage.write_file(target, data)
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
     click.echo(f"{output}: {count}, {sum(len(run.of_kind('epoch')) for run in runs):,} epochs")

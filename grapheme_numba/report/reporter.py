@@ -12,9 +12,10 @@ from importlib import metadata
 from grapheme_numba import __version__, jit
 from grapheme_numba.errors import GraphemeError, NonFiniteError, StoppedEarly
 from grapheme_numba.files import storage
-from grapheme_numba.report.pages.run_page import Ending, RunFacts, render
-from grapheme_numba.report.pages.topology import graph_of
+from grapheme_numba.report.facts import Ending, RunFacts
+from grapheme_numba.report.pages import run_page
 from grapheme_numba.report.samples import answer_samples
+from grapheme_numba.report.topology import graph_of
 from grapheme_numba.training.callbacks import Observer
 from grapheme_numba.training.config import KEYS, Config
 
@@ -64,7 +65,7 @@ def write(run, error: BaseException | None = None, running: bool = False) -> Non
     if not run.journal.rows:
         return
     try:
-        page = render(facts_of(run, error, running))
+        page = run_page(facts_of(run, error, running))
         storage.write_file(run.folder / REPORT, page.encode("utf-8", "backslashreplace"))
     except Exception as fault:
         warnings.warn(
