@@ -24,8 +24,8 @@ SCHEMES = {"dark": 0, "light": 1}
 
 # Looks at the page in a frame as wide as a phone or a desk, and writes what is wrong into the outer document.
 # Texts: their box, size, and contrast to the first opaque background behind them.
-CHECK = """<body style="margin:0"><iframe id="f" style="border:0;width:%dpx;height:900px" src="%s"></iframe><pre id="found">
-</pre><script>addEventListener('load', () => {
+FRAME = '<body style="margin:0"><iframe id="f" style="border:0;width:{}px;height:900px" src="{}"></iframe>'
+CHECK = """<pre id="found"></pre><script>addEventListener('load', () => {
   const frame = document.getElementById('f'), page = frame.contentDocument, view = frame.contentWindow, found = [];
   const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
   const light = c => { const [r, g, b] = c.slice(0, 3).map(v => v / 255).map(v =>
@@ -79,7 +79,7 @@ def faults(path):
     with tempfile.TemporaryDirectory() as folder:
         for width in WIDTHS:
             frame = Path(folder) / f"{width}.html"
-            frame.write_text(CHECK % (width, html.escape(path.resolve().as_uri())))
+            frame.write_text(FRAME.format(width, html.escape(path.resolve().as_uri())) + CHECK)
             for scheme, number in SCHEMES.items():
                 where = f"{width} px, {scheme}"
                 done = browse(frame, f"--blink-settings=preferredColorScheme={number}", "--dump-dom")

@@ -20,7 +20,7 @@ from grapheme_numba.report.numbers import compact, epoch_ticks, linear_ticks, lo
 MOST_POINTS = 240  # per line; a plot is rarely wider than 600 pixels
 MOST_HOVERS = 24  # places along a plot whose values the pointer shows
 FEW_POINTS = 12  # up to so many are marked by dots
-LARGE, SMALL = (560, 240, 17), (280, 180, 12)  # width, height, size of text; a phone scales the large one down
+LARGE, SMALL = (560, 240, 18), (280, 180, 12)  # width, height, size of text; a phone scales the large one down
 KEPT = ("g", "path", "text", "circle", "rect")  # of what pygal writes
 COORDINATES = {"d", "x", "y", "cx", "cy", "width", "height"}
 Point = tuple[float, float | None]

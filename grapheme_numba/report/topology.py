@@ -182,7 +182,8 @@ def heights(dag: Dag, senders: Ints) -> Floats:
     mean: Floats = order.astype(float)
     for sweep in range(SWEEPS + 1):
         for a, b in pairwise(dag.level_start):
-            if sweep == 0 or not dag.is_input[a:b].all():  # inputs keep the order of their brains
+            # inputs and outputs keep the order of their brains
+            if sweep == 0 or not (dag.is_input[a:b].all() or dag.is_output[a:b].all()):
                 rank = np.argsort(np.argsort(mean[a:b], kind="stable"), kind="stable")
                 y[a:b] = LOW + (HIGH - LOW) * (rank + 0.5) / (b - a)
         near, far = ((senders, dag.t_indices), (dag.t_indices, senders))[sweep % 2]  # forward, then backward
