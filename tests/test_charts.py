@@ -1,6 +1,7 @@
 """Charts and drawings: every number where it belongs, few points, and nothing lost that matters."""
 
 import re
+from xml.etree import ElementTree
 
 import networkx
 import numpy as np
@@ -9,28 +10,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import grapheme_numba as gn
-from grapheme_numba.report.pages.axes import SIDE, axis_of, linear_ticks, log_ticks, whole_ticks
-from grapheme_numba.report.pages.charts import MOST_POINTS, Line, bar_chart, line_chart, thinned
-from grapheme_numba.report.pages.drawing import draw_nodes
-from grapheme_numba.report.pages.flow import blocks_of, draw_flow, edge_counts
-from grapheme_numba.report.pages.numbers import compact, duration, number, share
-from grapheme_numba.report.pages.topology import Graph, Slice, degree_bars, level_bars, topology_charts, weight_bars
+from grapheme_numba.report.figures import (
+    LARGE,
+    MOST_POINTS,
+    SMALL,
+    BarChart,
+    Line,
+    LineChart,
+    bar_svg,
+    line_svg,
+    thinned,
+)
+from grapheme_numba.report.numbers import compact, duration, epoch_ticks, linear_ticks, log_ticks, number, share
+from grapheme_numba.report.topology import (
+    SIDE,
+    Graph,
+    Slice,
+    blocks_of,
+    degree_bars,
+    draw,
+    draw_nodes,
+    draw_streams,
+    edge_counts,
+    level_bars,
+    weight_bars,
+)
 
 sizes = st.floats(1e-12, 1e12)
+NS = "{http://www.w3.org/2000/svg}"
 
 
-@given(st.lists(sizes, min_size=1, max_size=5), st.booleans())
-def test_an_axis_holds_its_values_and_its_ticks(values, log):
-    axis = axis_of(values, log=log, from_zero=not log)
-    places = [axis.at(value) for value in [*values, *axis.ticks()]]
-    assert all(0 <= place <= SIDE for place in places)
-    assert 1 <= len(axis.ticks()) <= 9
-    assert axis.at(max(values)) >= axis.at(min(values))
+def points_of(svg, kind="validation"):
+    """The (x, y) of a line, a list a piece, in the coordinates of the plot."""
+    group = ElementTree.fromstring(svg).find(f".//{NS}g[@class='series {kind}']")
+    pieces = [re.findall(r"(-?[\d.]+) (-?[\d.]+)", path.get("d")) for path in group.iter(f"{NS}path")]
+    return [[(float(x), float(y)) for x, y in piece] for piece in pieces]
+
+
+@given(st.lists(sizes, min_size=1, max_size=5), st.booleans(), st.sampled_from([LARGE, SMALL]))
+def test_a_plot_holds_its_values_and_its_ticks(values, log, size):
+    """As high as it is: every point and every number lies within, and larger values lie higher."""
+    svg = line_svg(LineChart("t", [Line("a", list(enumerate(values)))], log=log, size=size))
+    places = [y for piece in points_of(svg) for _, y in piece]
+    assert all(0 <= y <= size[1] for y in places)
+    assert len(places) == len(values) + (len(values) == 1)
+    assert all(a > b or y >= z - 0.1 for a, y in zip(values, places) for b, z in zip(values, places))
+    axis = ElementTree.fromstring(svg).find(f".//{NS}g[@class='axis y always_show']")
+    ticks = [float(text.get("y")) for text in axis.iter(f"{NS}text")]
+    assert 1 <= len(ticks) <= 9
+    assert all(0 <= y <= size[1] for y in ticks)
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6))
 def test_epochs_are_whole_and_show_both_ends(first, more):
-    ticks = whole_ticks(first - 0.5, first + 0.5) if not more else whole_ticks(first, first + more)
+    ticks = epoch_ticks(first, first + more)
     assert ticks[0] == first
     assert ticks[-1] == first + more
     assert all(tick == int(tick) for tick in ticks)
@@ -61,7 +94,7 @@ def test_numbers_are_short():
 
 @pytest.mark.parametrize("n", [1, 2, MOST_POINTS, MOST_POINTS + 1, 1000, 12345])
 def test_thinning_keeps_the_ends_the_order_and_the_extremes(n, rng):
-    ys = rng.integers(0, SIDE, n).tolist()
+    ys = rng.integers(0, 1000, n).tolist()
     points = list(enumerate(ys))
     thin = thinned(points)
     assert len(thin) <= MOST_POINTS + 2
@@ -71,26 +104,40 @@ def test_thinning_keeps_the_ends_the_order_and_the_extremes(n, rng):
     assert {min(ys), max(ys)} <= {y for _, y in thin}
 
 
+def test_thinning_keeps_a_gap():
+    points = [(x, None if 500 <= x < 520 else 1.0) for x in range(1000)]
+    gaps = [x for x, y in thinned(points) if y is None]
+    assert gaps and all(500 <= x < 520 for x in gaps)
+
+
 def test_a_line_stands_where_its_values_are_and_breaks_where_they_are_not():
-    chart = line_chart("t", [Line("a", [(1, 0.0), (2, 10.0), (3, None), (4, 5.0), (5, float("nan")), (6, 10.0)])])
-    path = re.search(r'class="line validation" d="([^"]*)"', chart)[1]
-    top = SIDE - round(SIDE / 1.04)
-    assert path == f"M0 1000L200 {top}M600 {round((SIDE + top) / 2)}h.1M1000 {top}h.1"
-    assert "a from 0 to 10 at epoch 6, lowest 0, highest 10" in chart
+    values = [(1, 0.0), (2, 10.0), (3, None), (4, 5.0), (5, float("nan")), (6, 10.0)]
+    svg = line_svg(LineChart("t", [Line("a", values)]))
+    (start, end), (lone, again), (last, _) = points_of(svg)
+    assert lone == again
+    assert lone[1] == pytest.approx((start[1] + end[1]) / 2, abs=0.1)
+    assert last[1] == end[1] < start[1]
+    assert [end[0] - start[0], lone[0] - start[0], last[0] - start[0]] == pytest.approx(
+        [share_of * (last[0] - start[0]) for share_of in (0.2, 0.6, 1.0)], abs=0.2
+    )
+    assert "a from 0 to 10 at epoch 6, lowest 0, highest 10" in svg
+    assert "<title>epoch 4: a 5</title>" in svg
 
 
 def test_a_chart_of_nothing_is_nothing():
-    assert line_chart("t", [Line("a", []), Line("b", [(1, None), (2, float("inf"))])]) == ""
-    assert bar_chart("t", []) == ""
+    assert line_svg(LineChart("t", [Line("a", []), Line("b", [(1, None), (2, float("inf"))])])) == ""
+    assert bar_svg(BarChart("t", [])) == ""
 
 
 def test_a_zero_among_losses_makes_the_axis_linear():
-    assert ">0</span>" in line_chart("t", [Line("a", [(1, 0.5), (2, 0.0)])], log=True)
+    assert ">0</text>" in line_svg(LineChart("t", [Line("a", [(1, 0.5), (2, 0.0)])], log=True))
+    assert ">0</text>" not in line_svg(LineChart("t", [Line("a", [(1, 0.5), (2, 0.01)])], log=True))
 
 
 def test_names_are_escaped():
-    chart = line_chart("<b>", [Line('"x"<s>', [(1, 1.0), (2, 2.0)])], note="<u>")
-    assert not re.findall(r'<[bsu]>|"x"', chart)
+    svg = line_svg(LineChart("<b>", [Line('"x"<s>\x01\ud800', [(1, 1.0), (2, 2.0)])], note="<u>"))
+    assert not re.findall(r'<[bsu]>|="[^"]*"x"|[\x01\ud800]', svg)
+    assert "&lt;b&gt;. &quot;x&quot;&lt;s&gt;\ufffd\ufffd from 1 to 2" in svg
 
 
 def test_histograms_count_every_node_and_edge(rng):
@@ -117,14 +164,24 @@ def graph():
     return Graph(network.dag, network.parameters[:150], None, *slices)
 
 
+def paths(drawing, *kinds):
+    return "".join(shape.path for shape in drawing.shapes if shape.kind.split()[0] in kinds)
+
+
 def test_a_small_graph_is_drawn_edge_by_edge(graph):
-    drawing = draw_nodes(graph)
-    edges = "".join(re.findall(r'class="(?:plus|minus) \w+" d="([^"]*)"', drawing))
-    assert edges.count("M") == 150
-    nodes = "".join(re.findall(r'class="node [a-z ]+" d="([^"]*)"', drawing))
-    assert nodes.count("M") == 40
+    drawing = draw(graph)
+    assert paths(drawing, "plus", "minus").count("M") == 150
+    assert paths(drawing, "node").count("M") == 40
     named = draw_nodes(graph._replace(names=tuple(f"<{i}>" for i in range(40))))
-    assert all(f"<title>&lt;{i}&gt;</title>" in named for i in range(40))
+    assert sorted(shape.title for shape in named.shapes if shape.title) == sorted(f"<{i}>" for i in range(40))
+
+
+def test_neighbours_of_a_drawing_lie_at_like_heights():
+    """Two separate chains whose second level is written in the other order do not cross."""
+    network = gn.DagNN.from_edges([0, 1, 2, 3], [3, 2, 4, 5], inputs=[0, 1], outputs=[5, 4])
+    drawing = draw_nodes(Graph(network.dag, network.parameters[:4], None, [Slice("a", 0, 2)], [Slice("a", 0, 2)]))
+    ends = [(int(a), int(b)) for a, b in re.findall(r"M\d+ (\d+)L\d+ (\d+)", paths(drawing, "plus", "minus"))]
+    assert all(a == b for a, b in ends), ends
 
 
 def test_streams_count_the_edges_that_networkx_counts(graph):
@@ -137,12 +194,14 @@ def test_streams_count_the_edges_that_networkx_counts(graph):
     for a, b in reference.edges:
         counts[block_of[a], block_of[b]] += 1
     np.testing.assert_array_equal(edge_counts(dag, block_of, len(blocks)), counts)
-    assert "edges" in draw_flow(graph)
+    assert "edges" in draw_streams(graph).words
 
 
 def test_large_graphs_are_drawn_in_streams_and_stay_small(rng):
     network = gn.DagNN.layered([64, 256, 256, 256, 8], 32, seed=1)
     graph = Graph(network.dag, network.parameters[: network.n_edge], None, [Slice("a", 0, 64)], [Slice("a", 0, 8)])
-    page = topology_charts(graph)
-    assert 'class="ribbon"' in page
-    assert len(page) < 30_000
+    drawing = draw(graph)
+    assert paths(drawing, "ribbon")
+    assert sum(len(shape.path) + len(shape.title) for shape in drawing.shapes) < 30_000
+    places = [float(y) for y in re.findall(r" ([\d.]+)", paths(drawing, "block"))]
+    assert all(0 <= y <= SIDE for y in places)

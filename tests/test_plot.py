@@ -5,11 +5,11 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 from click.testing import CliRunner
-from pages import check_page
+from page_checks import check_page
 from runs import small_data, train
 
 from grapheme_numba.cli.train import main
-from grapheme_numba.report.saved_runs import read_runs, tell_apart
+from grapheme_numba.report.saved_runs import distinct_names, read_runs
 from grapheme_numba.runs.journal import METRICS, to_line
 
 
@@ -126,8 +126,8 @@ def test_without_matplotlib_a_figure_is_refused_with_the_way_on(folder, tmp_path
     assert (result.exit_code, "pip install 'grapheme-numba[plot]'" in result.stderr) == (2, True)
 
 
-def test_runs_of_one_name_are_told_apart():
+def test_runs_of_one_name_get_distinct_names():
     from pathlib import Path
 
     folders = [Path("/a/x/run"), Path("/a/y/run"), Path("/a/y/run"), Path("/b/other")]
-    assert tell_apart(folders) == ["x/run", "y/run", "y/run (2)", "other"]
+    assert distinct_names(folders) == ["x/run", "y/run", "y/run (2)", "other"]

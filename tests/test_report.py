@@ -4,12 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from pages import Page, check_page
+from page_checks import Page, check_page
 from runs import Recorder, digest, small_data, train
 
 from grapheme_numba.errors import NonFiniteError, StoppedEarly
-from grapheme_numba.report import reporter
-from grapheme_numba.report.pages import run_page
+from grapheme_numba.report import pages, reporter
 from grapheme_numba.training.config import KEYS
 
 EVIL = [
@@ -130,7 +129,7 @@ def test_a_run_that_is_not_finite_says_so_and_shows_no_answers(data, tmp_path):
 @pytest.mark.parametrize("fault", ["render", "write"])
 def test_a_report_that_cannot_be_made_is_a_warning(data, tmp_path, monkeypatch, fault):
     if fault == "render":
-        monkeypatch.setattr(reporter, "render", lambda facts: 1 / 0)
+        monkeypatch.setattr(reporter, "run_page", lambda facts: 1 / 0)
     else:
         monkeypatch.setattr(reporter.storage, "write_file", refuse_reports(reporter.storage.write_file))
     with pytest.warns(UserWarning, match=r"no new report.html: .*; the run itself is not affected"):
@@ -146,7 +145,7 @@ def test_edges_that_move_have_their_curves(data, tmp_path):
     assert any(
         label.startswith(f"Edges. edges from {rows[0]['n_edge']:,} to {rows[-1]['n_edge']:,}") for label in labels
     )
-    assert any(label.startswith("Edges moved. moved edges from") for label in labels)
+    assert any(label.startswith("Replaced edges. replaced edges from") for label in labels)
 
 
 def refuse_reports(write_file):
@@ -163,13 +162,13 @@ def refuse_reports(write_file):
 def test_a_run_that_trains_keeps_its_report_fresh_and_its_bits(data, finished, tmp_path, monkeypatch):
     monkeypatch.setattr(reporter, "REFRESH", 0.0)
     monkeypatch.setattr(reporter, "SHARE", 0)
-    pages = []
-    monkeypatch.setattr(reporter, "render", lambda facts: pages.append(facts) or run_page.render(facts))
+    seen = []
+    monkeypatch.setattr(reporter, "run_page", lambda facts: seen.append(facts) or pages.run_page(facts))
     run = train(data, tmp_path / "run")
-    assert [facts.ending.word for facts in pages] == ["training"] * 3 + ["finished"]
-    assert [len(facts.rows) for facts in pages] == [2, 4, 6, 6]
+    assert [facts.ending.word for facts in seen] == ["training"] * 3 + ["finished"]
+    assert [len(facts.rows) for facts in seen] == [2, 4, 6, 6]
     assert digest(run.folder) == digest(finished[0].folder)
-    assert 'http-equiv="refresh"' in run_page.render(pages[0])
+    assert 'http-equiv="refresh"' in pages.run_page(seen[0])
     assert 'http-equiv="refresh"' not in (run.folder / reporter.REPORT).read_text()
 
 

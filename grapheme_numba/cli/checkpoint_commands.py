@@ -7,6 +7,7 @@ What `export` writes of a checkpoint: its graph with names, weights, biases and 
 
 import io
 import json
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.graph.formats.dispatch import save_graph, written_files
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.naming import node_names
-from grapheme_numba.report.figures import FORMATS, draw
-from grapheme_numba.report.pages.compare_page import render
+from grapheme_numba.report.comparison import compare
+from grapheme_numba.report.matplotlib_figure import FORMATS, draw
+from grapheme_numba.report.pages import comparison_page
 from grapheme_numba.report.saved_runs import read_runs
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.checkpoint import Checkpoint
@@ -166,7 +168,11 @@ def plot(paths: tuple[str, ...], output: str) -> None:
         for note in run.notes:
             click.echo(f"warning: {note}", err=True)
     refuse_overwriting([target], [*paths, *(file for run in paths for file in run_folder.files_of(Path(run)))])
-    data = render(runs).encode("utf-8", "backslashreplace") if kind in PAGES else draw(runs, kind)
+    if kind in PAGES:
+        written = time.strftime("Written %Y-%m-%d %H:%M:%S %Z.")
+        data = comparison_page(compare(runs, written)).encode("utf-8", "backslashreplace")
+    else:
+        data = draw(runs, kind)
     storage.write_file(target, data)
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
     click.echo(f"{output}: {count}, {sum(len(run.of_kind('epoch')) for run in runs):,} epochs")

@@ -1,12 +1,16 @@
-"""A network described: how large, how deep, how connected, what it costs, and what of it is of no use."""
+"""A network in numbers: size, depth, degrees, memory and time of a training step, and nodes without effect."""
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba import jit
 from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.kernels.graph import topology
+from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.execution_plan import BACKWARD, FORWARD, WINDOW, Plan
 from grapheme_numba.network.workspace import tile_width
 from grapheme_numba.optim import optimizers
@@ -17,7 +21,7 @@ CALLS = 1e-4  # seconds of a step of hardly any edges
 MOST_SECONDS, FEWEST_STEPS, MOST_STEPS = 2.0, 3, 15
 
 
-def anatomy(dag, names, batch_size: int, optimizer: str, measure: bool) -> dict:
+def anatomy(dag: DagNN, names: Sequence[str], batch_size: int, optimizer: str, measure: bool) -> dict[str, Any]:
     """The facts of a network as plain values.
 
     Parameters
@@ -25,7 +29,7 @@ def anatomy(dag, names, batch_size: int, optimizer: str, measure: bool) -> dict:
     dag : DagNN
     names : sequence of str (n_node,)
     batch_size : int
-        Examples of the step whose memory and time are told.
+        Examples of the training step whose memory and time are estimated.
     optimizer : str
     measure : bool
         Time a step here instead of predicting it.
@@ -58,14 +62,14 @@ def anatomy(dag, names, batch_size: int, optimizer: str, measure: bool) -> dict:
     }
 
 
-def spread(degrees) -> dict:
+def spread(degrees: npt.NDArray[np.integer]) -> dict[str, float]:
     """Smallest, middle and largest degree."""
     if not len(degrees):
         return {"least": 0, "median": 0.0, "most": 0}
     return {"least": int(degrees.min()), "median": float(np.median(degrees)), "most": int(degrees.max())}
 
 
-def memory(dag, batch_size: int, optimizer: str) -> dict:
+def memory(dag: DagNN, batch_size: int, optimizer: str) -> dict[str, int]:
     """Bytes of everything that a training step holds, and their sum."""
     graph, item = dag.dag, dag.dtype.itemsize
     size = dag.n_edge + dag.n_node
@@ -84,8 +88,8 @@ def memory(dag, batch_size: int, optimizer: str) -> dict:
     return {**parts, "all": sum(parts.values())}
 
 
-def predicted(dag, batch_size: int, optimizer: str) -> tuple[float, str]:
-    """Seconds of a step by the engine's cost model, and the words for that."""
+def predicted(dag: DagNN, batch_size: int, optimizer: str) -> tuple[float, str]:
+    """Seconds of a step by the engine's cost model, and how they were obtained."""
     threads = jit.n_threads()
     vectors = 2 + 2 * len(optimizers.MOMENTS[optimizer])
     moved = (dag.n_edge + dag.n_node) * dag.dtype.itemsize * vectors
@@ -96,21 +100,21 @@ def predicted(dag, batch_size: int, optimizer: str) -> tuple[float, str]:
     return seconds, f"predicted: {rates}, {threads} threads"
 
 
-def measured(dag, batch_size: int, optimizer: str) -> tuple[float, str]:
-    """Median seconds of some steps on random examples, and the words for that. The parameters stay."""
+def measured(dag: DagNN, batch_size: int, optimizer: str) -> tuple[float, str]:
+    """Median seconds of some steps on random examples, and how they were obtained. The parameters stay."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(batch_size, dag.n_input)).astype(dag.dtype)
     gy = rng.normal(size=(batch_size, dag.n_output)).astype(dag.dtype)
     rule = optimizers.build(optimizer)
     scratch = dag.parameters.copy()
-    state, took = rule.init(scratch), []
+    state, seconds = rule.init(scratch), []
     for step in range(MOST_STEPS + 1):
         began = time.perf_counter()
         dag.forward(x)
         dag.backward_accumulate(gy)
         dag.parameters_changed()  # so that the weights are put in order again, as after a real step
         state, _ = rule.update_and_clear(scratch, dag.gradients, state, 0.0, 1.0)
-        took += [time.perf_counter() - began] if step else []  # the first one loads kernels
-        if len(took) >= FEWEST_STEPS and sum(took) > MOST_SECONDS:
+        seconds += [time.perf_counter() - began] if step else []  # the first one loads kernels
+        if len(seconds) >= FEWEST_STEPS and sum(seconds) > MOST_SECONDS:
             break
-    return float(np.median(took)), f"measured: median of {len(took)} steps on {jit.n_threads()} threads"
+    return float(np.median(seconds)), f"measured: median of {len(seconds)} steps on {jit.n_threads()} threads"

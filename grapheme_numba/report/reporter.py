@@ -1,28 +1,30 @@
-"""`report.html`: a run on one page that needs no network and no script, written while it trains and at its end.
-
-Where a run took place: what one needs to know to compare its speed, or to do it again.
-"""
+"""`report.html`: a run on one page that needs no network and no script, written while it trains and at its end."""
 
 import os
 import platform
 import time
 import warnings
 from importlib import metadata
+from typing import Any
 
 from grapheme_numba import __version__, jit
 from grapheme_numba.errors import GraphemeError, NonFiniteError, StoppedEarly
 from grapheme_numba.files import storage
-from grapheme_numba.report.pages.run_page import Ending, RunFacts, render
-from grapheme_numba.report.pages.topology import graph_of
+from grapheme_numba.report.facts import Ending, RunFacts
+from grapheme_numba.report.pages import run_page
 from grapheme_numba.report.samples import answer_samples
+from grapheme_numba.report.topology import graph_of
 from grapheme_numba.training.config import KEYS, Config
 from grapheme_numba.training.observer import Observer
 
 PACKAGES = ("numpy", "numba", "pyarrow")
+REPORT = "report.html"
+REFRESH = 60.0  # seconds between two reports of a run that trains
+SHARE = 100  # and at least so many times what writing one takes, so it costs at most one per cent
 
 
 def environment(n_rank: int = 1) -> list[tuple[str, str]]:
-    """Names and values: versions, system, cores, threads."""
+    """What one needs to compare the speed of a run, or to repeat it: versions, system, cores, threads."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     facts = [
         ("grapheme_numba", __version__),
@@ -35,26 +37,22 @@ def environment(n_rank: int = 1) -> list[tuple[str, str]]:
     return facts + ([("ranks", str(n_rank))] if n_rank > 1 else [])
 
 
-REPORT = "report.html"
-REFRESH = 60.0  # seconds between two reports of a run that trains
-SHARE = 100  # and at least so many times what writing one takes, so it costs at most one per cent
-
-
 class Reporter(Observer):
     """Keeps the report of a run up to date while it trains."""
 
-    def __init__(self):
-        self.run, self.due = None, 0.0
+    def __init__(self) -> None:
+        self.run: Any = None
+        self.due = 0.0
 
-    def started(self, run):
+    def started(self, run: Any) -> None:
         """From now on the report is of `run`."""
         self.run, self.due = run, time.perf_counter() + REFRESH
 
-    def ended(self, run, error):
+    def ended(self, run: Any, error: BaseException | None) -> None:
         """The last report, also of a run that broke off."""
         write(run, error)
 
-    def epoch_closed(self, rows):
+    def epoch_closed(self, rows: Any) -> None:
         """Write the report again when it is old."""
         began = time.perf_counter()
         if began < self.due:
@@ -64,7 +62,7 @@ class Reporter(Observer):
         self.due = now + max(REFRESH, SHARE * (now - began))
 
 
-def write(run, error: BaseException | None = None, running: bool = False) -> None:
+def write(run: Any, error: BaseException | None = None, running: bool = False) -> None:
     """Write the report of a run that trains, or ended by `error` (None: as it should).
 
     A report that cannot be made or written is a warning: what the run learned must not suffer.
@@ -72,7 +70,7 @@ def write(run, error: BaseException | None = None, running: bool = False) -> Non
     if not run.journal.rows:
         return
     try:
-        page = render(facts_of(run, error, running))
+        page = run_page(facts_of(run, error, running))
         storage.write_file(run.folder / REPORT, page.encode("utf-8", "backslashreplace"))
     except Exception as fault:
         warnings.warn(
@@ -82,8 +80,8 @@ def write(run, error: BaseException | None = None, running: bool = False) -> Non
         )
 
 
-def facts_of(run, error: BaseException | None = None, running: bool = False) -> RunFacts:
-    """Gather what the page tells; changes nothing of the run."""
+def facts_of(run: Any, error: BaseException | None = None, running: bool = False) -> RunFacts:
+    """Gather what the page shows; changes nothing of the run."""
     try:
         answered, unanswered = answer_samples(run.model, run.val), ""
     except (GraphemeError, OSError) as fault:
@@ -95,7 +93,7 @@ def facts_of(run, error: BaseException | None = None, running: bool = False) -> 
         ("validation examples", f"{run.val.n_rows:,}" + (", the training data" if run.val is run.train else "")),
         ("brains", f"{n_brain:,}"),
         ("fingerprint (training + validation)", run.fingerprint),
-        ("the same again", f"grapheme-train {run.task} --config {run.folder / 'config.toml'} --output NEW"),
+        ("to repeat it", f"grapheme-train {run.task} --config {run.folder / 'config.toml'} --output NEW"),
     ]
     return RunFacts(
         task=run.task,
@@ -117,7 +115,7 @@ def facts_of(run, error: BaseException | None = None, running: bool = False) -> 
     )
 
 
-def ending_of(run, error, running: bool) -> Ending:
+def ending_of(run: Any, error: BaseException | None, running: bool) -> Ending:
     """How the run stands."""
     epoch, n_epoch = run.progress.epoch, run.config.epochs
     resume = f"grapheme-train {run.task} --resume auto --output {run.folder}"

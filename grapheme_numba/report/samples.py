@@ -1,13 +1,15 @@
 """A few validation examples with the model's answers, right and wrong ones of every brain."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from grapheme_numba.data.inspect import peek
 from grapheme_numba.data.records import MixedExample
 from grapheme_numba.data.stream.batches import encode_examples, misfit
 from grapheme_numba.errors import NonFiniteError
+from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.optim.optimizers import gradient_norm
 
 LOOK_AT = 128  # examples of every brain, the first ones of the validation data
@@ -39,35 +41,31 @@ class Answered(NamedTuple):
     commonest_share: float
 
 
-def answer_samples(model, dataset) -> dict[str, Answered]:
+def answer_samples(model: BrainModel, dataset: Any) -> dict[str, Answered]:
     """The samples of every brain of `model` that `dataset` holds examples of.
 
     Raises NonFiniteError where the parameters are not finite, RecordError or OSError where the data is gone.
     """
     if not np.isfinite(gradient_norm(model.parameters)):
         raise NonFiniteError("the parameters are not finite")
-    layout, found = model.layout, {}
+    layout, answered = model.layout, {}
     for name, peeked in peek(dataset, layout.names, LOOK_AT).items():
         index = layout.index(name)
-        examples = [one for one in peeked.examples if misfit(told(one, name), layout.domains[index], layout) is None]
-        samples = answers(model, index, [told(one, name) for one in examples]) if examples else []
+        examples = [with_domain(example, name) for example in peeked.examples]
+        examples = [example for example in examples if misfit(example, layout.domains[index], layout) is None]
+        samples = answers(model, index, examples) if examples else []
         wrong = [sample for sample in samples if not sample.right][:OF_EACH]
         right = [sample for sample in samples if sample.right][:OF_EACH]
-        found[name] = Answered([*wrong, *right], peeked.answer, peeked.n_answer / peeked.n)
-    return found
+        answered[name] = Answered([*wrong, *right], peeked.answer, peeked.n_answer / peeked.n)
+    return answered
 
 
-def told(example: MixedExample, name: str) -> MixedExample:
+def with_domain(example: MixedExample, name: str) -> MixedExample:
     """The example with the brain that answers it as its domain: a router may have chosen another one."""
-    return example if example.domain == name else MixedExample(**{**fields(example), "domain": name})
+    return example if example.domain == name else msgspec.structs.replace(example, domain=name)
 
 
-def fields(example: MixedExample) -> dict:
-    """The example's fields by name."""
-    return {key: getattr(example, key) for key in example.__struct_fields__}
-
-
-def answers(model, index: int, examples: list[MixedExample]) -> list[Sample]:
+def answers(model: BrainModel, index: int, examples: list[MixedExample]) -> list[Sample]:
     """Every example with the answer of the brain `index`."""
     decoded = model.layout.decode(index, model.own_outputs(encode_examples(examples, model.layout)))
     return [

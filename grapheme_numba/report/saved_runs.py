@@ -22,11 +22,11 @@ class SavedRun(NamedTuple):
     """
 
     name: str
-    rows: list[dict]
+    rows: list[dict[str, Any]]
     config: dict[str, Any]
     notes: list[str]
 
-    def of_kind(self, kind: str) -> list[dict]:
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """The rows of one kind: `epoch` or `validation`."""
         return [row for row in self.rows if row.get("kind") == kind and isinstance(row.get("epoch"), int)]
 
@@ -37,7 +37,7 @@ def read_runs(paths: list[str]) -> list[SavedRun]:
     Raises MissingInputError where there is no run, RecordError where no row of one is whole.
     """
     files = [find_metrics(Path(path)) for path in paths]
-    names = tell_apart([file.resolve().parent for file in files])
+    names = distinct_names([file.resolve().parent for file in files])
     return [read_run(file, name) for file, name in zip(files, names, strict=True)]
 
 
@@ -51,7 +51,7 @@ def find_metrics(path: Path) -> Path:
     return file
 
 
-def tell_apart(folders: list[Path]) -> list[str]:
+def distinct_names(folders: list[Path]) -> list[str]:
     """For every folder the shortest end of its path that no other one has; the same folder twice is numbered."""
     names = []
     for index, folder in enumerate(folders):
@@ -75,8 +75,8 @@ def read_run(file: Path, name: str) -> SavedRun:
     # what a run is writing right now, or was when it was killed, is no damage
     damaged = [number for number, row in enumerate(rows[:-1], 1) if row is None]
     if damaged:
-        shown = ", ".join(map(str, damaged[:5])) + (", ..." if len(damaged) > 5 else "")
-        notes.append(f"{file}: {len(damaged)} of {len(lines)} lines are damaged and left out (line {shown})")
+        first = ", ".join(map(str, damaged[:5])) + (", ..." if len(damaged) > 5 else "")
+        notes.append(f"{file}: {len(damaged)} of {len(lines)} lines are damaged and left out (line {first})")
     whole = [row for row in rows if row is not None]
     if not whole:
         raise RecordError(f"{file} has no row that is as a run wrote it; a run writes its first after the first epoch")
@@ -88,12 +88,12 @@ def read_run(file: Path, name: str) -> SavedRun:
     return SavedRun(name, whole, config, notes)
 
 
-def row_of(line: bytes) -> dict | None:
+def row_of(line: bytes) -> dict[str, Any] | None:
     """The row of a line; None where it is not as a run wrote it."""
     try:
         text, _, tail = line.decode().rpartition(', "check": "')
         row = json.loads(text + "}")
     except (ValueError, RecursionError):
         return None
-    sound = re.fullmatch(r'[0-9a-f]{8}"}', tail) and tail[:8] == check(text + "}")
-    return row if sound and isinstance(row, dict) else None
+    intact = re.fullmatch(r'[0-9a-f]{8}"}', tail) and tail[:8] == check(text + "}")
+    return row if intact and isinstance(row, dict) else None

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
+MOST_BYTES = 1 << 20
 FETCHING = {"src", "href", "srcset", "action", "data", "poster", "background", "formaction", "xlink:href"}
 
 
@@ -72,6 +73,7 @@ def check_page(source):
         meta["content"] for meta in page.all("meta") if "http-equiv" in meta and "default-src" in meta["content"]
     ]
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert len(source.encode()) <= MOST_BYTES
     for svg in page.all("svg"):
         assert svg.get("aria-hidden") == "true" or (svg["role"] == "img" and svg["aria-label"])
     assert all(image["alt"] for image in page.all("img"))
