@@ -57,7 +57,7 @@ def main():
     \b
     grapheme-bench kernels --quick                rates beside the machine's ceilings
     grapheme-bench kernels --compare before.json  what a change did
-    grapheme-bench peers --rivals torch-csr       the same network in torch
+    grapheme-bench peers --baselines torch-csr       the same network in torch
     """
 
 
@@ -83,7 +83,7 @@ def kernels(cases, batches, threads, repeat, target, compare, clock, quick, debu
 
 
 @main.command()
-@click.option("--rivals", type=Words(), help="Which programs; --rivals list shows them.  [default: all installed]")
+@click.option("--baselines", type=Words(), help="Which programs; `list` shows them.  [default: all installed]")
 @cases_option
 @click.option("--batch", type=click.IntRange(min=1), help="Batch size.  [default: 256]")
 @threads_option
@@ -93,15 +93,15 @@ def kernels(cases, batches, threads, repeat, target, compare, clock, quick, debu
 @clock_option
 @quick_option
 @debug_option
-def peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick, debug):
+def peers(baselines, cases, batch, threads, repeat, target, compare, clock, quick, debug):
     """Our passes beside other programs' on the same network: outputs compared first, then timed in turn.
 
-    Example:  grapheme-bench peers --rivals torch-csr,scipy-csr --json peers.json
+    Example:  grapheme-bench peers --baselines torch-csr,scipy-csr --json peers.json
     """
     with exit_codes(debug):
         from grapheme_numba.cli.bench_command import show_peers
 
-        show_peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick)
+        show_peers(baselines, cases, batch, threads, repeat, target, compare, clock, quick)
 
 
 @main.command()

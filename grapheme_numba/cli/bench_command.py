@@ -30,13 +30,13 @@ def show_kernels(cases, batches, threads, repeat, target, compare, clock, quick)
     finish(record, before, target)
 
 
-def show_peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick):
+def show_peers(baselines, cases, batch, threads, repeat, target, compare, clock, quick):
     """`grapheme-bench peers`."""
-    if rivals == ["list"]:
-        click.echo("\n".join(f"{name}: {peers.RIVALS[name].__doc__.splitlines()[0]}" for name in peers.RIVALS))
+    if baselines == ["list"]:
+        click.echo("\n".join(f"{name}: {peers.BASELINES[name].__doc__.splitlines()[0]}" for name in peers.BASELINES))
         return
     before = records.load(compare, "peers") if compare else None
-    names = rivals or (["scipy-csr", "torch-csr"] if quick else list(peers.RIVALS))
+    names = baselines or (["scipy-csr", "torch-csr"] if quick else list(peers.BASELINES))
     record = suite.run_peers(names, cases, batch, counts(threads, clock), repeat, progress, clock)
     click.echo(machine.headline(record["machine"]))
     click.echo("\n" + aligned([PEER_HEADER, *map(peer_cells, record["rows"])]))
@@ -96,7 +96,7 @@ def finish(record, before, target):
 
 KERNEL_HEADER = ("case", "batch", "threads", "pass", "ms", "G/s", "low", "high", "of L2", "of own", "lanes")
 FUNCTION_HEADER = ("function", "G values/s", "scalar loop", "times", "low", "high", "differs")
-PEER_HEADER = ("rival", "case", "batch", "threads", "pass", "ours G/s", "theirs", "times", "low", "high", "differs")
+PEER_HEADER = ("baseline", "case", "batch", "threads", "pass", "ours G/s", "theirs", "times", "low", "high", "differs")
 CHALLENGE_HEADER = (
     "neurons",
     "layers",
@@ -141,7 +141,7 @@ def function_cells(row):
 
 
 def peer_cells(row):
-    """One pass beside a rival's."""
+    """One pass beside a baseline's."""
     return (
         row["peer"], row["case"], str(row["batch"]), str(row["threads"]), row["step"], f"{row['rate']:.3g}",
         f"{row['peer_rate']:.3g}", f"{row['ratio']:.1f}", f"{row['low']:.1f}", f"{row['high']:.1f}",
