@@ -1,8 +1,9 @@
-"""Stopping on request: SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and goes on.
+"""Stopping on request: SIGTERM, Ctrl-C and the end of the terminal (SIGHUP) save and stop, SIGUSR1 saves and goes on.
 
 While a batch runs, a signal only leaves a word that the loop reads after the batch (`deferred`). Before
 and after, there is nothing to lose: Interrupted is raised where the program stands, be it compiling or
-converting, and leaves `listening` as StoppedEarly. A second signal ends the process at once.
+converting, and leaves `listening` as StoppedEarly. A second signal ends the process at once,
+but for SIGHUP: when a terminal closes, both the kernel and the shell send it. `nohup` is respected.
 
 Python runs a handler only between two bytecodes, and one call of the compiler can take a minute. So the
 interpreter also writes each signal's number into a pipe (`set_wakeup_fd`), and a thread that waits there
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 
 from grapheme_numba.errors import StoppedEarly
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GRACE = 3.0  # seconds that the main thread may take to end by itself
 END = 0  # no signal has this number: it ends the thread
 
@@ -71,6 +72,8 @@ class StopRequest:
         Raises StoppedEarly where a signal ended what was done within.
         """
         handlers = dict.fromkeys(STOP_SIGNALS, self._stop) | {signal.SIGUSR1: self._save}
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # started by nohup
+            del handlers[signal.SIGHUP]
         before = {number: signal.getsignal(number) for number in handlers}
         out, into = os.pipe()
         os.set_blocking(into, False)
@@ -111,7 +114,7 @@ class StopRequest:
                 if number == END:
                     return
                 if number in STOP_SIGNALS:
-                    n_stop += 1
+                    n_stop += number != signal.SIGHUP or n_stop == 0
                     if n_stop > 1:
                         leave()
                     if not self._deferred:
@@ -122,6 +125,8 @@ class StopRequest:
 
     def _stop(self, number, frame):
         if self.reason is not None:
+            if number == signal.SIGHUP:
+                return
             leave()
         self.reason = f"{signal.Signals(number).name} was received"
         if not self._deferred:

@@ -6,16 +6,14 @@ What `export` writes of a checkpoint: its graph with names, weights, biases and 
 """
 
 import io
-import json
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
 import msgspec
 import numpy as np
 
 from grapheme_numba import jit
-from grapheme_numba.cli.tables import score_table
+from grapheme_numba.cli.output import answer, as_json, score_table, show, warn
 from grapheme_numba.data.splits import find_splits, split_file
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
@@ -42,7 +40,7 @@ def load(path: str, threads: int | None) -> tuple[Checkpoint, Path]:
     jit.set_threads(threads)
     checkpoint, folder, damaged = run_folder.find(path)
     for sentence in damaged:
-        click.echo(f"warning: {sentence}", err=True)
+        warn(f"warning: {sentence}")
     return checkpoint, folder
 
 
@@ -52,31 +50,30 @@ def show_scores(path, data, choice, batch_size, threads, cache, log_format, quie
     `choice` holds route and unknown_domain where they are given; the checkpoint's own count where not.
     """
     checkpoint, folder = load(path, threads)
-    as_json = log_format == "json"
+    in_json = log_format == "json"
 
-    def say(text):
+    def note(text):
         if not quiet:
-            click.echo(text, err=as_json)
+            (warn if in_json else show)(text)
 
     file = test_file(data, checkpoint.config.data)
     given = {key: value for key, value in choice.items() if value is not None}
     config = msgspec.structs.replace(checkpoint.config, **given)
-    dataset = open_dataset(file, cache=cache, progress=say, nameless=config.route)
+    dataset = open_dataset(file, cache=cache, progress=note, nameless=config.route)
     model = snapshot.restore_model(checkpoint)
     dataset = admitted(find_task(checkpoint.task), dataset, config, model.layout)
     if sentence := left_out(dataset):
-        say(sentence)
+        note(sentence)
     scores = metrics.evaluate(model, dataset, snapshot.restore_constants(checkpoint), batch_size)
     plain = [{key: getattr(score, key) for key in metrics.COLUMNS} for score in scores]
-    if as_json:
-        for score in plain:
-            click.echo(json.dumps(score))
+    if in_json:
+        answer(*map(as_json, plain))
         return
-    say(f"{folder} (after {checkpoint.progress.epoch} epochs) on {file}")
-    click.echo(score_table(plain))
+    note(f"{folder} (after {checkpoint.progress.epoch} epochs) on {file}")
+    answer(*score_table(plain))
     unfit = scores[-1].n_unfit
     if unfit:
-        say(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
+        note(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
 
 
 def test_file(data: str | None, trained_on: str | None) -> Path:
@@ -103,11 +100,11 @@ def answer_lines(path, source, target, rejects, route, threshold, batch_size, th
         for one in answerer.answer(source):
             if isinstance(one, Answer):
                 n_answered += 1
-                told = {key: value for key, value in one._asdict().items() if value is not None}
-                write(json.dumps(told, ensure_ascii=False))
+                given = {key: value for key, value in one._asdict().items() if value is not None}
+                write(as_json(given))
             else:
                 n_refused += 1
-                refuse(json.dumps(one._asdict(), ensure_ascii=False))
+                refuse(as_json(one._asdict()))
     if n_refused:
         raise RecordError(
             f"{n_refused} of {n_refused + n_answered} lines have no answer; the reasons stand "
@@ -119,7 +116,7 @@ def answer_lines(path, source, target, rejects, route, threshold, batch_size, th
 def sink(target: str | None, err: bool):
     """A function that writes a line to a file (which appears when it is whole) or to stdout or stderr."""
     if target is None or target == "-":
-        yield lambda text: click.echo(text, err=err)
+        yield warn if err else answer
         return
     file = WholeFile(Path(target))
     try:
@@ -162,8 +159,7 @@ def export(path: str, target: str, drop_dead: bool, quiet: bool) -> None:
         rows, dim = model.embedding.weights.shape
         lines.append(f"{beside}: the {rows} x {dim} embedding; a text's byte b enters as row b + 1, padding as zeros")
     if not quiet:
-        for line in lines:
-            click.echo(line)
+        show(*lines)
 
 
 PAGES = ("html", "htm")
@@ -188,8 +184,8 @@ def plot(paths: tuple[str, ...], output: str) -> None:
     runs = read_runs(list(paths))
     for run in runs:
         for note in run.notes:
-            click.echo(f"warning: {note}", err=True)
+            warn(f"warning: {note}")
     data = render(runs).encode("utf-8", "backslashreplace") if kind in PAGES else draw(runs, kind)
     storage.write_file(target, data)
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
-    click.echo(f"{output}: {count}, {sum(len(run.of_kind('epoch')) for run in runs):,} epochs")
+    show(f"{output}: {count}, {sum(len(run.of_kind('epoch')) for run in runs):,} epochs")
