@@ -23,7 +23,7 @@ MARKERS = "<!-- {}: begin -->", "<!-- {}: end -->"
 BEGIN, END = (marker.format("speed") for marker in MARKERS)
 SECTIONS = {"speed": ("kernels", "peers", "challenge"), "data": ("data",), "ranks": ("ranks",)}
 BATCH = 256
-RIVALS = {
+BASELINES = {
     "scipy-csr": "SciPy CSR product",
     "scipy-dots": "SciPy products, one dot product per edge",
     "torch-csr": "torch `sparse.mm`, CSR",
@@ -48,15 +48,15 @@ def kernel_table(record):
 
 
 def peer_table(record):
-    """One row per rival, case, pass and number of threads."""
+    """One row per baseline, case, pass and number of threads."""
     rows = [
         (
-            RIVALS.get(r["peer"], r["peer"]), r["case"], r["step"], r["threads"], f"{r['rate']:.3g}",
+            BASELINES.get(r["peer"], r["peer"]), r["case"], r["step"], r["threads"], f"{r['rate']:.3g}",
             f"{r['peer_rate']:.2g}", f"**{r['ratio']:.3g}** ({r['low']:.3g} to {r['high']:.3g})",
         )
         for r in record["rows"]
     ]  # fmt: skip
-    return markdown(("rival", "graph", "pass", "threads", "ours", "theirs", "times faster"), rows)
+    return markdown(("baseline", "graph", "pass", "threads", "ours", "theirs", "times faster"), rows)
 
 
 def challenge_table(record):

@@ -1,8 +1,9 @@
-"""Stopping on request: SIGTERM and Ctrl-C save and stop, SIGUSR1 saves and the run continues.
+"""Stopping on request: SIGTERM, Ctrl-C and the end of the terminal (SIGHUP) save and stop; SIGUSR1 saves.
 
 While a batch runs, a signal only sets a flag that the loop reads after the batch (`deferred`). Before
 and after, there is nothing to lose: Interrupted is raised where the program stands, be it compiling or
-converting, and leaves `listening` as StoppedEarly. A second signal ends the process at once.
+converting, and leaves `listening` as StoppedEarly. A second signal ends the process at once,
+but for SIGHUP: when a terminal closes, both the kernel and the shell send it. `nohup` is respected.
 
 Python runs a handler only between two bytecodes, and one call of the compiler can take a minute. So the
 interpreter also writes each signal's number into a pipe (`set_wakeup_fd`), and a thread that waits there
@@ -21,7 +22,7 @@ from contextlib import contextmanager, nullcontext
 
 from grapheme_numba.errors import StoppedEarly
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GRACE = 3.0  # seconds that the main thread may take to end by itself
 END = 0  # no signal has this number: it ends the thread
 
@@ -86,6 +87,8 @@ class StopRequest:
             yield self
             return
         handlers = dict.fromkeys(STOP_SIGNALS, self._stop) | {signal.SIGUSR1: self._save}
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # started by nohup
+            del handlers[signal.SIGHUP]
         before = {number: signal.getsignal(number) for number in handlers}
         with self._watcher() if self._ends_process else nullcontext():
             try:
@@ -133,7 +136,7 @@ class StopRequest:
                 if number == END:
                     return
                 if number in STOP_SIGNALS:
-                    n_stop += 1
+                    n_stop += number != signal.SIGHUP or n_stop == 0
                     if n_stop > 1:
                         leave()
                     if not self._deferred:
@@ -144,6 +147,8 @@ class StopRequest:
 
     def _stop(self, number: int, frame: object) -> None:
         if self.reason is not None:
+            if number == signal.SIGHUP:
+                return
             if not self._ends_process:
                 raise KeyboardInterrupt
             leave()

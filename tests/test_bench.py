@@ -1,4 +1,4 @@
-"""The measuring itself: cases, ceilings, timings, records; and that rivals compute what we compute."""
+"""The measuring itself: cases, ceilings, timings, records; and that baselines compute what we compute."""
 
 import json
 
@@ -128,9 +128,9 @@ def test_dot_products_of_columns(rng):
     np.testing.assert_allclose(found, (values[senders] * deltas[receivers]).sum(axis=1), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", peers.RIVALS)
+@pytest.mark.parametrize("name", peers.BASELINES)
 @pytest.mark.parametrize("case", SMALL)
-def test_rivals_that_run_here_agree_with_us(name, case, at_once):
+def test_baselines_that_run_here_agree_with_us(name, case, at_once):
     if peers.missing(name):
         assert peers.missing(name) in ("torch", "neat")
         return
@@ -141,33 +141,33 @@ def test_rivals_that_run_here_agree_with_us(name, case, at_once):
         return
     rows = list(peers.compare(name, case, 33, [1, 2], network=network))
     assert {(row.threads, row.step) for row in rows} == {
-        (count, step) for count in (1, 2) for step in peers.RIVALS[name].passes
+        (count, step) for count in (1, 2) for step in peers.BASELINES[name].passes
     }
     for row in rows:
         assert row.error < 1e-5
         assert 0 < row.low <= row.ratio <= row.high
 
 
-def test_a_rival_that_computes_something_else_is_not_timed(monkeypatch):
+def test_a_baseline_that_computes_something_else_is_not_timed(monkeypatch):
     monkeypatch.setattr(peers.ScipyCsr, "y", lambda self: np.zeros((33, 28), np.float32))
     with pytest.raises(peers.PeerDisagrees, match="scipy-csr and we differ by 1.0e.00 of the result's norm"):
         list(peers.compare("scipy-csr", "layers", 33, [1], network=cases.network_of(SMALL["layers"])))
 
 
-def test_every_rival_has_a_place_in_the_plan():
-    assert {name for name, *_ in peers.PLAN} == set(peers.RIVALS)
+def test_every_baseline_has_a_place_in_the_plan():
+    assert {name for name, *_ in peers.PLAN} == set(peers.BASELINES)
     assert {case for _, case, *_ in peers.PLAN} <= set(cases.CASES)
 
 
-def test_a_missing_rival_is_named_and_left_out(monkeypatch):
+def test_a_missing_baseline_is_named_and_left_out(monkeypatch):
     monkeypatch.setattr(peers.TorchCsr, "package", "no_such_package")
     record = suite.run_peers(["torch-csr"], ["layered-24x1024x32"], None, [1], 5)
     assert record["rows"] == []
     assert record["left_out"] == ["torch-csr on layered-24x1024x32: no_such_package is not installed"]
 
 
-def test_an_unknown_rival_is_refused():
-    with pytest.raises(errors.UsageError, match="no rival 'torhc'; choose from scipy-csr, "):
+def test_an_unknown_baseline_is_refused():
+    with pytest.raises(errors.UsageError, match="no baseline 'torhc'; choose from scipy-csr, "):
         suite.run_peers(["torhc"], None, None, [1], 5)
 
 

@@ -47,7 +47,8 @@ def test_kernels_shows_and_saves(bench, tmp_path):
 
 def test_lists(bench):
     assert "layered-120x1024x32: 120 layers" in bench("kernels", "--cases", "list").stdout
-    assert set(peers.RIVALS) == {line.split(":")[0] for line in bench("peers", "--rivals", "list").stdout.splitlines()}
+    listed = bench("peers", "--baselines", "list").stdout.splitlines()
+    assert set(peers.BASELINES) == {line.split(":")[0] for line in listed}
 
 
 def test_peers_shows_and_saves(bench, tmp_path, monkeypatch):
@@ -62,7 +63,7 @@ def test_peers_shows_and_saves(bench, tmp_path, monkeypatch):
 
 def test_peers_names_what_is_not_installed(bench, monkeypatch):
     monkeypatch.setattr(peers.TorchLevels, "package", "no_such_package")
-    done = bench("peers", "--rivals", "torch-levels")
+    done = bench("peers", "--baselines", "torch-levels")
     assert done.exit_code == 0
     assert "left out: torch-levels on irregular-20k-400k: no_such_package is not installed" in done.stdout
 
@@ -86,7 +87,7 @@ def test_challenge_names_what_is_not_installed(bench, monkeypatch):
     ("arguments", "code", "message"),
     [
         (["kernels", "--cases", "x"], 2, "error: there is no case 'x'; choose from layered-10x1000x32, "),
-        (["peers", "--rivals", "x"], 2, "error: there is no rival 'x'; choose from scipy-csr, "),
+        (["peers", "--baselines", "x"], 2, "error: there is no baseline 'x'; choose from scipy-csr, "),
         (["kernels", "--batch", "0"], 2, "wants whole numbers of at least 1 with commas between, as 1,2, got '0'"),
         (["kernels", "--threads", "one"], 2, "wants whole numbers of at least 1"),
         (["kernels", "--compare", "missing.json"], 66, "error: there is no file missing.json"),

@@ -56,8 +56,8 @@ def test_only_what_stands_between_the_markers_changes(tables, loaded):
 
 def test_each_section_is_written_from_its_own_records(tables, loaded, tmp_path, monkeypatch):
     row = data.Row("convert", 1000.0, "MB/s", 310.4, 3.2, 3.1, 3.3, 4.7, None, 396.0)
-    rival = row._replace(task="duckdb", rate=330.8, times=0.963, peak_mb=687.0)
-    records.save(tmp_path / "data.json", records.as_record("data", [row, rival]))
+    baseline = row._replace(task="duckdb", rate=330.8, times=0.963, peak_mb=687.0)
+    records.save(tmp_path / "data.json", records.as_record("data", [row, baseline]))
     readme = tmp_path / "README.md"
     readme.write_text(f"<!-- data: begin -->\n<!-- data: end -->\n{tables.BEGIN}\nspeed\n{tables.END}\n")
     monkeypatch.setattr(tables, "README", readme)
@@ -74,5 +74,5 @@ def test_a_readme_without_markers_is_left_alone(tables):
         tables.replaced("no markers", "x")
 
 
-def test_every_rival_has_a_readable_name(tables):
-    assert set(tables.RIVALS) == set(peers.RIVALS)
+def test_every_baseline_has_a_readable_name(tables):
+    assert set(tables.BASELINES) == set(peers.BASELINES)

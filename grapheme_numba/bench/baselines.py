@@ -1,10 +1,10 @@
-"""What every rival offers, and the rivals that need no torch: SciPy's CSR product and neat-python.
+"""What every baseline offers, and the baselines that need no torch: SciPy's CSR product and neat-python.
 
-A rival is built from a network's graph and a batch, and holds everything in its own best layout before
+A baseline is built from a network's graph and a batch, and holds everything in its own best layout before
 the clock starts. `forward()` and, where it trains, `step()` do the timed work; `y()` and `gradients()`
 give what came out, in our order, to be compared with ours.
 
-A network's graph for rivals: nodes numbered level by level, edges as CSR by receiver, both maps kept.
+A network's graph for baselines: nodes numbered level by level, edges as CSR by receiver, both maps kept.
 """
 
 from itertools import pairwise
@@ -16,7 +16,7 @@ from grapheme_numba.kernels.bench.baselines import edge_gradients
 
 
 class Ordered(NamedTuple):
-    """What every rival is built from.
+    """What every baseline is built from.
 
     Attributes
     ----------

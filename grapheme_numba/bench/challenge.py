@@ -200,7 +200,7 @@ def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_check
 
 
 def _in_turn(layers, fresh, peer, plan):
-    """Seconds of each round, the rival's, and the categories; the first round warms and is left out."""
+    """Seconds of each round, the baseline's, and the categories; the first round warms and is left out."""
     n_row, count, repeat, clock = plan
     tiles, rows, tick = aligned_empty(fresh.shape, np.float32), np.empty(0, int), timing.CLOCKS[clock]
     seconds, peer_seconds = [], []

@@ -1,6 +1,6 @@
 """JSONL to Parquet beside polars and duckdb, and batches beside the clock, each in a process of its own.
 
-The rivals write the same columns with zstd; only ours judges every line and keeps rejects. Runs are taken in
+The baselines write the same columns with zstd; only ours judges every line and keeps rejects. Runs are taken in
 turn, so that noise hits all of them.
 """
 
@@ -59,7 +59,7 @@ def run_task(task: str, folder: Path) -> dict:
 
 
 def run_data(repeat: int = 3, quick: bool = False, progress=None, size_mb: float | None = None) -> dict:
-    """Measure conversion and batches; returns a record of `Row`s with the rivals that are installed."""
+    """Measure conversion and batches; returns a record of `Row`s with the baselines that are installed."""
     size_mb = size_mb or (QUICK_MB if quick else FULL_MB)
     tasks = ["convert", *(name for name, module in NEEDS.items() if importlib.util.find_spec(module)), "batches"]
     with tempfile.TemporaryDirectory(prefix="grapheme-bench-") as name:

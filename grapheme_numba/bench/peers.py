@@ -1,6 +1,6 @@
 """Our passes beside other programs on the same graph, weights and batch, in one process, in turn.
 
-Each rival must first give the same outputs and, where it trains, the same edge gradients; only then is
+Each baseline must first give the same outputs and, where it trains, the same edge gradients; only then is
 it timed, round by round next to ours, and the ratio taken pair by pair.
 """
 
@@ -17,8 +17,8 @@ from grapheme_numba.bench.torch_baselines import TorchCsr, TorchLevels, TorchMas
 from grapheme_numba.errors import GraphemeError
 from grapheme_numba.jit import n_threads, set_threads
 
-RIVALS = {rival.name: rival for rival in (ScipyCsr, BatchMajor, TorchCsr, TorchMasked, TorchLevels, NeatPython)}
-# (rival, case, batch, thread counts): where each is at home.
+BASELINES = {one.name: one for one in (ScipyCsr, BatchMajor, TorchCsr, TorchMasked, TorchLevels, NeatPython)}
+# (baseline, case, batch, thread counts): where each is at home.
 PLAN = (
     ("scipy-csr", "layered-10x1000x32", 256, (1,)),
     ("scipy-csr", "irregular-20k-400k", 256, (1,)),
@@ -38,7 +38,7 @@ TOLERANCE, DEEP_TOLERANCE, DEEP = 1e-3, 3e-2, 50
 
 
 class Comparison(NamedTuple):
-    """One pass of ours and of a rival: rates in 10^9 edge samples per second, and how often ours is faster.
+    """One pass of ours and of a baseline: rates in 10^9 edge samples per second, and how often ours is faster.
 
     `error` is the norm of the difference of outputs or gradients, whichever is larger, over the norm of ours.
     """
@@ -57,19 +57,19 @@ class Comparison(NamedTuple):
 
 
 class PeerDisagrees(GraphemeError):
-    """A rival computed something else than we did, so its time means nothing."""
+    """A baseline computed something else than we did, so its time means nothing."""
 
 
 def missing(name):
-    """The package a rival lacks, or None when it can run."""
-    package = RIVALS[name].package
+    """The package a baseline lacks, or None when it can run."""
+    package = BASELINES[name].package
     return None if importlib.util.find_spec(package) else package
 
 
 def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=None, clock="wall"):
     """Yield the `Comparison` of each pass and thread count. Raises PeerDisagrees.
 
-    `clock` "cpu" is for one thread only: a rival's idle threads spin for a while, also in our turn.
+    `clock` "cpu" is for one thread only: a baseline's idle threads spin for a while, also in our turn.
     """
     network = network or network_of(find_case(case_name))
     generator = np.random.default_rng(0)
@@ -79,8 +79,8 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
     with warnings.catch_warnings():
         # torch announces on every run that its CSR support is young and checks nothing.
         warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks)")
-        rival = RIVALS[name](network, x, gy)
-        error = disagreement(rival, network, x, gy)
+        baseline = BASELINES[name](network, x, gy)
+        error = disagreement(baseline, network, x, gy)
         if error > tolerance(network):
             raise PeerDisagrees(
                 f"{name} and we differ by {error:.1e} of the result's norm on {case_name}, more than "
@@ -89,15 +89,15 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
         ours = our_calls(network, x, gy)
         calls = {}
         for count in threads:
-            for step in rival.passes:
+            for step in baseline.passes:
                 calls[count, step, "ours"] = _with_threads(count, ours[step])
-                calls[count, step, "theirs"] = _with_threads(count, getattr(rival, step))
+                calls[count, step, "theirs"] = _with_threads(count, getattr(baseline, step))
         measured = timing.interleave(calls, repeat, clock)
     set_threads(before)
     for count in threads:
-        for step in rival.passes:
+        for step in baseline.passes:
             own = [value / batch for value in measured[count, step, "ours"][1]]
-            other = [value / rival.n_example for value in measured[count, step, "theirs"][1]]
+            other = [value / baseline.n_example for value in measured[count, step, "theirs"][1]]
             ratio, edges = timing.ratio_of(own, other), network.n_edge / 1e9
             rate, peer_rate = edges / timing.timing_of(own).median, edges / timing.timing_of(other).median
             yield Comparison(name, case_name, batch, count, step, rate, peer_rate, *ratio, error)
@@ -108,17 +108,17 @@ def tolerance(network):
     return DEEP_TOLERANCE if network.n_level > DEEP else TOLERANCE
 
 
-def disagreement(rival, network, x, gy):
-    """How far a rival's outputs or gradients are from ours, as a share of the norm of ours."""
-    rival.forward()
-    y = network.forward(x)[: rival.n_example]
-    error = _difference(rival.y(), y)
-    if "step" in rival.passes:
-        rival.step()
+def disagreement(baseline, network, x, gy):
+    """How far a baseline's outputs or gradients are from ours, as a share of the norm of ours."""
+    baseline.forward()
+    y = network.forward(x)[: baseline.n_example]
+    error = _difference(baseline.y(), y)
+    if "step" in baseline.passes:
+        baseline.step()
         network.zero_grad()
         network.forward(x)
         network.backward_accumulate(gy)
-        error = max(error, _difference(rival.gradients(), network.edge_grads))
+        error = max(error, _difference(baseline.gradients(), network.edge_grads))
     return error
 
 
@@ -137,7 +137,7 @@ def our_calls(network, x, gy):
         network.step(RATE)
 
     def forward():
-        # As the rivals, whose forward pass is told that no gradient will be asked for.
+        # As the baselines, whose forward pass is told that no gradient will be asked for.
         network.requires_grad = False
         network.forward(x)
         network.requires_grad = True

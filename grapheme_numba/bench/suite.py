@@ -9,7 +9,7 @@ from grapheme_numba.errors import UsageError
 from grapheme_numba.jit import n_threads, set_threads
 
 QUICK_CASES = ("layered-10x1000x32", "irregular-20k-400k", "classifier-64-128-10")
-# Beside the networks of the rivals' own comparisons, which `peers` uses.
+# Beside the networks of the baselines' own comparisons, which `peers` uses.
 KERNEL_CASES = tuple(name for name in CASES if not name.startswith(("layered-8x", "layered-24x")))
 
 
@@ -38,14 +38,14 @@ def run_kernels(names, batches, threads, repeat, note=lambda row: None, clock="w
 
 
 def run_peers(names, cases, batch, threads, repeat, note=lambda row: None, clock="wall"):
-    """Every rival of `names` on its cases (`cases` none: those where it is at home). Returns the record.
+    """Every baseline of `names` on its cases (`cases` none: those where it is at home). Returns the record.
 
-    `note` hears each `Comparison`, and a sentence for each rival that cannot run here.
+    `note` hears each `Comparison`, and a sentence for each baseline that cannot run here.
     """
     one_thread(threads, clock)
-    unknown = sorted(set(names) - set(peers.RIVALS))
+    unknown = sorted(set(names) - set(peers.BASELINES))
     if unknown:
-        raise UsageError(f"there is no rival {unknown[0]!r}; choose from {', '.join(peers.RIVALS)}")
+        raise UsageError(f"there is no baseline {unknown[0]!r}; choose from {', '.join(peers.BASELINES)}")
     rows, left_out = [], []
     for name, case, at_home, counts in peers.PLAN:
         if name not in names or (cases and case not in cases):

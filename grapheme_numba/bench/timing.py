@@ -1,4 +1,4 @@
-"""Medians of repeated calls, alone or interleaved with a rival's so that noise hits both.
+"""Medians of repeated calls, alone or interleaved with a baseline's so that noise hits both.
 
 Two clocks: `wall` is what a user waits for; `cpu` is the processor time of this process, which other
 programs on the machine hardly disturb. It is for one thread: of several it cannot tell which waited.

@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 
 import click
-import msgspec
 import numpy as np
 
 from grapheme_numba.cli.checkpoint_commands import load
-from grapheme_numba.cli.tables import figure
+from grapheme_numba.cli.output import Display, answer, as_json, figure, is_terminal, show, visible, warn
 from grapheme_numba.data.parquet.row_table import RowTable, repeated
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
@@ -34,18 +33,18 @@ def attribute(path, data, target, limit, batch_size, threads, cache, log_format,
         raise UsageError(f"--output {target} is no Parquet file; give a name that ends in .parquet")
     checkpoint, _ = load(path, threads)
 
-    def say(text):
+    def note(text):
         if not quiet:
-            click.echo(text, err=log_format == "json")
+            (warn if log_format == "json" else show)(text)
 
     file = test_file(data, checkpoint.config.data)
-    dataset = open_dataset(file, cache=cache, progress=say)
+    dataset = open_dataset(file, cache=cache, progress=note)
     written = [target, *(beside(target, what) for what in ("inputs", "nodes", "edges"))]
     refuse_overwriting(written, [file, *dataset.files, *run_folder.files_of(Path(path))])
     model = snapshot.restore_model(checkpoint)
     dataset = admitted(find_task(checkpoint.task), dataset, checkpoint.config, model.layout)
     if sentence := left_out(dataset):
-        say(sentence)
+        note(sentence)
     explainer = Explainer(model)
     n_wanted = min(limit or dataset.n_rows, dataset.n_rows)
     with RowTable(target, COLUMNS) as table, progress_bar(n_wanted, quiet or log_format == "json") as bar:
@@ -55,8 +54,8 @@ def attribute(path, data, target, limit, batch_size, threads, cache, log_format,
                 if explainer.saliency.n_example + len(batch.domain) <= n_wanted
                 else first_of(batch, n_wanted - explainer.saliency.n_example)
             )
-            for number, found in explainer.explain(batch).items():
-                table.write(rows_of(model.layout.names[number], batch, found))
+            for number, explained in explainer.explain(batch).items():
+                table.write(rows_of(model.layout.names[number], batch, explained))
             bar.update(len(batch.domain))
             if explainer.saliency.n_example >= n_wanted:
                 break
@@ -65,15 +64,15 @@ def attribute(path, data, target, limit, batch_size, threads, cache, log_format,
     write_sums(target, model, explainer)
     if log_format == "json":
         for line in summary(model, explainer):
-            click.echo(msgspec.json.encode(line).decode())
+            answer(as_json(line))
     else:
-        show(target, model, explainer, table.n_row, quiet)
+        show_summary(target, model, explainer, table.n_row, quiet)
 
 
 def progress_bar(length: int, hidden: bool):
     """A bar on stderr; nothing where that is no terminal."""
     return click.progressbar(
-        length=length, label="explaining", file=sys.stderr, hidden=hidden or not sys.stderr.isatty()
+        length=length, label="explaining", file=Display(sys.stderr), hidden=hidden or not is_terminal(sys.stderr)
     )
 
 
@@ -84,16 +83,16 @@ def first_of(batch, n: int):
     )
 
 
-def rows_of(domain: str, batch, found) -> dict:
+def rows_of(domain: str, batch, explained) -> dict:
     """The rows of the elements of one domain in one batch."""
-    example = [batch.ids[int(row)] for row in found.rows]
-    expected = [batch.answers[int(row)] for row in found.rows]
-    texts = {"example": example, "domain": [domain] * len(example), "expected": expected, "answer": found.answers}
+    example = [batch.ids[int(row)] for row in explained.rows]
+    expected = [batch.answers[int(row)] for row in explained.rows]
+    texts = {"example": example, "domain": [domain] * len(example), "expected": expected, "answer": explained.answers}
     return {
-        **{name: repeated(values, found.counts) for name, values in texts.items()},
-        "position": found.positions,
-        "element": found.elements,
-        "attribution": found.attributions.astype(np.float32),
+        **{name: repeated(values, explained.counts) for name, values in texts.items()},
+        "position": explained.positions,
+        "element": explained.elements,
+        "attribution": explained.attributions.astype(np.float32),
     }
 
 
@@ -123,13 +122,13 @@ def write_sums(target: Path, model, explainer) -> None:
 
 
 def summary(model, explainer) -> list[dict]:
-    """Per domain how many examples there were and which inputs told most, then the most telling nodes."""
+    """Per domain how many examples there were and which inputs contribute most, then the hidden nodes that do."""
     layout, dag = model.layout, model.dag
     lines = []
     for number, name in enumerate(layout.names):
         if n := int(explainer.by_domain[number]):
-            told = told_most(layout, layout.domains[number], explainer.inputs[number] / n)
-            lines.append({"kind": "domain", "domain": name, "n": n, "inputs": told})
+            inputs = largest_inputs(layout, layout.domains[number], explainer.inputs[number] / n)
+            lines.append({"kind": "domain", "domain": name, "n": n, "inputs": inputs})
     nodes, _ = explainer.saliency.means()
     names, inner = node_names(layout, dag), ~ports(dag)
     best = [node for node in np.argsort(-nodes, kind="stable").tolist() if inner[node]][:MOST_SHOWN]
@@ -137,7 +136,7 @@ def summary(model, explainer) -> list[dict]:
     return lines
 
 
-def told_most(layout, domain, means) -> dict[str, float]:
+def largest_inputs(layout, domain, means) -> dict[str, float]:
     """The inputs of a domain with the largest means, by name; the numbers of one byte of a text together."""
     names = port_names(layout)[0][domain.input_start : domain.input_start + domain.n_input]
     own = means[domain.input_start : domain.input_start + domain.n_input]
@@ -155,17 +154,17 @@ def ports(dag) -> np.ndarray:
     return result
 
 
-def show(target: Path, model, explainer, n_row: int, quiet: bool) -> None:
-    """Say what told most and where everything stands."""
+def show_summary(target: Path, model, explainer, n_row: int, quiet: bool) -> None:
+    """Print what contributes most and where everything stands."""
     if quiet:
         return
     *domains, nodes = summary(model, explainer)
-    click.echo("what told most, as the mean of |gradient x input|:")
-    width = max(len(one["domain"]) for one in domains)
+    show("largest contributions, as the mean of |gradient x input|:")
+    width = max(len(visible(one["domain"])) for one in domains)
     for one in domains:
-        told = ", ".join(f"{name} {figure(value)}" for name, value in list(one["inputs"].items())[:3])
-        click.echo(f"  {one['domain'].ljust(width)}  {told}  ({one['n']:,} examples)")
-    click.echo("hidden nodes that told most: " + ", ".join(f"{n} {figure(v)}" for n, v in nodes["nodes"].items()))
-    click.echo(f"{target}: {n_row:,} elements of {explainer.saliency.n_example:,} examples, each with its attribution")
+        inputs = ", ".join(f"{name} {figure(value)}" for name, value in list(one["inputs"].items())[:3])
+        show(f"  {visible(one['domain']).ljust(width)}  {inputs}  ({one['n']:,} examples)")
+    show("hidden nodes that contribute most: " + ", ".join(f"{n} {figure(v)}" for n, v in nodes["nodes"].items()))
+    show(f"{target}: {n_row:,} elements of {explainer.saliency.n_example:,} examples, each with its attribution")
     others = ", ".join(str(beside(target, what)) for what in ("inputs", "nodes", "edges"))
-    click.echo(f"means over the examples, by name: {others}")
+    show(f"means over the examples, by name: {others}")

@@ -3,45 +3,43 @@
 import importlib.util
 import sys
 
-import click
-
 from grapheme_numba import jit
 from grapheme_numba.bench import cases as registry
 from grapheme_numba.bench import challenge, machine, peers, records, suite
-from grapheme_numba.cli.tables import aligned
+from grapheme_numba.cli.output import aligned, answer, is_terminal, overwrite, show
 from grapheme_numba.errors import GraphemeError, UsageError
 
 
 def show_kernels(cases, batches, threads, repeat, target, compare, clock, quick):
     """`grapheme-bench kernels`."""
     if cases == ["list"]:
-        click.echo("\n".join(f"{case.name}: {case.about}" for case in registry.CASES.values()))
+        answer(*(f"{case.name}: {case.about}" for case in registry.CASES.values()))
         return
     before = records.load(compare, "kernels") if compare else None
     names = cases or (suite.QUICK_CASES if quick else suite.KERNEL_CASES)
     batches = batches or ([1, 256] if quick else list(registry.BATCHES))
     record = suite.run_kernels(names, batches, counts(threads, clock), repeat, progress, clock)
-    click.echo(machine.headline(record["machine"]))
-    click.echo("\n" + aligned(ceiling_cells(record["ceilings"])))
-    click.echo("\n" + aligned([KERNEL_HEADER, *map(kernel_cells, record["rows"])]))
-    click.echo("\n" + aligned([FUNCTION_HEADER, *map(function_cells, record["functions"])]))
+    answer(machine.headline(record["machine"]))
+    answer("", *aligned(ceiling_cells(record["ceilings"])))
+    answer("", *aligned([KERNEL_HEADER, *map(kernel_cells, record["rows"])]))
+    answer("", *aligned([FUNCTION_HEADER, *map(function_cells, record["functions"])]))
     once = ", ".join(f"{name} {seconds * 1e6:.0f} us" for name, seconds in record["boundary_seconds"].items())
-    click.echo(f"\na call on a network of one edge: {once}")
+    answer("", f"a call on a network of one edge: {once}")
     finish(record, before, target)
 
 
-def show_peers(rivals, cases, batch, threads, repeat, target, compare, clock, quick):
+def show_peers(baselines, cases, batch, threads, repeat, target, compare, clock, quick):
     """`grapheme-bench peers`."""
-    if rivals == ["list"]:
-        click.echo("\n".join(f"{name}: {peers.RIVALS[name].__doc__.splitlines()[0]}" for name in peers.RIVALS))
+    if baselines == ["list"]:
+        answer(*(f"{name}: {one.__doc__.splitlines()[0]}" for name, one in peers.BASELINES.items()))
         return
     before = records.load(compare, "peers") if compare else None
-    names = rivals or (["scipy-csr", "torch-csr"] if quick else list(peers.RIVALS))
+    names = baselines or (["scipy-csr", "torch-csr"] if quick else list(peers.BASELINES))
     record = suite.run_peers(names, cases, batch, counts(threads, clock), repeat, progress, clock)
-    click.echo(machine.headline(record["machine"]))
-    click.echo("\n" + aligned([PEER_HEADER, *map(peer_cells, record["rows"])]))
+    answer(machine.headline(record["machine"]))
+    answer("", *aligned([PEER_HEADER, *map(peer_cells, record["rows"])]))
     for sentence in record["left_out"]:
-        click.echo(f"left out: {sentence}")
+        answer(f"left out: {sentence}")
     finish(record, before, target)
 
 
@@ -56,8 +54,8 @@ def show_challenge(neurons, layers, rows, graphblas, threads, repeat, target, cl
             found.append(row)
             progress(row)
     record = records.as_record("challenge", found, clock=clock)
-    click.echo(machine.headline(record["machine"]))
-    click.echo("\n" + aligned([CHALLENGE_HEADER, *map(challenge_cells, record["rows"])]))
+    answer(machine.headline(record["machine"]))
+    answer("", *aligned([CHALLENGE_HEADER, *map(challenge_cells, record["rows"])]))
     finish(record, None, target)
 
 
@@ -68,8 +66,8 @@ def show_data(repeat, target, quick):
     except ImportError as error:
         raise GraphemeError(f"this installation cannot measure conversion: {error}") from None
     record = data.run_data(repeat, quick, progress)
-    click.echo(machine.headline(record["machine"]))
-    click.echo("\n" + aligned(data.cells(record)))
+    answer(machine.headline(record["machine"]))
+    answer("", *aligned(data.cells(record)))
     finish(record, None, target)
 
 
@@ -80,23 +78,23 @@ def counts(threads, clock="wall"):
 
 def progress(row):
     """One line on a terminal while measuring; nothing in a pipe."""
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         text = row if isinstance(row, str) else " ".join(str(value) for value in row[:5])
-        click.echo(f"\r\033[K{text[:100]}", nl=False, err=True)
+        overwrite(text[:100])
 
 
 def finish(record, before, target):
     """Show the changes against an earlier record and save this one."""
     if before:
-        click.echo("\n" + aligned([CHANGE_HEADER, *change_cells(record, before)]))
+        answer("", *aligned([CHANGE_HEADER, *change_cells(record, before)]))
     if target:
         records.save(target, record)
-        click.echo(f"\nsaved {target}")
+        show("", f"saved {target}")
 
 
 KERNEL_HEADER = ("case", "batch", "threads", "pass", "ms", "G/s", "low", "high", "of L2", "of own", "lanes")
 FUNCTION_HEADER = ("function", "G values/s", "scalar loop", "times", "low", "high", "differs")
-PEER_HEADER = ("rival", "case", "batch", "threads", "pass", "ours G/s", "theirs", "times", "low", "high", "differs")
+PEER_HEADER = ("baseline", "case", "batch", "threads", "pass", "ours G/s", "theirs", "times", "low", "high", "differs")
 CHALLENGE_HEADER = (
     "neurons",
     "layers",
@@ -141,7 +139,7 @@ def function_cells(row):
 
 
 def peer_cells(row):
-    """One pass beside a rival's."""
+    """One pass beside a baseline's."""
     return (
         row["peer"], row["case"], str(row["batch"]), str(row["threads"]), row["step"], f"{row['rate']:.3g}",
         f"{row['peer_rate']:.3g}", f"{row['ratio']:.1f}", f"{row['low']:.1f}", f"{row['high']:.1f}",

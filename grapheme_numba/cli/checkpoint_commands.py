@@ -6,16 +6,14 @@ What `export` writes of a checkpoint: its graph with names, weights, biases and 
 """
 
 import io
-import json
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
 import numpy as np
 
 from grapheme_numba import jit
-from grapheme_numba.cli.tables import score_table
+from grapheme_numba.cli.output import answer, as_json, score_table, show, warn
 from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.files.overwriting import refuse_overwriting
@@ -38,7 +36,7 @@ def load(path: str, threads: int | None) -> tuple[Checkpoint, Path]:
     jit.set_threads(threads)
     checkpoint, folder, damaged = run_folder.find(path)
     for sentence in damaged:
-        click.echo(f"warning: {sentence}", err=True)
+        warn(f"warning: {sentence}")
     return checkpoint, folder
 
 
@@ -48,26 +46,25 @@ def show_scores(path, data, choice, batch_size, threads, cache, log_format, quie
     `choice` holds route and unknown_domain where they are given; the checkpoint's own count where not.
     """
     checkpoint, folder = load(path, threads)
-    as_json = log_format == "json"
+    in_json = log_format == "json"
 
-    def say(text):
+    def note(text):
         if not quiet:
-            click.echo(text, err=as_json)
+            (warn if in_json else show)(text)
 
     model = snapshot.restore_model(checkpoint)
     file, scores = done = evaluate_checkpoint(
-        checkpoint, model, data, choice=choice, batch_size=batch_size, cache=cache, note=say, progress=say
+        checkpoint, model, data, choice=choice, batch_size=batch_size, cache=cache, note=note, progress=note
     )
     plain = done.figures
-    if as_json:
-        for score in plain:
-            click.echo(json.dumps(score))
+    if in_json:
+        answer(*map(as_json, plain))
         return
-    say(f"{folder} (after {checkpoint.progress.epoch} epochs) on {file}")
-    click.echo(score_table(plain))
+    note(f"{folder} (after {checkpoint.progress.epoch} epochs) on {file}")
+    answer(*score_table(plain))
     unfit = scores[-1].n_unfit
     if unfit:
-        say(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
+        note(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
 
 
 def answer_lines(path, source, target, rejects, route, threshold, batch_size, threads, nodes=()) -> None:
@@ -85,11 +82,11 @@ def answer_lines(path, source, target, rejects, route, threshold, batch_size, th
         for one in answerer.answer(source):
             if isinstance(one, Answer):
                 n_answered += 1
-                told = {key: value for key, value in one._asdict().items() if value is not None}
-                write(json.dumps(told, ensure_ascii=False))
+                given = {key: value for key, value in one._asdict().items() if value is not None}
+                write(as_json(given))
             else:
                 n_refused += 1
-                refuse(json.dumps(one._asdict(), ensure_ascii=False))
+                refuse(as_json(one._asdict()))
     if n_refused:
         raise RecordError(
             f"{n_refused} of {n_refused + n_answered} lines have no answer; the reasons stand "
@@ -101,7 +98,7 @@ def answer_lines(path, source, target, rejects, route, threshold, batch_size, th
 def sink(target: str | None, err: bool, mode: int):
     """A function that writes a line to a file (which appears when it is whole) or to stdout or stderr."""
     if target is None or target == "-":
-        yield lambda text: click.echo(text, err=err)
+        yield warn if err else answer
         return
     with storage.WholeFile(Path(target), mode=mode) as file:
         yield lambda text: file.write(text.encode() + b"\n")
@@ -140,8 +137,7 @@ def export(path: str, target: str, drop_dead: bool, quiet: bool) -> None:
         rows, dim = model.embedding.weights.shape
         lines.append(f"{beside}: the {rows} x {dim} embedding; a text's byte b enters as row b + 1, padding as zeros")
     if not quiet:
-        for line in lines:
-            click.echo(line)
+        show(*lines)
 
 
 PAGES = ("html", "htm")
@@ -166,7 +162,7 @@ def plot(paths: tuple[str, ...], output: str) -> None:
     runs = read_runs(list(paths))
     for run in runs:
         for note in run.notes:
-            click.echo(f"warning: {note}", err=True)
+            warn(f"warning: {note}")
     refuse_overwriting([target], [*paths, *(file for run in paths for file in run_folder.files_of(Path(run)))])
     if kind in PAGES:
         written = time.strftime("Written %Y-%m-%d %H:%M:%S %Z.")
@@ -175,4 +171,4 @@ def plot(paths: tuple[str, ...], output: str) -> None:
         data = draw(runs, kind)
     storage.write_file(target, data)
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
-    click.echo(f"{output}: {count}, {sum(len(run.of_kind('epoch')) for run in runs):,} epochs")
+    show(f"{output}: {count}, {sum(len(run.of_kind('epoch')) for run in runs):,} epochs")

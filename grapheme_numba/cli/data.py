@@ -1,21 +1,84 @@
 """`grapheme-data`: make, convert, check and look at data."""
 
+import functools
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
-from grapheme_numba.cli.data_options import finish_with_rejects, format_option, frame, limit_options, line_limits, task
-from grapheme_numba.cli.group import OneVoice
+from grapheme_numba.cli import options
+from grapheme_numba.cli.exits import exit_codes
+from grapheme_numba.cli.options import FileName, option
+from grapheme_numba.cli.output import answer, answer_bytes, as_json, is_terminal, show, warn
+from grapheme_numba.cli.program import SETTINGS, Program, version_option
 from grapheme_numba.distributed.launcher import n_announced
-from grapheme_numba.errors import UsageError
+from grapheme_numba.errors import RecordError, UsageError
+from grapheme_numba.signals import StopRequest
 
 SPLIT_NAMES = ("math", "text", "timeseries", "vision")
+A_FILE, A_FOLDER = FileName(make=Path), FileName("dir", make=Path)
 
 
-@click.group(cls=OneVoice, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="grapheme-numba", prog_name="grapheme-data")
-def main():
+class Report:
+    """Prints what a command did: plain sentences, or one JSON object a line; nothing when quiet."""
+
+    def __init__(self, log_format: str, quiet: bool):
+        self.json = log_format == "json"
+        self.quiet = quiet
+        self.live = not quiet and not self.json and log_format != "plain" and is_terminal(sys.stderr)
+
+    def __call__(self, facts: dict[str, Any], sentence: str) -> None:
+        """Print what is also to be seen in the files that were written."""
+        if not self.quiet:
+            show(as_json(facts) if self.json else sentence)
+
+    def result(self, facts: dict[str, Any], sentence: str) -> None:
+        """Print what the command was asked for. Raises OutputError when it cannot be written."""
+        if not self.quiet:
+            answer(as_json(facts) if self.json else sentence)
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence on standard error, for people."""
+        if not self.quiet and not self.json:
+            warn(sentence)
+
+
+def reported(body: Callable[..., None]) -> Callable[..., None]:
+    """Run a command's body with a `Report` and with errors turned into a sentence and an exit code."""
+
+    @functools.wraps(body)
+    def command(*args: Any, log_format: str, quiet: bool, debug: bool, **others: Any) -> None:
+        with exit_codes(debug), StopRequest().listening():
+            body(*args, report=Report(log_format, quiet), **others)
+
+    return command
+
+
+def as_limits(limits: tuple[int, int, int, bool]) -> Any:
+    """The Limits of the options."""
+    from grapheme_numba.data.records import Limits
+
+    return Limits(*limits)
+
+
+@contextmanager
+def progress_bar(report: Report, verb: str, unit: str = "bytes") -> Iterator[Callable[[int, int], None] | None]:
+    """A progress function for work of known or unknown size; a bar on a terminal, nothing in a pipe."""
+    if not report.live:
+        yield None
+        return
+    from grapheme_numba.cli.live import meter
+
+    with meter(verb, unit) as progress:
+        yield progress
+
+
+@click.group(cls=Program, context_settings=SETTINGS)
+@version_option
+def main() -> None:
     """Make, convert, check and look at the examples that networks learn from."""
 
 
@@ -23,16 +86,14 @@ main.for_all = ("convert",)
 
 
 @main.command()
-@click.argument("output", type=click.Path(path_type=Path), required=False)
-@click.option("--output", "folder", type=click.Path(path_type=Path), help="Folder for the three files.")
-@click.option("--samples", type=click.IntRange(10), default=1000, show_default=True, help="Examples of each domain.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
-@click.option(
-    "--domain", "domains", multiple=True, type=click.Choice(SPLIT_NAMES), help="Only this domain; may be repeated."
-)
-@format_option
-@frame
-def generate(output, folder, samples, seed, domains, show):
+@click.argument("output", type=A_FOLDER, required=False)
+@option("--output", "folder", type=A_FOLDER, help="Folder for the three files.")
+@option("--samples", type=click.IntRange(10), default=1000, show_default=True, help="Examples of each domain.")
+@option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
+@option("--domain", "domains", multiple=True, type=click.Choice(SPLIT_NAMES), help="Only this domain; may be repeated.")
+@options.output_options
+@reported
+def generate(output, folder, samples, seed, domains, report):
     """Write train.jsonl, val.jsonl and test.jsonl (0.8, 0.1, 0.1) of generated examples.
 
     Example: grapheme-data generate data/mine --samples 1000
@@ -43,22 +104,22 @@ def generate(output, folder, samples, seed, domains, show):
     if target is None:
         raise UsageError("no folder to write to; try: grapheme-data generate data/mine")
     counts = write_splits(target, samples, seed, domains or SPLIT_NAMES)
-    show({"folder": str(target), **counts}, f"{target}: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
+    report({"folder": str(target), **counts}, f"{target}: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
 
 
 @main.command()
-@click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--output", help="Parquet file, or folder with --shards or --rows-per-file.")
-@click.option("--shards", type=click.IntRange(1), default=1, help="Write a folder of so many files of equal size.")
-@click.option("--rows-per-file", type=click.IntRange(1), help="Write a folder of files of so many rows.")
-@click.option("--rejects", type=click.Path(path_type=Path), help="Where refused lines go [OUTPUT.rejects.jsonl].")
-@click.option("--max-rejects", type=click.IntRange(0), default=0, show_default=True, help="Refused lines tolerated.")
-@click.option("--strict", is_flag=True, help="Stop at the first refused line and write nothing.")
-@click.option("--threads", type=click.IntRange(1), help="Parsing threads [one a core].")
-@limit_options
-@format_option
-@frame
-def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict, threads, limits, show):
+@click.argument("inputs", nargs=-1, required=True, type=FileName())
+@option("-o", "--output", type=FileName(), help="Parquet file, or folder with --shards or --rows-per-file.")
+@option("--shards", type=click.IntRange(1), default=1, help="Write a folder of so many files of equal size.")
+@option("--rows-per-file", type=click.IntRange(1), help="Write a folder of files of so many rows.")
+@option("--rejects", type=A_FILE, help="Where refused lines go [OUTPUT.rejects.jsonl].")
+@options.max_rejects_option
+@option("--strict", is_flag=True, help="Stop at the first refused line and write nothing.")
+@options.parsing_threads_option
+@options.limit_options
+@options.output_options
+@reported
+def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict, threads, limits, report):
     """Convert JSONL to Parquet: files, globs, folders, .gz, .zst, or - for standard input.
 
     Started by mpiexec, the ranks share the files out, and the output is a folder with a file for each.
@@ -71,12 +132,12 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
         from grapheme_numba.cli.ranks import convert_on_ranks
 
         folder = None if shards > 1 or rows_per_file else output
-        given = {"rejects": rejects, "strict": strict, "limits": line_limits(limits), "threads": threads}
-        return convert_on_ranks(show, inputs, folder, max_rejects, given)
+        given = {"rejects": rejects, "strict": strict, "limits": as_limits(limits), "threads": threads}
+        return convert_on_ranks(report, inputs, folder, max_rejects, given)
     if shards > 1 and rows_per_file is not None:
         raise UsageError("--shards and --rows-per-file say the same in two ways; give one of them")
     inputs, output = output_of(inputs, output)
-    with task(show, "converting") as progress:
+    with progress_bar(report, "converting") as progress:
         done = run(
             inputs,
             output,
@@ -84,12 +145,12 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
             strict=strict,
             shards=shards,
             rows_per_file=rows_per_file,
-            limits=line_limits(limits),
+            limits=as_limits(limits),
             threads=threads,
             progress=progress,
-            note=show.note,
+            note=report.note,
         )
-    finish_with_rejects(show, done, max_rejects)
+    finish_with_rejects(report, done, max_rejects)
 
 
 def output_of(inputs: tuple[str, ...], output: str | None) -> tuple[tuple[str, ...], str]:
@@ -105,12 +166,12 @@ def output_of(inputs: tuple[str, ...], output: str | None) -> tuple[tuple[str, .
 
 
 @main.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path, allow_dash=True), required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path, allow_dash=True), help="JSONL file [standard output].")
-@format_option
-@frame
-def export(source, target, output, show):
+@click.argument("source", type=A_FILE)
+@click.argument("target", type=A_FILE, required=False)
+@option("-o", "--output", type=A_FILE, help="JSONL file [standard output].")
+@options.output_options
+@reported
+def export(source, target, output, report):
     """Write Parquet back as JSONL, record for record.
 
     Example: grapheme-data export all.parquet > all.jsonl
@@ -119,83 +180,134 @@ def export(source, target, output, show):
 
     output = output or target or Path("-")
     if str(output) == "-":
-        run(source, sys.stdout.buffer)
+        with answer_bytes() as stream:
+            run(source, stream)
         return
-    with task(show, "exporting", unit="rows") as progress:
+    with progress_bar(report, "exporting", unit="rows") as progress:
         n = run(source, output, progress)
-    show({"output": str(output), "rows": n}, f"{output}: {n} rows")
+    report({"output": str(output), "rows": n}, f"{output}: {n} rows")
 
 
 @main.command()
-@click.argument("inputs", nargs=-1, required=True)
-@click.option("--max-rejects", type=click.IntRange(0), default=0, show_default=True, help="Refused lines tolerated.")
-@click.option("--show", "shown", type=click.IntRange(0), default=10, show_default=True, help="Refused lines shown.")
-@click.option("--threads", type=click.IntRange(1), help="Parsing threads [one a core].")
-@limit_options
-@format_option
-@frame
-def validate(inputs, max_rejects, shown, threads, limits, show):
+@click.argument("inputs", nargs=-1, required=True, type=FileName())
+@options.max_rejects_option
+@option("--show", "shown", type=click.IntRange(0), default=10, show_default=True, help="Refused lines shown.")
+@options.parsing_threads_option
+@options.limit_options
+@options.output_options
+@reported
+def validate(inputs, max_rejects, shown, threads, limits, report):
     """Judge every line of JSONL or row of Parquet without writing anything.
 
     Example: grapheme-data validate data/mine
     """
     from grapheme_numba.data.jsonl.validate import validate as run
-    from grapheme_numba.errors import RecordError
 
-    with task(show, "validating") as progress:
-        done = run(inputs, limits=line_limits(limits), shown=shown, threads=threads, progress=progress, note=show.note)
+    with progress_bar(report, "validating") as progress:
+        done = run(inputs, limits=as_limits(limits), shown=shown, threads=threads, progress=progress, note=report.note)
     for refused in done.shown:
-        show(
+        report.result(
             {"file": refused.file, "line": refused.line, "offset": refused.offset, "reason": refused.reason},
             f"{refused.file}, line {refused.line}, byte {refused.offset}: {refused.reason}",
         )
-    show({"rows": done.rows, "rejects": done.rejects}, f"{done.rows} usable rows, {done.rejects} rejects")
+    report.result({"rows": done.rows, "rejects": done.rejects}, f"{done.rows} usable rows, {done.rejects} rejects")
     if done.rejects > max_rejects:
         raise RecordError(f"{done.rejects} lines cannot be used, {max_rejects} are tolerated; see --max-rejects")
 
 
 @main.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--samples", type=click.IntRange(0), default=3, show_default=True, help="Rows shown.")
-@format_option
-@frame
-def inspect(path, samples, show):
+@click.argument("path", type=A_FILE)
+@option("--samples", type=click.IntRange(0), default=3, show_default=True, help="Rows shown.")
+@options.output_options
+@reported
+def inspect(path, samples, report):
     """Show what a file holds: domains, lengths, answers that do not fit their code, sample rows.
 
     Example: grapheme-data inspect data/mixed_agi/train.jsonl
     """
-    from grapheme_numba.cli.data_view import show_inspected
     from grapheme_numba.data.inspect import inspect as run
 
-    show_inspected(show, run(path, samples, progress=show.note))
+    show_inspected(report, run(path, samples, progress=report.note))
 
 
 @main.command("import")
 @click.argument("layout", type=click.Choice(["gsm8k", "squad", "math", "csv"]))
-@click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
-@click.option("--input-column", "columns", multiple=True, help="csv: input column; repeat for a sequence of numbers.")
-@click.option("--target-column", help="csv: column of the expected answer.")
-@click.option("--domain", help="Domain name of the examples [the layout's own].")
-@click.option("--max", "most", type=click.IntRange(1), help="At most so many examples.")
-@format_option
-@frame
-def import_(layout, inputs, output, columns, target_column, domain, most, show):
+@click.argument("inputs", nargs=-1, required=True, type=FileName())
+@option("-o", "--output", required=True, type=A_FILE, help="Parquet file to write.")
+@option("--input-column", "columns", multiple=True, help="csv: input column; repeat for a sequence of numbers.")
+@option("--target-column", help="csv: column of the expected answer.")
+@option("--domain", help="Domain name of the examples [the layout's own].")
+@option("--max", "most", type=click.IntRange(1), help="At most so many examples.")
+@options.output_options
+@reported
+def import_(layout, inputs, output, columns, target_column, domain, most, report):
     """Turn a published layout into Parquet: GSM8K, SQuAD, MATH, or a CSV, TSV or Parquet table.
 
     Example: grapheme-data import csv flats.csv --input-column area --target-column price -o flats.parquet
     """
     from grapheme_numba.data.sources.external import import_files
 
-    with task(show, "importing", unit="examples") as progress:
+    with progress_bar(report, "importing", unit="examples") as progress:
         done = import_files(
             layout, inputs, output, columns=columns, target=target_column, domain=domain, most=most, progress=progress
         )
     skipped = f", {done.rejects} skipped ({done.first_reject.reason})" if done.rejects else ""
-    show(
+    report(
         {"output": str(output), "rows": done.rows_out, "skipped": done.rejects},
         f"{output}: {done.rows_out} rows{skipped}",
     )
+
+
+def finish_with_rejects(report: Report, done: Any, max_rejects: int) -> None:
+    """Print what a conversion did; RecordError for more rejects than are tolerated."""
+    outputs = [str(path) for path in done.outputs]
+    facts = {"rows_in": done.rows_in, "rows_out": done.rows_out, "rejects": done.rejects, "outputs": outputs}
+    where = outputs[0] if len(outputs) == 1 else f"{done.outputs[0].parent} ({len(outputs)} files)"
+    report(facts, f"{where}: {done.rows_in} rows in = {done.rows_out} rows out + {done.rejects} rejects")
+    if done.rejects > max_rejects:
+        first = done.first_reject
+        raise RecordError(
+            f"{done.rejects} of {done.rows_in} lines were refused, {max_rejects} are tolerated (--max-rejects); the "
+            f"first: {first.file}, line {first.line}, byte {first.offset}: {first.reason}; all in {done.rejects_path}"
+        )
+
+
+def show_inspected(report: Report, inspected: Any) -> None:
+    """Print what `inspect` saw, domain by domain."""
+    dataset, summary = inspected.dataset, inspected.summary
+    report.result(
+        {"path": str(dataset.path), "rows": dataset.n_rows, "fingerprint": dataset.fingerprint, "checksums": "ok"},
+        f"{dataset.path}: {dataset.n_rows} rows, checksums ok, fingerprint {dataset.fingerprint}",
+    )
+    if summary.nameless:
+        report.result(
+            {"nameless": summary.nameless}, f"  without a domain: {summary.nameless} rows, for a router (--route)"
+        )
+    for domain in summary.domains:
+        misfits = inspected.misfits.get(domain.name)
+        n_misfit = misfits.n if misfits else 0
+        facts = {
+            "domain": domain.name,
+            "rows": domain.n,
+            "input_type": domain.input_type,
+            "longest_input": domain.longest_input,
+            "longest_answer": domain.longest_answer,
+            "distinct_answers": len(domain.labels) or None,
+            "codec": inspected.codecs[domain.name],
+            "misfits": n_misfit,
+            "misfit_ids": misfits.ids if misfits else [],
+        }
+        length = "bytes" if domain.input_type == "text" else "numbers"
+        distinct = f"{len(domain.labels)} distinct answers" if domain.labels else "more than 256 distinct answers"
+        unfit = f", {n_misfit} do not fit (as {', '.join(misfits.ids)})" if misfits else ", all fit"
+        report.result(
+            facts,
+            f"  {domain.name}: {domain.n} rows, {domain.input_type} up to {domain.longest_input} {length}, answers up "
+            f"to {domain.longest_answer} bytes ({distinct}), coded as {inspected.codecs[domain.name]}{unfit}",
+        )
+    for record in inspected.samples:
+        text = as_json(record)
+        report.result({"sample": record}, f"  {text if len(text) <= 200 else text[:197] + '...'}")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,10 @@
 The live view of a terminal is in `live.py`, because it costs 0.1 s to import.
 """
 
-import json
+import shlex
 import sys
 
-import click
-
-from grapheme_numba.cli.tables import figure, percent, score_table
+from grapheme_numba.cli.output import as_json, figure, is_terminal, percent, score_table, show
 from grapheme_numba.runs.journal import finite
 from grapheme_numba.training.observer import Observer
 
@@ -19,7 +17,7 @@ def choose_display(log_format: str, quiet: bool) -> Observer:
     """The observer for `--log-format` and `--quiet`."""
     if quiet:
         return Observer()
-    if log_format == "rich" or (log_format == "auto" and sys.stdout.isatty()):
+    if log_format == "rich" or (log_format == "auto" and is_terminal(sys.stdout)):
         from grapheme_numba.cli.live import LiveDisplay
 
         return LiveDisplay()
@@ -77,7 +75,7 @@ def closing_lines(run) -> list[str]:
     row = last_validation(run)
     if row is not None:
         scores = [*row["domains"].values(), {"domain": "all", **row}]
-        lines += [f"best validation, after epoch {row['epoch']}:", score_table(scores)]
+        lines += [f"best validation, after epoch {row['epoch']}:", *score_table(scores)]
     skipped = f", {run.progress.n_skipped} batches skipped" if run.progress.n_skipped else ""
     lines.append(
         f"trained {run.progress.epoch} epochs, {run.progress.step:,} steps in {run.progress.elapsed:.1f} s{skipped}; "
@@ -86,7 +84,7 @@ def closing_lines(run) -> list[str]:
     if run.progress.n_edge:
         left = f"{run.model.dag.n_edge:,} of {run.progress.n_edge:,}"
         lines.append(f"topology: edges moved {run.progress.n_moved:,} times, {left} are left")
-    lines.append(f"next: grapheme-train evaluate {run.folder} --data FILE")
+    lines.append(f"next: grapheme-train evaluate {shlex.quote(str(run.folder))} --data FILE")
     return lines
 
 
@@ -95,12 +93,11 @@ class PlainDisplay(Observer):
 
     def note(self, text):
         """One sentence."""
-        click.echo(text)
+        show(text)
 
     def started(self, run):
         """What will be trained on what."""
-        for line in describe(run):
-            click.echo(line)
+        show(*describe(run))
         self.n_epoch = run.config.epochs
         self.every = -(-run.config.epochs // MOST_EPOCH_LINES)
 
@@ -108,14 +105,12 @@ class PlainDisplay(Observer):
         """The epoch's rows."""
         epoch = rows[0]["epoch"]
         if len(rows) > 1 or epoch % self.every == 0 or epoch in (1, self.n_epoch):
-            click.echo(epoch_line(rows[0], self.n_epoch))
-        for row in rows[1:]:
-            click.echo(validation_line(row))
+            show(epoch_line(rows[0], self.n_epoch))
+        show(*map(validation_line, rows[1:]))
 
     def finished(self, run):
         """The closing figures."""
-        for line in closing_lines(run):
-            click.echo(line)
+        show(*closing_lines(run))
 
 
 class JsonDisplay(Observer):
@@ -123,7 +118,7 @@ class JsonDisplay(Observer):
 
     def say(self, kind, **values):
         """One object."""
-        click.echo(json.dumps(finite({"kind": kind, **values}), allow_nan=False))
+        show(as_json(finite({"kind": kind, **values}), allow_nan=False))
 
     def note(self, text):
         """One sentence."""
@@ -150,7 +145,7 @@ class JsonDisplay(Observer):
     def epoch_closed(self, rows):
         """The epoch's rows."""
         for row in rows:
-            click.echo(json.dumps(finite(row), allow_nan=False))
+            show(as_json(finite(row), allow_nan=False))
 
     def saved(self, folder):
         """Where the checkpoint stands."""

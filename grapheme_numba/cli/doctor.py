@@ -1,6 +1,5 @@
 """What `doctor` says about this machine: versions, threads, vectors, the kernel cache, and a self-test."""
 
-import json
 import os
 import platform
 import sys
@@ -8,10 +7,9 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-import click
-
 from grapheme_numba import __version__, jit
 from grapheme_numba.bench import selftest
+from grapheme_numba.cli.output import answer, as_json, warn
 from grapheme_numba.errors import GraphemeError
 
 PACKAGES = ("numpy", "numba", "llvmlite", "pyarrow", "msgspec", "safetensors", "click", "rich", "tbb")
@@ -20,21 +18,21 @@ PACKAGES = ("numpy", "numba", "llvmlite", "pyarrow", "msgspec", "safetensors", "
 def examine(log_format: str) -> None:
     """Print the facts and the findings; raise GraphemeError when a finding is bad."""
     if not jit.cache_in_use():
-        click.echo("compiling kernels for this machine first: once, a minute or two", err=True)
+        warn("compiling kernels for this machine first: once, a minute or two")
     began = time.perf_counter()
     findings = selftest.run()
     seconds = time.perf_counter() - began
     facts = machine()
     if log_format == "json":
         plain = [{**finding._asdict(), "passed": bool(finding.passed)} for finding in findings]
-        click.echo(json.dumps({**facts, "self_test": plain, "seconds": round(seconds, 2)}))
+        answer(as_json({**facts, "self_test": plain, "seconds": round(seconds, 2)}))
     else:
         width = max(map(len, facts))
         for key, value in facts.items():
-            click.echo(f"{key.ljust(width)}  {value}")
+            answer(f"{key.ljust(width)}  {value}")
         for finding in findings:
-            click.echo(f"{'ok' if finding.passed else 'FAILED'}: {finding.name}: {finding.figure}")
-        click.echo(f"self-test took {seconds:.1f} s, compiling included")
+            answer(f"{'ok' if finding.passed else 'FAILED'}: {finding.name}: {finding.figure}")
+        answer(f"self-test took {seconds:.1f} s, compiling included")
     bad = [finding.name for finding in findings if not finding.passed]
     if bad:
         raise GraphemeError(f"the self-test failed: {', '.join(bad)}; do not trust results of this installation")

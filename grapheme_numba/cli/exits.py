@@ -1,13 +1,15 @@
 """From an error to one sentence on stderr and an exit code: the only place where that is decided."""
 
-import os
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import click
 
+from grapheme_numba.cli.output import ReaderGone, warn
 from grapheme_numba.errors import GraphemeError, OutputError, StoppedEarly
 
 INTERNAL = GraphemeError.exit_code
@@ -15,7 +17,7 @@ IO = OutputError.exit_code
 
 
 @contextmanager
-def exit_codes(debug: bool = False):
+def exit_codes(debug: bool = False) -> Iterator[None]:
     """Run a command's body; end the process with the code of what goes wrong.
 
     0 done, 2 usage, 65 bad data, 66 missing input, 70 internal, 74 input or output, 75 stopped early.
@@ -24,18 +26,16 @@ def exit_codes(debug: bool = False):
     try:
         with plain_warnings():
             yield
-    except BrokenPipeError:
-        # whoever read our output has gone (`| head`): that is their end, not our failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except (Exception, KeyboardInterrupt) as error:
-        fail(*verdict(error, debug), debug)
+        fail(*describe_error(error, debug), debug)
 
 
-def verdict(error: BaseException, debug: bool = False) -> tuple[str, int]:
-    """The sentence and the exit code of an error."""
+def describe_error(error: BaseException, debug: bool = False) -> tuple[str, int]:
+    """The sentence and the exit code of an error. No sentence where the reader of the answers has gone."""
+    if isinstance(error, ReaderGone):
+        return "", error.exit_code
     if isinstance(error, GraphemeError):
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
@@ -50,19 +50,25 @@ def verdict(error: BaseException, debug: bool = False) -> tuple[str, int]:
 
 
 @contextmanager
-def plain_warnings():
+def plain_warnings() -> Iterator[None]:
     """Show each warning as one line on stderr, without file and code line."""
     before = warnings.showwarning
-    warnings.showwarning = lambda message, *_: click.echo(f"warning: {message}", err=True)
+    warnings.showwarning = lambda message, *_, **__: warn(f"warning: {one_line(message)}")
     try:
         yield
     finally:
         warnings.showwarning = before
 
 
-def fail(error, code: int, debug: bool) -> None:
-    """Say it and exit."""
+def one_line(text: object) -> str:
+    """`text` with every run of white space as one blank: some libraries' messages have several lines."""
+    return " ".join(str(text).split())
+
+
+def fail(sentence: str, code: int, debug: bool = False) -> NoReturn:
+    """Print the sentence, unless it is empty, and exit."""
     if debug:
-        traceback.print_exc()
-    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        warn(*traceback.format_exc().rstrip().split("\n"))
+    if sentence:
+        warn(f"error: {one_line(sentence)}")
     sys.exit(code)

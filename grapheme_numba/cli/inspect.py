@@ -1,14 +1,12 @@
 """What `inspect` shows of a checkpoint (trainer, position, network, domains, configuration) or of a graph file."""
 
-import json
 import warnings
 from pathlib import Path
 
-import click
 import msgspec
 
 from grapheme_numba import jit
-from grapheme_numba.cli.tables import aligned
+from grapheme_numba.cli.output import aligned, answer, as_json, visible, warn
 from grapheme_numba.graph.formats.dispatch import SUFFIXES, load_graph
 from grapheme_numba.models.naming import node_names
 from grapheme_numba.report.anatomy import anatomy
@@ -27,18 +25,18 @@ def show(path: str, break_cycles: str | None, step: tuple, threads: int | None, 
     is_graph = Path(path).suffix.lower() in SUFFIXES and not Path(path).is_dir()
     facts, title = (of_graph if is_graph else of_checkpoint)(path, break_cycles, step)
     if log_format == "json":
-        click.echo(json.dumps({"path": path, **facts}))
+        answer(as_json({"path": path, **facts}))
         return
-    click.echo(title)
+    answer(title)
     for group in ("position", "network"):
         if group in facts:
-            click.echo(f"\n{group}\n" + listed({key: told(key, value) for key, value in facts[group].items()}))
+            answer("", group, *listed({key: formatted(key, value) for key, value in facts[group].items()}))
     if "domains" in facts:
         rows = [("domain", "input", "inputs", "outputs", "answer")]
         rows += [tuple(one[key] for key in ("name", "input_type", *rows[0][2:])) for one in facts["domains"]]
-        click.echo("\n" + aligned(rows))
+        answer("", *aligned(rows))
     if not quiet and "config" in facts:
-        click.echo("\nconfiguration\n" + listed({key: str(value) for key, value in facts["config"].items()}))
+        answer("", "configuration", *listed({key: str(value) for key, value in facts["config"].items()}))
 
 
 def of_graph(path: str, break_cycles: str | None, step: tuple) -> tuple[dict, str]:
@@ -61,7 +59,7 @@ def of_checkpoint(path: str, _, step: tuple) -> tuple[dict, str]:
     """The facts of a checkpoint, and a title."""
     checkpoint, folder, damaged = run_folder.find(path)
     for sentence in damaged:
-        click.echo(f"warning: {sentence}", err=True)
+        warn(f"warning: {sentence}")
     model = snapshot.restore_model(checkpoint)
     return describe(checkpoint, model, step), f"{folder}: whole, every digest verified"
 
@@ -105,13 +103,13 @@ def describe(checkpoint, model, step: tuple) -> dict:
     }
 
 
-def listed(facts: dict[str, str]) -> str:
+def listed(facts: dict[str, str]) -> list[str]:
     """A fact a line, the values one below the other; those that are empty are left out."""
-    width = max(map(len, facts))
-    return "\n".join(f"  {key.ljust(width)}  {value}" for key, value in facts.items() if value)
+    width = max(len(visible(key)) for key in facts)
+    return [f"  {visible(key).ljust(width)}  {value}" for key, value in facts.items() if value]
 
 
-def told(key: str, value) -> str:
+def formatted(key: str, value) -> str:
     """A fact as a person reads it; nothing for a list without entries."""
     if key == "seconds of a step":
         return f"{value:.3g}"

@@ -4,15 +4,28 @@ All of it fits into 60 columns, so that a terminal made narrower does not break 
 bar is on top, so that a low terminal cuts off the table and not the bar.
 """
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from grapheme_numba.cli.display import closing_lines, describe
-from grapheme_numba.cli.tables import HEADER, figure, score_cells
+from grapheme_numba.cli.output import HEADER, Display, figure, score_cells, visible
 from grapheme_numba.training.observer import Observer
 
 
@@ -20,7 +33,7 @@ class LiveDisplay(Observer):
     """Redraws in place a few times a second; what should stay is printed above."""
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(highlight=False)
+        self.console = console or Console(file=Display(sys.stdout), highlight=False)
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=16),
@@ -36,12 +49,12 @@ class LiveDisplay(Observer):
 
     def note(self, text):
         """One sentence."""
-        self.console.print(Text(text, style="dim"))
+        self.console.print(Text(visible(text), style="dim"))
 
     def started(self, run):
         """What will be trained on what."""
         for line in describe(run):
-            self.console.print(Text(line))
+            self.console.print(Text(visible(line)))
         self.n_batch = max(1, -(-run.train.n_rows // run.config.batch_size))
         self.task = self.bar.add_task(run.task, total=run.config.epochs, completed=run.progress.epoch)
         self.live = Live(self.picture(), console=self.console, refresh_per_second=4)
@@ -58,7 +71,7 @@ class LiveDisplay(Observer):
             f"epoch {row['epoch']}  loss {figure(row['loss'])}  lr {row['lr']:.2g}  "
             f"{row['examples_per_s']:,.0f} examples/s"
         )
-        self.losses = Columns([Text(f"{name} {figure(one['loss'])}") for name, one in row["domains"].items()])
+        self.losses = Columns([Text(f"{visible(name)} {figure(one['loss'])}") for name, one in row["domains"].items()])
         if len(rows) > 1:
             self.table = validation_table(rows[1])
         self.bar.update(self.task, completed=row["epoch"])
@@ -72,13 +85,18 @@ class LiveDisplay(Observer):
         """The closing figures."""
         self.close()
         for line in closing_lines(run)[-2:]:
-            self.console.print(Text(line))
+            self.console.print(Text(visible(line)))
 
     def close(self):
         """Leave the last picture standing."""
         if self.live is not None:
             self.live.stop()
             self.live = None
+
+
+def cell(text: str) -> Text:
+    """A cell as it is: names of domains are no markup, whatever brackets they hold."""
+    return Text(visible(text))
 
 
 def validation_table(row: dict) -> Table:
@@ -88,6 +106,16 @@ def validation_table(row: dict) -> Table:
     for name in HEADER:
         table.add_column(name, justify="left" if name == "domain" else "right")
     for score in row["domains"].values():
-        table.add_row(*score_cells(score))
-    table.add_row(*score_cells({"domain": "all", **row}))
+        table.add_row(*map(cell, score_cells(score)))
+    table.add_row(*map(cell, score_cells({"domain": "all", **row})))
     return table
+
+
+@contextmanager
+def meter(verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error; yields `progress(done, total)`, total 0 where unknown."""
+    size = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(), TextColumn(unit))
+    columns = TextColumn(verb), BarColumn(), *size, TimeRemainingColumn()
+    with Progress(*columns, console=Console(file=Display(sys.stderr)), transient=True) as bar:
+        bar_task = bar.add_task(verb, total=None)
+        yield lambda done, total: bar.update(bar_task, completed=done, total=total or None)

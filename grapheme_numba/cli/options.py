@@ -1,14 +1,19 @@
-"""Every option of the command line, defined once.
+"""Every option that more than one command takes, defined once, and the types of all options.
 
 The options of a run are the fields of `Config`: name, type, limits and help text come from there, so the
 flag, the key of `config.toml` and the key of `--set` cannot drift apart.
 """
 
+import functools
 import typing
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from grapheme_numba.cli.program import Option
 from grapheme_numba.errors import UsageError
 from grapheme_numba.models.slices import parse_brain_request
 from grapheme_numba.training.config import KEYS, RENAMED, Config, choices
@@ -19,13 +24,123 @@ DEFAULTS = Config()
 HINTS = typing.get_type_hints(Config, include_extras=True)
 KINDS = typing.get_type_hints(Config)
 
+SECTIONS = {
+    "Most used": "data output epochs batch_size optimizer lr topology hidden graph",
+    "Data": "external max_external",
+    "Training": "val_freq patience accumulate lr_schedule warmup_steps weight_decay clip_grad_norm structural_weight",
+    "Network": "depth fan_in skip activation init embedding_dim break_cycles",
+    "Brains": "brain unknown_domain route threshold",
+    "Sparsity": "evolve evolve_fraction evolve_every prune_to",
+    "Run": "seed threads shards nan_policy max_steps max_time",
+    "Saving and resuming": "save_every keep_last",
+}
+SECTION_OF = {key: section for section, keys in SECTIONS.items() for key in keys.split()}
+# The names that the library knows. Their tables stand beside kernels, which `--help` must not import; a test
+# compares them. The library refuses other names, because config files and Python can hold them as well.
+KNOWN = {
+    "topology": ("layered", "random", "scale_free"),
+    "init": ("dynamic_xavier", "xavier", "he", "uniform", "zero"),
+    "activation": (
+        "linear", "relu", "leaky_relu", "sigmoid", "tanh", "softplus", "elu", "gelu", "silu", "sin", "gaussian", "abs",
+        "square", "cube", "exp", "log", "inverse", "clamped", "hat", "selu", "lelu", "softplus_5",
+    ),
+}  # fmt: skip
+MOST_IN_METAVAR = 8  # more names than these stand in the help text instead
+CHECKPOINTS = ("checkpoint_last", "checkpoint_best")
+
+Decorator = Callable[[Any], Any]
+
+
+def option(*names: str, section: str = "Options", **settings: Any) -> Decorator:
+    """`click.option` with the section of the help in which it stands."""
+    return click.option(*names, cls=Option, section=section, **settings)
+
+
+def together(*options: Decorator) -> Decorator:
+    """Several option decorators as one; the first stands first in the help."""
+
+    def decorate(command: Any) -> Any:
+        for one in reversed(options):
+            command = one(command)
+        return command
+
+    return decorate
+
+
+# Types
+
+
+class Names(click.ParamType):
+    """One of a few names, which are shown and completed, and checked by the library."""
+
+    def __init__(self, names: Iterable[str]):
+        self.names = tuple(names)
+        self.name = "NAME"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The names, where they are few."""
+        return f"[{'|'.join(self.names)}]" if len(self.names) <= MOST_IN_METAVAR else "NAME"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(name) for name in self.names if name.startswith(incomplete)]
+
+
+class FileName(click.ParamType):
+    """The name of a file (or of a folder), as text or Path. Whether it can be read is checked where it is read."""
+
+    def __init__(self, kind: str = "file", make: type = str, name: str | None = None):
+        self.name, self.kind, self.make = name or {"file": "FILE", "dir": "FOLDER"}[kind], kind, make
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name in the type asked for."""
+        return self.make(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """What the shell finds."""
+        return [CompletionItem(incomplete, type=self.kind)]
+
+
+class RunName(click.ParamType):
+    """The folder of a run or of one of its checkpoints; with `files` a file as well."""
+
+    name = "RUN"
+
+    def __init__(self, files: bool = False, keywords: tuple[str, ...] = ()):
+        self.files, self.keywords = files, keywords
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Keywords, runs under runs/ (the newest first), the checkpoints of a run; else what the shell finds."""
+        found = [CompletionItem(word) for word in self.keywords if word.startswith(incomplete)]
+        folder, _, start = incomplete.rpartition("/")
+        parent = folder or ("/" if incomplete.startswith("/") else ".")
+        found += [CompletionItem(name) for name in runs_in(parent, start)]
+        if not folder and "runs".startswith(start):
+            found += [CompletionItem(name) for name in runs_in("runs", "")]
+        return found or [CompletionItem(incomplete, type="file" if self.files else "dir")]
+
+
+def runs_in(folder: str, start: str) -> list[str]:
+    """Runs and checkpoints in a folder whose names begin with `start`, the newest first."""
+    try:
+        inside = [path for path in Path(folder).iterdir() if path.name.startswith(start) and path.is_dir()]
+        times = {path: path.stat().st_mtime for path in inside if is_run_or_checkpoint(path)}
+    except OSError:
+        return []
+    return [str(path) for path in sorted(times, key=lambda path: (-times[path], path.name))]
+
+
+def is_run_or_checkpoint(folder: Path) -> bool:
+    """Whether a run or a checkpoint stands in a folder, by the files it holds."""
+    return (folder / "manifest.json").is_file() or any((folder / name).is_dir() for name in CHECKPOINTS)
+
 
 class Widths(click.ParamType):
     """Whole numbers with commas between, as 256,128."""
 
     name = "WIDTHS"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
         """The numbers between the commas."""
         try:
             return [int(part) for part in str(value).split(",")]
@@ -33,43 +148,49 @@ class Widths(click.ParamType):
             self.fail(f"wants whole numbers with commas between, as 256,128, got {value!r}", param, ctx)
 
 
-def metavar_type(key: str):
+# The keys of a run's configuration
+
+
+def option_type(key: str) -> Any:
     """The Click type of a config key."""
     kind = KINDS[key]
     kinds = set(typing.get_args(kind)) or {kind}
     if key == "hidden":
         return Widths()
+    if key in KNOWN:
+        return Names(KNOWN[key])
+    if key == "data":
+        return FileName(name="PATH")
+    if key == "graph":
+        return FileName()
+    if key in ("output", "external"):
+        return FileName("dir")
     if choices(key):
         return click.Choice(choices(key))
     return click.INT if int in kinds else click.FLOAT if float in kinds else click.STRING
 
 
-def config_option(key: str, defaults: dict[str, Any]):
+def config_option(key: str, defaults: dict[str, Any], section: str | None = None) -> Decorator:
     """The option of one config key; its value is None where it is not given."""
     default = defaults.get(key, getattr(DEFAULTS, key))
     shown = ",".join(map(str, default)) if isinstance(default, tuple | list) else default
     text = description(HINTS[key])
+    if len(KNOWN.get(key, ())) > MOST_IN_METAVAR:
+        text += f" One of {', '.join(KNOWN[key])}."
     flag = f"--{key.replace('_', '-')}"
+    place = {"section": section or SECTION_OF.get(key, "Options")}
     if key == "brain":
-        return click.option(flag, multiple=True, metavar="NAME=INPUTS,OUTPUTS", help=text)
+        return option(flag, multiple=True, metavar="NAME=INPUTS,OUTPUTS", help=text, **place)
     if KINDS[key] is bool:
-        return click.option(f"{flag}/--no-{flag[2:]}", default=None, help=text)
+        return option(f"{flag}/--no-{flag[2:]}", default=None, help=text, **place)
     if default is not None:
         text += f"  [default: {shown}]"
-    return click.option(flag, type=metavar_type(key), default=None, help=text)
+    return option(flag, type=option_type(key), default=None, help=text, **place)
 
 
-def config_options(defaults: dict[str, Any]):
+def config_options(defaults: dict[str, Any]) -> Decorator:
     """All options of a run, with the defaults of its trainer in the help text."""
-
-    def decorate(command):
-        for key in reversed(KEYS):
-            command = config_option(key, defaults)(command)
-        for old in RENAMED:
-            command = renamed_option(old)(command)
-        return command
-
-    return decorate
+    return together(*(config_option(key, defaults) for key in KEYS), *map(renamed_option, RENAMED))
 
 
 def renamed_option(old: str):
@@ -93,72 +214,157 @@ def task_defaults(name: str) -> dict[str, Any]:
 
 def given(values: dict[str, Any]) -> dict[str, Any]:
     """The config keys among a command's values that were given on the command line."""
-    found = {key: values[key] for key in KEYS if values.get(key) not in (None, ())}
-    if "brain" in found:
-        found["brain"] = brains_of(found["brain"])
-    return found
+    chosen = {key: values[key] for key in KEYS if values.get(key) not in (None, ())}
+    if "brain" in chosen:
+        chosen["brain"] = brains_of(chosen["brain"])
+    return chosen
 
 
-def brains_of(requests) -> dict[str, list[int]]:
+def brains_of(requests: Iterable[str]) -> dict[str, list[int]]:
     """Sizes by name from every `NAME=INPUTS,OUTPUTS` of `--brain`. Raises UsageError, also for a name given twice."""
-    found: dict[str, list[int]] = {}
+    sizes_of: dict[str, list[int]] = {}
     for name, *sizes in map(parse_brain_request, requests):
-        if name in found:
+        if name in sizes_of:
             raise UsageError(f"--brain {name} is given twice; give each brain one size")
-        found[name] = sizes
-    return found
+        sizes_of[name] = sizes
+    return sizes_of
 
 
-def together(*options):
-    """Several option decorators as one."""
+# Options of commands
 
-    def decorate(command):
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-LOG_FORMATS = ("auto", "rich", "plain", "json")
-
-config_file_option = click.option(
-    "--config", "config_path", metavar="FILE.toml", help="Read the options of a run from a file."
+OUTPUT = "Output and logging"
+config_file_option = option(
+    "--config", "config_path", type=FileName(), metavar="FILE.toml", section="Run",
+    help="Read the options of a run from a file.",
+)  # fmt: skip
+set_option = option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", section="Run", help="Set one option by its key."
 )
-set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one option by its key.")
-resume_option = click.option(
-    "--resume",
-    default="never",
-    metavar="auto|PATH|never",
+resume_option = option(
+    "--resume", type=RunName(keywords=("auto", "never")), default="never", metavar="auto|PATH|never",
+    section="Most used",
     help="Go on from the newest checkpoint of --output, or from one at a path.  [default: never]",
+)  # fmt: skip
+override_option = option(
+    "--override", is_flag=True, section="Saving and resuming", help="Go on although something differs from the run."
 )
-override_option = click.option("--override", is_flag=True, help="Go on although something differs from the run.")
-cache_option = click.option("--no-cache", is_flag=True, help="Convert JSONL anew and keep no converted copy.")
-compare_single_option = click.option(
-    "--compare-single", is_flag=True, help="Then train each brain alone and print shared against alone."
-)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be trained, and write nothing.")
-tensorboard_option = click.option(
-    "--tensorboard", is_flag=True, help="Also write event files for TensorBoard, into the folder's tensorboard/."
-)
-log_format_option = click.option(
-    "--log-format",
-    type=click.Choice(LOG_FORMATS),
-    default="auto",
+cache_option = option("--no-cache", is_flag=True, section="Data", help="Convert JSONL anew and keep no converted copy.")
+compare_single_option = option(
+    "--compare-single", is_flag=True, section="Brains",
+    help="Then train each brain alone and print shared against alone.",
+)  # fmt: skip
+dry_run_option = option("--dry-run", is_flag=True, section="Run", help="Show what would be trained, and write nothing.")
+tensorboard_option = option(
+    "--tensorboard", is_flag=True, section=OUTPUT,
+    help="Also write event files for TensorBoard, into the folder's tensorboard/.",
+)  # fmt: skip
+log_format_option = option(
+    "--log-format", type=click.Choice(["auto", "rich", "plain", "json"]), default="auto", section=OUTPUT,
     help="How progress is shown; auto is rich on a terminal and plain in a pipe.",
-)
-quiet_option = click.option("--quiet", is_flag=True, help="Show only errors.")
-debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-threads_option = config_option("threads", {})
-route_option = config_option("route", {})
-unknown_domain_option = config_option("unknown_domain", {})
-break_cycles_option = config_option("break_cycles", {})
-optimizer_option = config_option("optimizer", {})
-batch_size_option = click.option(
+)  # fmt: skip
+quiet_option = option("--quiet", is_flag=True, section=OUTPUT, help="Show only errors.")
+debug_option = option("--debug", is_flag=True, section=OUTPUT, help="Show the traceback of an error.")
+threads_option = config_option("threads", {}, "Options")
+route_option = config_option("route", {}, "Options")
+unknown_domain_option = config_option("unknown_domain", {}, "Options")
+break_cycles_option = config_option("break_cycles", {}, "Options")
+optimizer_option = config_option("optimizer", {}, "Options")
+batch_size_option = option(
     "--batch-size", type=click.IntRange(min=1), default=256, show_default=True, help="Examples run together."
+)
+evaluated_data_option = option(
+    "--data", type=FileName(), metavar="PATH", help="File, or folder with a test split; by default the run's own data."
 )
 
 output_options = together(log_format_option, quiet_option, debug_option)
 run_options = together(
     config_file_option, set_option, resume_option, override_option, cache_option, dry_run_option, tensorboard_option
 )
+
+# Those of grapheme-data
+
+parsing_threads_option = option(
+    "--threads", type=click.IntRange(1), section="Limits", help="Parsing threads [one a core]."
+)
+max_rejects_option = option(
+    "--max-rejects", type=click.IntRange(0), default=0, show_default=True, section="Limits",
+    help="Refused lines tolerated.",
+)  # fmt: skip
+_LIMITS = together(
+    *(
+        option(flag, type=click.IntRange(1), default=default, show_default=True, section="Limits", help=text)
+        for flag, default, text in (
+            ("--max-line-bytes", 16 << 20, "Longest line."),
+            ("--max-numbers", 1 << 20, "Most numbers in `values` or `pixels`."),
+            ("--max-depth", 64, "Deepest nesting of brackets in a line."),
+        )
+    ),
+    option(
+        "--allow-missing-domain", is_flag=True, section="Limits",
+        help="Take lines without `domain`, for grapheme-train --route.",
+    ),
+)  # fmt: skip
+
+
+def limit_options(command: Any) -> Any:
+    """--max-line-bytes, --max-numbers, --max-depth and --allow-missing-domain, gathered as `limits`."""
+
+    @functools.wraps(command)
+    def gathered(
+        *args: Any, max_line_bytes: int, max_numbers: int, max_depth: int, allow_missing_domain: bool, **others: Any
+    ) -> Any:
+        return command(*args, limits=(max_line_bytes, max_numbers, max_depth, allow_missing_domain), **others)
+
+    return _LIMITS(gathered)
+
+
+# Those of grapheme-bench
+
+
+class NameList(click.ParamType):
+    """Names with commas between."""
+
+    name = "NAME,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """A list of str."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class NumberList(click.ParamType):
+    """Whole numbers of at least 1 with commas between."""
+
+    name = "N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """A list of int."""
+        if not isinstance(value, str):
+            return list(value)
+        parts = value.split(",")
+        if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+            self.fail(f"wants whole numbers of at least 1 with commas between, as 1,2, got {value!r}", param, ctx)
+        return [int(part) for part in parts]
+
+
+json_option = option(
+    "--json", "target", type=FileName(), metavar="FILE", section=OUTPUT, help="Save the measurements as JSON."
+)
+compare_option = option(
+    "--compare", type=FileName(), metavar="FILE", section=OUTPUT,
+    help="An earlier --json FILE to set beside this run.",
+)  # fmt: skip
+cases_option = option(
+    "--cases", type=NameList(), section="Most used", help="Named graphs; --cases list shows them.  [default: all]"
+)
+thread_counts_option = option(
+    "--threads", type=NumberList(), section="Measuring", help="Numbers of threads.  [default: 1 and all cores]"
+)
+repeat_option = option(
+    "--repeat", type=click.IntRange(min=5), default=7, show_default=True, section="Measuring",
+    help="Measurements per median.",
+)  # fmt: skip
+quick_option = option("--quick", is_flag=True, section="Most used", help="A few cases, in about a minute.")
+clock_option = option(
+    "--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True, section="Measuring",
+    help="wall: what a user waits for; cpu: processor time of one thread, when other programs are running.",
+)  # fmt: skip

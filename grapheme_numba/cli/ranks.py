@@ -1,22 +1,21 @@
-"""Many ranks, one voice: what goes wrong on any of them is said once, by rank 0, and ends all with one code."""
+"""Commands on many ranks: what goes wrong on any of them is printed once, by rank 0, and ends all with one code."""
 
 import sys
 from contextlib import contextmanager
 
-import click
-
-from grapheme_numba.cli.data_options import Show, finish_with_rejects
-from grapheme_numba.cli.exits import exit_codes, verdict
+from grapheme_numba.cli.data import Report, finish_with_rejects
+from grapheme_numba.cli.exits import describe_error, exit_codes
+from grapheme_numba.cli.output import warn
 from grapheme_numba.distributed.comm import Agreed, join
 from grapheme_numba.errors import StoppedEarly, UsageError
 from grapheme_numba.signals import StopRequest
 
 
 @contextmanager
-def one_voice(debug: bool):
+def joined_ranks(debug: bool):
     """The communicator of this process, with errors turned into a sentence and an exit code on all ranks.
 
-    Its `tell` sends a line to the process that speaks when a rank is lost.
+    Its `tell` sends a line to the process that reports a lost rank.
     """
     with exit_codes(debug):
         comm = join()
@@ -26,15 +25,15 @@ def one_voice(debug: bool):
         from grapheme_numba.distributed.lost_rank import LastWords
 
         try:
-            with LastWords(comm) as words:
-                comm.tell = words.tell
+            with LastWords(comm) as watcher:
+                comm.tell = watcher.tell
                 yield comm
         except Agreed as error:
             leave(comm, error)
         except Exception as error:
-            text, exit_code = verdict(error, debug)
+            text, exit_code = describe_error(error, debug)
             if comm.broken:
-                click.echo(f"error: on rank {comm.rank}: {text}", err=True)
+                warn(f"error: on rank {comm.rank}: {text}")
                 comm.abort(exit_code)
             try:
                 comm.fail(text, exit_code)
@@ -49,7 +48,7 @@ def leave(comm, error: Agreed) -> None:
     sys.exit(error.exit_code)
 
 
-def convert_on_ranks(show: Show, inputs, output: str | None, max_rejects: int, given: dict) -> None:
+def convert_on_ranks(report: Report, inputs, output: str | None, max_rejects: int, given: dict) -> None:
     """Convert `inputs` to the folder `output`. A signal to any rank ends all, and nothing is half-written."""
     from grapheme_numba.data.jsonl.convert import convert_together
 
@@ -60,8 +59,8 @@ def convert_on_ranks(show: Show, inputs, output: str | None, max_rejects: int, g
             raise StoppedEarly(f"stopped because {stop.reason}; nothing is half-written")
 
     # Only between blocks of lines: no rank may leave a meeting with the others.
-    with one_voice(False) as comm, stop.listening(), stop.deferred():
+    with joined_ranks(False) as comm, stop.listening(), stop.deferred():
         if output is None:
             raise UsageError("several ranks write a file for each input: give --output FOLDER and no other split")
         done = convert_together(comm, inputs, output, **given, progress=progress)
-        finish_with_rejects(show if comm.rank == 0 else Show("plain", quiet=True), done, max_rejects)
+        finish_with_rejects(report if comm.rank == 0 else Report("plain", quiet=True), done, max_rejects)

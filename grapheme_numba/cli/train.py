@@ -2,17 +2,19 @@
 
 import click
 
-from grapheme_numba import __version__
 from grapheme_numba.cli import options
 from grapheme_numba.cli.exits import exit_codes
-from grapheme_numba.cli.group import OneVoice
+from grapheme_numba.cli.options import FileName, RunName, option
+from grapheme_numba.cli.program import SETTINGS, Program, version_option
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.tasks import NAMES
 
+A_RUN, A_FILE = RunName(), FileName()
 
-@click.group(cls=OneVoice, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(__version__, prog_name="grapheme-train")
-def main():
+
+@click.group(cls=Program, context_settings=SETTINGS)
+@version_option
+def main() -> None:
     """Train neural networks on any directed acyclic graph, and use what they learned.
 
     \b
@@ -34,10 +36,10 @@ def task_command(name: str, defaults: dict, text: str, *own_options):
     @options.run_options
     @options.output_options
     def command(**values):
-        from grapheme_numba.cli.ranks import one_voice
+        from grapheme_numba.cli.ranks import joined_ranks
         from grapheme_numba.cli.train_command import train
 
-        with one_voice(values["debug"]) as comm:
+        with joined_ranks(values["debug"]) as comm:
             train(name, values, comm)
 
     return command
@@ -64,8 +66,8 @@ unified = task_command(
 
 
 @main.command()
-@click.argument("checkpoint")
-@click.option("--data", metavar="PATH", help="File, or folder with a test split; by default the run's own data.")
+@click.argument("checkpoint", metavar="RUN", type=A_RUN)
+@options.evaluated_data_option
 @options.route_option
 @options.unknown_domain_option
 @options.batch_size_option
@@ -75,7 +77,7 @@ unified = task_command(
 def evaluate(checkpoint, data, route, unknown_domain, batch_size, threads, no_cache, log_format, quiet, debug):
     """How good a checkpoint's answers are, domain by domain, beside the best constant answer's.
 
-    CHECKPOINT is a checkpoint's folder or a run's folder (then its best).
+    RUN is a run's folder (then its best checkpoint is taken) or a checkpoint's folder.
 
     Example:  grapheme-train evaluate runs/RUN --data data/mixed_agi/test.jsonl
     """
@@ -87,15 +89,13 @@ def evaluate(checkpoint, data, route, unknown_domain, batch_size, threads, no_ca
 
 
 @main.command()
-@click.argument("checkpoint")
-@click.option("--input", "source", default="-", show_default=True, metavar="FILE|-", help="JSONL questions.")
-@click.option("--output", "target", default="-", show_default=True, metavar="FILE|-", help="JSONL answers.")
-@click.option("--rejects", metavar="FILE", help="Lines that cannot be answered, with the reason.")
-@click.option("--route", is_flag=True, help="Choose the brain by the input, not by the domain field.")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=None, help="Least confidence of the router.")
-@click.option(
-    "--node", "nodes", multiple=True, metavar="NAME", help="Add this node's activation to each answer; repeatable."
-)
+@click.argument("checkpoint", metavar="RUN", type=A_RUN)
+@option("--input", "source", default="-", show_default=True, type=A_FILE, metavar="FILE|-", help="JSONL questions.")
+@option("--output", "target", default="-", show_default=True, type=A_FILE, metavar="FILE|-", help="JSONL answers.")
+@option("--rejects", type=A_FILE, metavar="FILE", help="Lines that cannot be answered, with the reason.")
+@option("--route", is_flag=True, help="Choose the brain by the input, not by the domain field.")
+@option("--threshold", type=click.FloatRange(0, 1), default=None, help="Least confidence of the router.")
+@option("--node", "nodes", multiple=True, metavar="NAME", help="Add this node's activation to each answer; repeatable.")
 @options.batch_size_option
 @options.threads_option
 @options.debug_option
@@ -114,17 +114,18 @@ def predict(checkpoint, source, target, rejects, route, threshold, nodes, batch_
 
 
 @main.command()
-@click.argument("checkpoint")
-@click.option("--data", metavar="PATH", help="File, or folder with a test split; by default the run's own data.")
-@click.option(
+@click.argument("checkpoint", metavar="RUN", type=A_RUN)
+@options.evaluated_data_option
+@option(
     "--output",
     "target",
     default="attribution.parquet",
     show_default=True,
+    type=A_FILE,
     metavar="FILE.parquet",
     help="Where to write.",
 )
-@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many examples.")
+@option("--limit", type=click.IntRange(min=1), default=None, help="At most so many examples.")
 @options.batch_size_option
 @options.threads_option
 @options.cache_option
@@ -145,9 +146,9 @@ def attribute(checkpoint, data, target, limit, batch_size, threads, no_cache, lo
 
 
 @main.command()
-@click.argument("checkpoint")
-@click.option("--to", "target", required=True, metavar="FILE", help="File to write; its suffix says the format.")
-@click.option("--drop-dead", is_flag=True, help="Leave out nodes that no output depends on.")
+@click.argument("checkpoint", metavar="RUN", type=A_RUN)
+@option("--to", "target", required=True, type=A_FILE, metavar="FILE", help="File to write; its suffix says the format.")
+@option("--drop-dead", is_flag=True, help="Leave out nodes that no output depends on.")
 @options.quiet_option
 @options.debug_option
 def export(checkpoint, target, drop_dead, quiet, debug):
@@ -165,11 +166,11 @@ def export(checkpoint, target, drop_dead, quiet, debug):
 
 
 @main.command()
-@click.argument("path", metavar="CHECKPOINT|GRAPH")
+@click.argument("path", metavar="RUN|GRAPH", type=RunName(files=True))
 @options.break_cycles_option
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Examples of a step.")
+@option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Examples of a step.")
 @options.optimizer_option
-@click.option("--measure", is_flag=True, help="Time a step on this machine instead of predicting it.")
+@option("--measure", is_flag=True, help="Time a step on this machine instead of predicting it.")
 @options.threads_option
 @options.output_options
 def inspect(path, break_cycles, batch_size, optimizer, measure, threads, log_format, quiet, debug):
@@ -187,9 +188,14 @@ def inspect(path, break_cycles, batch_size, optimizer, measure, threads, log_for
 
 
 @main.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option(
-    "--output", default="compare.html", show_default=True, metavar="FILE", help="A .html page, or a .png, .svg or .pdf."
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=A_RUN)
+@option(
+    "--output",
+    type=A_FILE,
+    default="compare.html",
+    show_default=True,
+    metavar="FILE",
+    help="A .html page, or a .png, .svg or .pdf.",
 )
 @options.debug_option
 def plot(runs, output, debug):

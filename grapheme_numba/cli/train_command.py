@@ -3,15 +3,13 @@
 `--compare-single`: each brain shared and alone, side by side.
 """
 
-import json
 from typing import Any
 
-import click
 import msgspec
 
 from grapheme_numba.cli import options
 from grapheme_numba.cli.display import choose_display, describe
-from grapheme_numba.cli.tables import aligned, figure, percent
+from grapheme_numba.cli.output import aligned, answer, as_json, figure, percent
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import config_file
 from grapheme_numba.training.observer import Observer, Observers
@@ -31,10 +29,10 @@ def show_comparison(name: str, run, start, log_format: str) -> None:
     if log_format == "json":
         for row in rows:
             plain = msgspec.to_builtins(row)
-            click.echo(json.dumps({"kind": "compared", **plain, "train_ratio": row.train_ratio, "ratio": row.ratio}))
+            answer(as_json({"kind": "compared", **plain, "train_ratio": row.train_ratio, "ratio": row.ratio}))
         return
-    click.echo("each brain trained with all others (shared) and alone: same network, seed, batches and steps")
-    click.echo(aligned([HEADER, *(cells(row) for row in rows)]))
+    answer("each brain trained with all others (shared) and alone: same network, seed, batches and steps")
+    answer(*aligned([HEADER, *(cells(row) for row in rows)]))
 
 
 def cells(row) -> tuple[str, ...]:
@@ -81,12 +79,12 @@ def follow(values: dict[str, Any], stop: StopRequest, comm) -> None:
     """Do what rank 0 does, unseen: it has looked at the options, found the folder, and hands over the run."""
     from grapheme_numba.runs import handover, session
 
-    found = handover.take(comm)
-    if found is None:
+    received = handover.take(comm)
+    if received is None:
         return
-    name, start = found
+    name, start = received
     run = session.prepare(find_task(name), start, stop, Observer(), cache=not values["no_cache"], comm=comm)
-    tell_where(run, comm)
+    announce(run, comm)
     session.execute(run, start)
     if values.get("compare_single"):
         show_comparison(name, run, start, values["log_format"])
@@ -99,8 +97,7 @@ def run_it(name: str, values: dict[str, Any], stop: StopRequest, display, comm) 
 
     def ready(run) -> bool:
         if values["dry_run"]:
-            for line in describe(run):
-                click.echo(line)
+            answer(*describe(run))
             if comm.size > 1:
                 handover.dismiss(comm)
         elif comm.size > 1:
@@ -119,7 +116,7 @@ def share_out(run, comm) -> None:
     from grapheme_numba.runs import handover
 
     handover.give(run)
-    tell_where(run, comm)
+    announce(run, comm)
     run.observer.note(
         f"{comm.size} ranks, {comm.host_size} of them on this host with {jit.n_threads()} threads each"
         f"{comm.cores.note(run.config.threads)}; "
@@ -127,8 +124,8 @@ def share_out(run, comm) -> None:
     )
 
 
-def tell_where(run, comm) -> None:
-    """Leave word of what to do should a rank be lost."""
+def announce(run, comm) -> None:
+    """Tell the process that watches the ranks what to print should one be lost."""
     comm.tell(f"folder {run.folder.resolve()}")
     comm.tell(f"command {run.command()}")
 
