@@ -1,15 +1,14 @@
-"""Write the tables of every command and option into README: `python tests/cli_reference.py`.
+"""Every command and option of the three programs as Markdown tables, read from click.
 
-`test_readme.py` says when one is missing.
+`tables.py` writes them into docs/command-line.md.
 """
 
 import importlib
-from pathlib import Path
+import re
 
 import click
 
 PROGRAMS = {"grapheme-train": "train", "grapheme-data": "data", "grapheme-bench": "bench"}
-BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
 
 
 def programs():
@@ -34,15 +33,15 @@ def table(commands):
     for name, command in commands.items():
         for spelling, text in arguments_of(command):
             rows.setdefault(spelling, {}).setdefault(text, []).append(name)
-    cells = [(f"`{spelling}`", told(texts, len(commands))) for spelling, texts in rows.items()]
+    cells = [(f"`{spelling}`", one_text(texts, len(commands))) for spelling, texts in rows.items()]
     lines = [
         f"| {spelling} | {text} |"
-        for spelling, text in ((a.replace("|", "\\|"), b.replace("|", "\\|")) for a, b in cells)
+        for spelling, text in ((a.replace("|", "\\|"), re.sub(r"[|\[\]<>*_]", r"\\\g<0>", b)) for a, b in cells)
     ]
     return "\n".join(["| option | |", "|---|---|", *lines])
 
 
-def told(texts, n_command):
+def one_text(texts, n_command):
     """One help text, or the common words and then each command's default."""
     if len(texts) == 1:
         ((text, names),) = texts.items()
@@ -55,21 +54,20 @@ def told(texts, n_command):
 
 
 def reference():
-    """The whole section: one fold per command, the two trainers together."""
+    """The whole section: a heading and a table per command, the two trainers together."""
     parts = []
     for program, group in programs():
         commands = dict(group.commands)
         trainers = {name: commands.pop(name) for name in ("agi", "unified") if name in commands}
         groups = [trainers] if trainers else []
         for members in [*groups, *({name: command} for name, command in commands.items())]:
-            names = " and ".join(f"<code>{program} {name}</code>" for name in members)
-            text = " ".join(next(iter(members.values())).help.split("\n\n")[0].split())
-            title = "the two trainers" if members is trainers else text.rstrip(".")
-            parts.append(f"<details><summary>{names}: {title}</summary>\n\n{table(members)}\n\n</details>")
-    return "\n".join(parts)
+            names = " and ".join(f"`{program} {name}`" for name in members)
+            parts += [f"## {names}", *(summary(command) for command in members.values()), table(members)]
+    return "\n\n".join(parts)
 
 
-if __name__ == "__main__":
-    readme = Path(__file__).parent.parent / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{reference()}\n{END}{rest.split(END)[1]}")
+def summary(command):
+    """The first paragraph of a command's help, and its usage line."""
+    text = " ".join(command.help.split("\n\n")[0].split()).rstrip(".")
+    usage = " ".join(command.collect_usage_pieces(click.Context(command)))
+    return f"{text}. Usage: `{command.name} {usage}`"
