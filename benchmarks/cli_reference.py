@@ -38,7 +38,7 @@ def table(commands):
         f"| {spelling} | {text} |"
         for spelling, text in ((a.replace("|", "\\|"), re.sub(r"[|\[\]<>*_]", r"\\\g<0>", b)) for a, b in cells)
     ]
-    return "\n".join(["| option | |", "|---|---|", *lines])
+    return "\n".join(["| option | meaning |", "|---|---|", *lines])
 
 
 def one_text(texts, n_command):
