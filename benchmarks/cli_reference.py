@@ -18,27 +18,38 @@ def programs():
 
 
 def arguments_of(command):
-    """(spelling, help text) of the arguments and options of a command, as `--help` lists them."""
+    """(spelling, help text, section of the help) of the options of a command, as `--help` lists them."""
     context = click.Context(command)
     for parameter in command.get_params(context):
         if isinstance(parameter, click.Option):
             record = parameter.get_help_record(context)
             if record and "--help" not in parameter.opts:
-                yield record[0], " ".join(record[1].split())
+                yield record[0], " ".join(record[1].split()), getattr(parameter, "section", "")
 
 
-def table(commands):
-    """A Markdown table of what the given commands (name -> command) take; where they differ, each one's text."""
+def tables(commands):
+    """Markdown tables of the options of the given commands (name -> command), one a section, the most used first.
+
+    Where the commands differ, each one's text stands.
+    """
     rows = {}
     for name, command in commands.items():
-        for spelling, text in arguments_of(command):
-            rows.setdefault(spelling, {}).setdefault(text, []).append(name)
-    cells = [(f"`{spelling}`", one_text(texts, len(commands))) for spelling, texts in rows.items()]
-    lines = [
-        f"| {spelling} | {text} |"
-        for spelling, text in ((a.replace("|", "\\|"), re.sub(r"[|\[\]<>*_]", r"\\\g<0>", b)) for a, b in cells)
-    ]
-    return "\n".join(["| option | meaning |", "|---|---|", *lines])
+        for spelling, text, section in arguments_of(command):
+            rows.setdefault(section, {}).setdefault(spelling, {}).setdefault(text, []).append(name)
+    parts = []
+    for section in sorted(rows, key=lambda section: section != "Most used"):
+        cells = [(spelling.replace("|", "\\|"), one_text(of, len(commands))) for spelling, of in rows[section].items()]
+        lines = [f"| `{spelling}` | {escaped(text)} |" for spelling, text in cells]
+        parts += [f"**{section}**"] if section else []
+        parts.append("\n".join(["| option | meaning |", "| --- | --- |", *lines]))
+    return "\n\n".join(parts)
+
+
+def escaped(text):
+    """Help text as Markdown shows it; what stands between backticks is left as it is."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"[|\[\]<>*_]", r"\\\g<0>", part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def one_text(texts, n_command):
@@ -62,7 +73,7 @@ def reference():
         groups = [trainers] if trainers else []
         for members in [*groups, *({name: command} for name, command in commands.items())]:
             names = " and ".join(f"`{program} {name}`" for name in members)
-            parts += [f"## {names}", *(summary(command) for command in members.values()), table(members)]
+            parts += [f"## {names}", *(summary(command) for command in members.values()), tables(members)]
     return "\n\n".join(parts)
 
 
