@@ -2,11 +2,11 @@
 
     python benchmarks/accuracy.py accuracy.json            # everything that the file does not hold yet; half an hour
     python benchmarks/accuracy.py accuracy.json digits     # one task
-    python benchmarks/readme_accuracy.py accuracy.json     # the tables of README.md
+    python benchmarks/tables.py                            # the tables of docs/benchmarks.md
 
 No configuration was chosen on these data. The defaults come from UCI's 3,823 training digits (of other writers
-than scikit-learn's 1,797, which are UCI's test digits) and ten other sets of the KEEL repository; the moving edges'
-setting from other seeds of the generator.
+than scikit-learn's 1,797, which are UCI's test digits) and ten other sets of the KEEL repository; the setting of
+drop-and-grow from other seeds of the generator.
 """
 
 import sys
@@ -45,7 +45,7 @@ def divided(X):
 
 
 def trees():
-    """The two rivals that are no networks, as scikit-learn sets them up."""
+    """The two baselines that are no networks, as scikit-learn sets them up."""
     return {"random forest": RandomForestClassifier(), "gradient-boosted trees": HistGradientBoostingClassifier()}
 
 
@@ -53,15 +53,15 @@ def digits(folds):
     """Task on scikit-learn's digits: data of a seed, folds of a seed, models."""
     few = {"hidden": (36,), "fan_in": 16}
     models = {
-        "thinned to a tenth": DagClassifier(**THIN),
+        "pruned to a tenth": DagClassifier(**THIN),
         "MLPClassifier, pixels / 16": make_pipeline(FunctionTransformer(divided), MLPClassifier()),
         "MLPClassifier, raw pixels": MLPClassifier(),
         "MLPClassifier, StandardScaler": make_pipeline(StandardScaler(), MLPClassifier()),
         "dense": DagClassifier("dense"),
         "738 edges at random": DagClassifier(**few),
-        "738 edges, moved by SET": DagClassifier(evolve="set", **few),
-        "738 edges, moved by RigL": DagClassifier(evolve="rigl", **few),
-        "thinned to a twentieth": DagClassifier("dense", density=0.05),
+        "738 edges, drop-and-grow (SET)": DagClassifier(evolve="set", **few),
+        "738 edges, drop-and-grow (RigL)": DagClassifier(evolve="rigl", **few),
+        "pruned to a twentieth": DagClassifier("dense", density=0.05),
         **trees(),
     }
     return lambda seed: load_digits(return_X_y=True), folds, models
@@ -71,7 +71,7 @@ def small(load):
     """Task on a small set, stratified folds shuffled by the seed."""
     models = {
         "defaults": DagClassifier(),
-        "thinned to a tenth": DagClassifier(**THIN),
+        "pruned to a tenth": DagClassifier(**THIN),
         "MLPClassifier, StandardScaler": make_pipeline(StandardScaler(), MLPClassifier(max_iter=1000)),
         **trees(),
     }
@@ -86,9 +86,9 @@ def needles(**options):
 
     models = {
         "edges at random": DagClassifier(),
-        "moved by SET": DagClassifier(evolve="set"),
-        "moved by RigL": DagClassifier(evolve="rigl"),
-        "thinned to a fortieth": DagClassifier("dense", density=0.025),
+        "drop-and-grow, SET": DagClassifier(evolve="set"),
+        "drop-and-grow, RigL": DagClassifier(evolve="rigl"),
+        "pruned to a fortieth": DagClassifier("dense", density=0.025),
         "dense": DagClassifier("dense"),
         "MLPClassifier, StandardScaler": make_pipeline(StandardScaler(), MLPClassifier()),
         **trees(),

@@ -1,4 +1,4 @@
-"""How long a thinned network and scikit-learn's `MLPClassifier` train until they read 93.8 % of the digits.
+"""How long a pruned network and scikit-learn's `MLPClassifier` train until they read 93.8 % of the digits.
 
     python benchmarks/time_to_accuracy.py seconds.json
     python benchmarks/time_to_accuracy.py seconds.json 40 120 120    # with epochs that are known: a minute
@@ -27,7 +27,7 @@ WANTED = 0.938
 EPOCHS = (10, 20, 30, 40, 50, 60, 80, 100, 120, 140, 160, 180, 200)
 ROUNDS = 5
 MODELS = {
-    "thinned to a tenth": lambda **options: DagClassifier("dense", density=0.1, **options),
+    "pruned to a tenth": lambda **options: DagClassifier("dense", density=0.1, **options),
     "MLPClassifier, pixels / 16": lambda **options: MLPClassifier(**options),
     "the same with one BLAS thread": lambda **options: MLPClassifier(**options),
 }

@@ -1,6 +1,6 @@
 """Handwritten digits with a twentieth of the edges, beside a dense network.
 
-pip install "grapheme-numba[sklearn]"
+pip install '.[sklearn]'
 python examples/digits.py [--short]
 """
 

@@ -1,6 +1,6 @@
 """A network that neat-python evolved, imported and fine-tuned by gradients.
 
-    pip install "grapheme-numba[sklearn]" neat-python
+    pip install '.[sklearn]' neat-python
     python examples/evolved_genome.py [--short]
 
 Evolution finds a small graph with weights, from mutation and crossover alone; gradient descent on the same edges

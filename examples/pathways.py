@@ -1,6 +1,6 @@
 """A classifier on a graph of pathways, and which genes and pathways it answers from, by name.
 
-    pip install "grapheme-numba[sklearn]" pandas
+    pip install '.[sklearn]' pandas
     python examples/pathways.py
 
 Genes feed the pathways they belong to, pathways their parents. The data are made up, so that the truth is known:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# Scripts whose parts are tested; after tests/, which has a ranks.py of its own.
+sys.path.append(str(ROOT / "benchmarks"))
 
 # Numba looks only at the file a kernel stands in, not at those it inlines, so the folder is named after
 # the content of all of them. This must be set before anything imports Numba.
@@ -48,7 +50,7 @@ def figure(record_property):
 
 
 def pytest_addoption(parser):
-    """A file for the figures of campaigns, from which `benchmarks/readme_reliability.py` writes README's table."""
+    """A file for the figures of campaigns: `benchmarks/tables.py` writes the table of docs/reliability.md from it."""
     parser.addoption("--figures", metavar="FILE", help="add the figures that campaigns found to a JSON file")
 
 

@@ -50,7 +50,6 @@ PRIVATE = [
         r"(?<![\w.])/tmp/\w",
         r"\bagents?\b",
         r"\b(?:this|earlier|later|next|previous|our|my) session\b",
-        r"\bissues? #?\d",
         r"\b(?:DESIGN|STYLE|ANCHORS|SPEC)(?:\.md\b| \d)",
         r"\.\./shared\b",
         r"\bclaude\b|\banthropic\b|\bchatgpt\b|\bcopilot\b",

@@ -2,7 +2,7 @@
 
 A strike is aimed at a phase, so that each gets its share however short it is, and falls anywhere
 within. The moments come from a seed; which phase was really hit is counted. The long versions print the
-figures that README states.
+figures that docs/reliability.md states.
 """
 
 import collections

@@ -50,12 +50,12 @@ def test_every_example_is_run():
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_readme_shows_what_an_example_prints(name):
-    """The lines in README are those of the script as it stands: same words, numbers aside."""
+def test_the_quickstart_shows_what_an_example_prints(name):
+    """The lines on the page are those of the script as it stands: same words, numbers aside."""
     shape = re.compile(r"\{[^}]*\}")
     source = (ROOT / "examples" / f"{name}.py").read_text()
-    readme = (ROOT / "README.md").read_text()
-    assert f"python examples/{name}.py" in readme
+    page = (ROOT / "docs" / "quickstart.md").read_text()
+    assert f"python examples/{name}.py" in page
     for line in re.findall(r'print\(\s*f"(.*)"', source):
         pattern = ".+".join(re.escape(part) for part in shape.split(line))
-        assert re.search(pattern, readme), line
+        assert re.search(pattern, page), line
