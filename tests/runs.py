@@ -17,7 +17,7 @@ from grapheme_numba.runs.journal import read_rows
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.config import Config
 from grapheme_numba.training.observer import Observer, Observers
-from grapheme_numba.training.state import Progress, Tally
+from grapheme_numba.training.state import RunState, Tally
 from grapheme_numba.training.tasks import find_task
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
@@ -93,7 +93,7 @@ def sample(step: int = 1, n: int = 6) -> Checkpoint:
         task="agi",
         config=Config(epochs=7),
         layout={"domains": []},
-        progress=Progress(epoch=1, step=step, best_loss=0.1 + step / 3, tally={"math": Tally(3, 0.1, 0.7)}),
+        progress=RunState(epoch=1, step=step, best_loss=0.1 + step / 3, tally={"math": Tally(3, 0.1, 0.7)}),
         baseline={},
         fingerprint="ab+cd",
         topology={"senders": np.arange(3), "activation": np.zeros(4, np.uint8), "n_node": np.array(4)},

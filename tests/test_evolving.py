@@ -22,7 +22,7 @@ WAYS = {
     "set": MOVING,
     "rigl": {**MOVING, "evolve": "rigl"},
     "rigl, a step an epoch": {**MOVING, "evolve": "rigl", "evolve_every": 1, "accumulate": "epoch"},
-    "rigl in shards": {**MOVING, "evolve": "rigl", "shards": 3},
+    "rigl in shards": {**MOVING, "evolve": "rigl", "gradient_shards": 3},
     "pruned": {**MOVING, "evolve": "none", "prune_to": 0.3},
     "pruned and moved": {**MOVING, "prune_to": 0.4, "optimizer": "momentum"},
 }
@@ -124,14 +124,17 @@ def test_a_rollback_takes_the_topology_back_too(data, tmp_path):
     runs, topologies = [], []
 
     def break_late(run):
-        original, calls = run.model.accumulate, []
+        original, calls = run.model.loss, []
 
-        def accumulate(batch, *rest):
-            calls.append(1)  # the first one warms up
-            result = original(batch, *rest)
-            return result._replace(loss=result.loss * np.nan) if len(calls) == 11 else result
+        def loss(batch, *rest):
+            def loss_of(y):
+                calls.append(1)  # the first one warms up
+                result, gy = original(batch, *rest)(y)
+                return (result._replace(loss=result.loss * np.nan) if len(calls) == 11 else result), gy
 
-        run.model.accumulate = accumulate
+            return loss_of
+
+        run.model.loss = loss
         runs.append(run)
 
     class Witness(Recorder):

@@ -15,7 +15,7 @@ from grapheme_numba.data.records import Limits
 from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
 from grapheme_numba.errors import RecordError
-from grapheme_numba.models.router import admit
+from grapheme_numba.models.router import with_brains
 
 NAMELESS = Limits(nameless=True)
 
@@ -60,8 +60,8 @@ def test_they_are_routed_or_refused(tmp_path):
     dataset = open_dataset(path, nameless=True)
     assert (dataset.summary().domains, dataset.summary().nameless) == ((), 40)
     with pytest.raises(RecordError, match="40 examples of .*a.jsonl name no domain; choose one by what each"):
-        admit(dataset)
-    routed = admit(dataset, route=True)
+        with_brains(dataset)
+    routed = with_brains(dataset, route=True)
     assert {one.name: one.n for one in routed.summary().domains} == dict.fromkeys(
         ("math", "text", "timeseries", "vision"), 10
     )
@@ -75,7 +75,7 @@ def test_only_the_nameless_are_left_out_by_skip(tmp_path):
     layout = shared_layout(dataset.summary(), 4)
     with pytest.raises(RecordError, match="example 'math-train-000000' names no domain; give it one, or choose"):
         list(dataset.batches(layout, 8))
-    kept = admit(dataset, unknown_domain="skip")
+    kept = with_brains(dataset, unknown_domain="skip")
     assert kept.summary().n == sum(len(batch.rows) for batch in kept.batches(layout, 8)) == 30
 
 

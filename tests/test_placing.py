@@ -58,7 +58,7 @@ def test_nothing_but_strangers_is_refused_even_when_skipping():
 @pytest.mark.parametrize(
     ("requests", "message"),
     [
-        ({"music": (3, 3)}, "brain 'music' is asked for, but the data holds only the domains math, text"),
+        ({"music": (3, 3)}, "brain 'music' is requested, but the data holds only the domains math, text"),
         ({"text": (13, 8)}, "brain 'text' asks for 13 inputs; a character takes 3, so ask for a multiple of 3"),
         ({"text": (12, 9)}, "brain 'text' asks for 9 outputs; a byte of its answers takes 8"),
         ({"vision": (9, 4)}, "brain 'vision' asks for 4 outputs, but the code of its answers has 3; ask for 9,3"),

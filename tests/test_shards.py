@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from grapheme_numba.distributed.comm import ALONE, Agreed, Serial, parts
+from grapheme_numba.distributed.comm import ALONE, RankFailed, Serial, parts
 from grapheme_numba.distributed.gradients import Node, additions, as_table, own_shards, whole_nodes
-from grapheme_numba.distributed.team import Team, Wish, first_wish
+from grapheme_numba.distributed.team import Requests, Team, merged
 from grapheme_numba.errors import UsageError
 from grapheme_numba.kernels.engine import gradient_shards as kernels
 from grapheme_numba.kernels.engine.updates import CHUNK, in_order
@@ -132,13 +132,13 @@ def test_a_rank_of_neighbouring_powers_holds_one_node():
 def test_a_team_refuses_idle_ranks():
     comm = Serial()
     comm.size = 5
-    with pytest.raises(UsageError, match="there are 5 ranks, but the run has 4 shards to give them: start 4 at most"):
+    with pytest.raises(UsageError, match="5 ranks, but the run has 4 gradient shards to give them: start 4 at most"):
         Team(comm, 4)
 
 
 def test_the_first_reason_and_any_save_win():
-    assert first_wish([Wish(), Wish("b", False), Wish("c", True)]) == Wish("b", True)
-    assert first_wish([Wish(), Wish()]) == Wish()
+    assert merged([Requests(), Requests("b", False), Requests("c", True)]) == Requests("b", True)
+    assert merged([Requests(), Requests()]) == Requests()
 
 
 def test_parts_follow_one_another():
@@ -146,8 +146,8 @@ def test_parts_follow_one_another():
 
 
 def test_an_agreed_error_has_the_code_of_the_first():
-    with pytest.raises(Agreed, match="on rank 2: disk full") as caught:
-        raise Agreed("on rank 2: disk full", 74, 2)
+    with pytest.raises(RankFailed, match="on rank 2: disk full") as caught:
+        raise RankFailed("on rank 2: disk full", 74, 2)
     assert (caught.value.exit_code, caught.value.rank) == (74, 2)
 
 

@@ -106,7 +106,7 @@ def test_a_brain_changes_its_size(data, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--brain", "music=3,3"], 2, "brain 'music' is asked for, but the data holds only the domains"),
+        (["--brain", "music=3,3"], 2, "brain 'music' is requested, but the data holds only the domains"),
         (["--brain", "text=41,64"], 2, "ask for a multiple of 2"),
         (["--brain", "text"], 2, "NAME=INPUTS,OUTPUTS"),
         (["--brain", "text=40,64", "--brain", "text=42,64"], 2, "--brain text is given twice"),

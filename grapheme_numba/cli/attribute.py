@@ -17,8 +17,8 @@ from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.attribution import Explainer
 from grapheme_numba.models.naming import node_names, port_names
 from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.runs.admission import admitted, left_out
 from grapheme_numba.runs.evaluate import test_file
+from grapheme_numba.runs.examples import left_out, select_examples
 from grapheme_numba.training.tasks import find_task
 
 COLUMNS = {"example": "text", "domain": "text", "expected": "text", "answer": "text", "position": "int"}
@@ -42,7 +42,7 @@ def attribute(path, data, target, limit, batch_size, threads, cache, log_format,
     written = [target, *(beside(target, what) for what in ("inputs", "nodes", "edges"))]
     refuse_overwriting(written, [file, *dataset.files, *run_folder.files_of(Path(path))])
     model = snapshot.restore_model(checkpoint)
-    dataset = admitted(find_task(checkpoint.task), dataset, checkpoint.config, model.layout)
+    dataset = select_examples(find_task(checkpoint.task), dataset, checkpoint.config, model.layout)
     if sentence := left_out(dataset):
         note(sentence)
     explainer = Explainer(model)

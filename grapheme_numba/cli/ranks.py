@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from grapheme_numba.cli.data import Report, finish_with_rejects
 from grapheme_numba.cli.exits import describe_error, exit_codes
 from grapheme_numba.cli.output import warn
-from grapheme_numba.distributed.comm import Agreed, join
+from grapheme_numba.distributed.comm import RankFailed, join
 from grapheme_numba.errors import StoppedEarly, UsageError
 from grapheme_numba.signals import StopRequest
 
@@ -15,20 +15,20 @@ from grapheme_numba.signals import StopRequest
 def joined_ranks(debug: bool):
     """The communicator of this process, with errors turned into a sentence and an exit code on all ranks.
 
-    Its `tell` sends a line to the process that reports a lost rank.
+    Its `report` sends a line to the process that reports a lost rank.
     """
     with exit_codes(debug):
         comm = join()
         if comm.size == 1:
             yield comm
             return
-        from grapheme_numba.distributed.lost_rank import LastWords
+        from grapheme_numba.distributed.lost_rank import LostRankReporter
 
         try:
-            with LastWords(comm) as watcher:
-                comm.tell = watcher.tell
+            with LostRankReporter(comm) as reporter:
+                comm.report = reporter.send
                 yield comm
-        except Agreed as error:
+        except RankFailed as error:
             leave(comm, error)
         except Exception as error:
             text, exit_code = describe_error(error, debug)
@@ -37,11 +37,11 @@ def joined_ranks(debug: bool):
                 comm.abort(exit_code)
             try:
                 comm.fail(text, exit_code)
-            except Agreed as agreed:
+            except RankFailed as agreed:
                 leave(comm, agreed)
 
 
-def leave(comm, error: Agreed) -> None:
+def leave(comm, error: RankFailed) -> None:
     """Rank 0 raises the error, the others end with its code."""
     if comm.rank == 0:
         raise error from None

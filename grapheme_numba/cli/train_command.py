@@ -126,8 +126,8 @@ def share_out(run, comm) -> None:
 
 def announce(run, comm) -> None:
     """Tell the process that watches the ranks what to print should one be lost."""
-    comm.tell(f"folder {run.folder.resolve()}")
-    comm.tell(f"command {run.command()}")
+    comm.report(f"folder {run.folder.resolve()}")
+    comm.report(f"command {run.command()}")
 
 
 def config_layers(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -1,8 +1,8 @@
 """The ranks of a run: one process here, or many that `mpiexec` started on one host or more.
 
-Only buffers travel (bytes and arrays, never pickles). `meet` carries a few bytes from everyone to everyone
+Only buffers travel (bytes and arrays, never pickles). `all_gather` carries a few bytes from everyone to everyone
 and is where a failure of one becomes the failure of all. Vectors lie in memory that the ranks of a host
-share (MPI-3 windows), so within a host nothing travels at all: `settle` says that all have written. Between
+share (MPI-3 windows), so within a host nothing travels at all: `barrier` waits until all have written. Between
 hosts the i-th ranks of all of them exchange pieces along a rail of their own.
 mpi4py is imported only where `mpiexec` started us.
 """
@@ -23,11 +23,11 @@ from grapheme_numba.errors import GraphemeError, UsageError
 PIECE_BYTES = 1 << 28  # broadcast at once: MPI counts elements in 32 bits
 PATIENCE = 0.005  # seconds of yielding before a waiting rank begins to sleep
 NAP = 5e-5
-SHORT = 4096, 1024  # bytes that travel at a meeting's first exchange, for up to 16 ranks and for more
+SHORT = 4096, 1024  # bytes that travel at the first exchange of `all_gather`, for up to 16 ranks and for more
 ALONE = Cores(np.ones((1, 1), np.uint8), 0)
 
 
-class Agreed(GraphemeError):
+class RankFailed(GraphemeError):
     """The failure of one rank, raised on all. `rank` failed, `exit_code` is its error's."""
 
     def __init__(self, text: str, exit_code: int, rank: int):
@@ -36,29 +36,29 @@ class Agreed(GraphemeError):
 
 
 class Serial:
-    """One process alone: every meeting is over at once.
+    """One process alone: every collective operation is over at once.
 
     rank, size : place among the ranks, and their number; host_rank, host_size : the same on this host
     host, hosts : number of this host, and the ranks of each; n_rail : ranks that every host has at least
-    broken : whether an error struck where the others cannot hear of it any more
+    broken : whether an error struck where the others can no longer learn of it
     """
 
     rank, size, host_rank, host_size, broken = 0, 1, 0, 1, False
     host, hosts, n_rail, unbroken = 0, [[0]], 1, contextlib.nullcontext
 
     def use_cores(self, n_thread: int | None) -> int | None:
-        """Kernel threads of this rank where `n_thread` are asked for; None: all cores."""
+        """Kernel threads of this rank where `n_thread` are requested; None: all cores."""
         return n_thread
 
-    def meet(self, payload: bytes = b"") -> list[bytes]:
-        """Every rank's payload, in rank order. Raises Agreed on all when one of them has failed."""
+    def all_gather(self, payload: bytes = b"") -> list[bytes]:
+        """Every rank's payload, in rank order. Raises RankFailed on all when one of them has failed."""
         return [payload]
 
     def broadcast(self, data: bytes | None) -> bytes:
         """Rank 0's bytes; the others give None."""
         return data
 
-    def make_room(self, n_byte: int) -> None:
+    def reserve(self, n_byte: int) -> None:
         """Before `memory` of so many bytes."""
 
     def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
@@ -69,7 +69,7 @@ class Serial:
 
         return aligned_empty(shape, dtype)
 
-    def settle(self) -> None:
+    def barrier(self) -> None:
         """Go on when all ranks of this host are here; each then sees what the others wrote before."""
 
 
@@ -77,7 +77,7 @@ class Ranks:
     """The ranks of an MPI communicator, with the members of `Serial`.
 
     A rank that waits yields its core and runs Python, so signals are heard; `holding` is a context
-    manager under which they only leave a word, because a meeting must not be left half-way.
+    manager under which they only set a flag, because a collective operation must not be left half-way.
     """
 
     def __init__(self, mpi):
@@ -116,15 +116,15 @@ class Ranks:
         self._wait(self._host.Iallgather(np.array([self.rank, os.getpid()], np.int64), found))
         return [(int(rank), int(process)) for rank, process in found]
 
-    def meet(self, payload: bytes = b"") -> list[bytes]:
-        """Every rank's payload, in rank order. Raises Agreed on all when one of them has failed."""
-        return self._meet(payload, 0)
+    def all_gather(self, payload: bytes = b"") -> list[bytes]:
+        """Every rank's payload, in rank order. Raises RankFailed on all when one of them has failed."""
+        return self._all_gather(payload, 0)
 
     def fail(self, text: str, exit_code: int) -> None:
-        """Tell the others, at whatever meeting they come to next. Raises Agreed, as it does there."""
-        self._meet(text.encode(), exit_code)
+        """Fail on all ranks, each at its next collective operation. Raises RankFailed, as it does there."""
+        self._all_gather(text.encode(), exit_code)
 
-    def _meet(self, payload: bytes, exit_code: int) -> list[bytes]:
+    def _all_gather(self, payload: bytes, exit_code: int) -> list[bytes]:
         row, rows = self._row, self._rows
         head = row[:16].view(np.int64)
         head[0], head[1] = exit_code, len(payload)
@@ -144,31 +144,31 @@ class Ranks:
         if len(failed):
             first = int(failed[0])
             place = f"on rank {first}: " if first else ""
-            raise Agreed(place + found[first].decode(), int(codes[first]), first)
+            raise RankFailed(place + found[first].decode(), int(codes[first]), first)
         return found
 
     def broadcast(self, data: bytes | None) -> bytes:
         """Rank 0's bytes; the others give None."""
-        size = int(self.meet(b"" if data is None else str(len(data)).encode())[0])
+        size = int(self.all_gather(b"" if data is None else str(len(data)).encode())[0])
         buffer = np.empty(size, np.uint8) if data is None else np.frombuffer(data, np.uint8)
         for first in range(0, size, PIECE_BYTES):
             self._wait(self._world.Ibcast(buffer[first : first + PIECE_BYTES], 0))
         return buffer.tobytes() if data is None else data
 
-    def make_room(self, n_byte: int) -> None:
-        """A meeting before `memory`: where a host cannot share so much, every rank becomes a host of its own."""
+    def reserve(self, n_byte: int) -> None:
+        """Collective, before `memory`: where a host cannot share so much, every rank becomes a host of its own."""
         short = self.host_rank == 0 and self.host_size > 1 and self._shared.room() < n_byte
-        if any(self.meet(b"short" if short else b"")):
+        if any(self.all_gather(b"short" if short else b"")):
             self._settle_down(self._mpi.COMM_SELF)
 
     def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """An array, not set, that all ranks of this host see and write. They ask for it together, after `make_room`.
+        """An array, not set, that all ranks of this host see and write. Collective, after `reserve`.
 
         The next array of the same name may take its place.
         """
         return self._shared.array(name, shape, dtype)
 
-    def settle(self) -> None:
+    def barrier(self) -> None:
         """Go on when all ranks of this host are here; each then sees what the others wrote before."""
         self._shared.fence()
         self._wait(self._host.Ibarrier())
@@ -186,7 +186,7 @@ class Ranks:
 
     @contextlib.contextmanager
     def unbroken(self):
-        """Around work between two meetings that no rank may leave: an error in here ends the job hard."""
+        """Around work between two collective operations that no rank may leave: an error in here ends the job hard."""
         self.broken = True
         yield
         self.broken = False

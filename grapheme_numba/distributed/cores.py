@@ -44,7 +44,7 @@ class Cores:
         self._binds = len(masks) > 1 and not (self.bound or self.crowded)
 
     def use(self, n_thread: int | None) -> int:
-        """Kernel threads of this rank. Where none are asked for, it is bound to its share from here on.
+        """Kernel threads of this rank. Without a number it is bound to its share from here on.
 
         `n_thread` threads are left to the operating system: who names a number may have reasons.
         """
@@ -55,9 +55,9 @@ class Cores:
         return self.n
 
     def note(self, n_thread: int | None) -> str:
-        """What to say of it after the number of threads."""
+        """The remark after the number of threads."""
         if self.crowded:
-            return ", more than it has cores: expect every meeting to wait for the scheduler"
+            return ", more than it has cores: expect every collective operation to wait for the scheduler"
         if self.bound:
             return ", where the launcher has bound them"
         return ", bound to cores of their own" if self._binds and n_thread is None else ""

@@ -86,7 +86,7 @@ VECTORS = 4  # besides the planes: parameters, sum, two moments
 class ShardedGradient:
     """The gradients of `model` over `n_shard` shards of each batch, on the ranks of `comm`.
 
-    All ranks make it together, at a meeting. It moves the model's parameters into the host's memory.
+    All ranks make it at the same point. It moves the model's parameters into the host's memory.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class ShardedGradient:
         nodes = [whole_nodes(own, root) for own in owned]
         n, dtype = model.parameters.size, model.parameters.dtype
         n_vector = sum(len(nodes[rank]) for rank in comm.hosts[comm.host]) + VECTORS
-        comm.make_room((n_vector * n + model.dag.n_edge) * dtype.itemsize)
+        comm.reserve((n_vector * n + model.dag.n_edge) * dtype.itemsize)
         rows = {node: row for row, node in enumerate(node for rank in comm.hosts[comm.host] for node in nodes[rank])}
         self._nodes = [(node, rows[node]) for node in nodes[comm.rank]]
         held = [whole_nodes({shard for rank in ranks for shard in owned[rank]}, root) for ranks in comm.hosts]
@@ -125,7 +125,7 @@ class ShardedGradient:
         model.bind(self.parameters, model.gradients)
         self._ordered = model.dag.receiver_weights
         self._ordered.bind(comm.memory("ordered", (model.dag.n_edge,), dtype))
-        comm.settle()
+        comm.barrier()
 
     def _plan(self, root: Node, rows: dict[Node, int], held: list[list[Node]]) -> None:
         """What is added to what: on this host, and then with what the other hosts hold."""
@@ -185,7 +185,7 @@ class ShardedGradient:
                 kernels.fold(self.planes, self._inside, self._rail)
                 self._add_hosts(fresh)
                 self._spread(self.squares[0], self._chunk_bounds)
-            self.comm.settle()
+            self.comm.barrier()
 
     def _add_hosts(self, fresh: bool) -> None:
         """Exchange the sums of the hosts along the rail, block by block, and add those of this rank's chunks."""
@@ -234,11 +234,11 @@ class ShardedGradient:
             self._order(new, piece.start)
             self._spread(self.parameters, self._bounds)
             self._spread(self.squares[1], self._chunk_bounds)
-            self.comm.settle()
+            self.comm.barrier()
             if len(self.comm.hosts) > 1:
                 for first, stop in ((self._bounds[0], piece.start), (piece.stop, self._bounds[-1])):
                     self._order(self.parameters[first:stop], first)
-                self.comm.settle()
+                self.comm.barrier()
         return OptimizerState(count, self._moments), math.isfinite(in_order(self.squares[1]))
 
     def _order(self, values: np.ndarray, first: int) -> None:
@@ -263,14 +263,14 @@ class ShardedGradient:
         self._ordered.bind(np.empty(self.model.dag.n_edge, self.model.dtype))
         self.model.zero_grad()
         moments = {name: moment.copy() for name, moment in self._moments.items()}
-        self.comm.settle()  # before anybody writes there again
+        self.comm.barrier()  # before anybody writes there again
         return moments
 
     def collect(self) -> None:
         """Bring the sum into `model.gradients` and, on every host, all moments together. On all ranks."""
         for vector in (self.total, *self._moments.values()):
             self._spread(vector, self._bounds)
-        self.comm.settle()
+        self.comm.barrier()
         self.model.gradients[:] = self.total
         self._clean = False
 

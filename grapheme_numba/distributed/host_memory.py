@@ -17,7 +17,7 @@ class HostMemory:
         self._windows, self._held = [], {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """An array, not set, that starts on a cache line. All ranks of the host ask for it together.
+        """An array, not set, that starts on a cache line. All ranks of the host request it at the same point.
 
         The next array of the same name lies in the same place where that is large enough.
         """
@@ -33,7 +33,7 @@ class HostMemory:
         return held[:n].view(dtype).reshape(shape)
 
     def fence(self) -> None:
-        """Let the others see what was written here, once they are told; and see what they wrote."""
+        """Let the others see what was written here, after the next barrier; and see what they wrote."""
         self._windows[0].Sync()
 
     @staticmethod

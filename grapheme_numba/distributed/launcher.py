@@ -1,14 +1,14 @@
-"""What the launcher (`mpiexec`, `srun`) told this process of its place, read from the environment alone."""
+"""What the launcher (`mpiexec`, `srun`) set in the environment of this process."""
 
 import os
 
-# MPICH and Intel MPI, Open MPI, MVAPICH, and PMIx (Slurm), which does not tell the number.
+# MPICH and Intel MPI, Open MPI, MVAPICH, and PMIx (Slurm), which does not set the number.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 PLACES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
 
 
 def n_announced() -> int | None:
-    """How many ranks were started: None where no launcher started us, 0 where it does not say."""
+    """How many ranks were started: None where no launcher started us, 0 where it does not set it."""
     for name in SIZES:
         if os.environ.get(name, "").isdecimal():
             return int(os.environ[name])

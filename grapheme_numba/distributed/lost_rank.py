@@ -1,6 +1,6 @@
-"""A small process beside the ranks of a host that says which of them was lost, when the launcher ends all the rest.
+"""A small process beside the ranks of a host that reports which of them was lost, when the launcher ends all the rest.
 
-Launchers kill the others at once and without a word that helps. This one is not among those they kill. It
+Launchers kill the others at once and without a helpful message. This one is not among those they kill. It
 reads lines from its standard input: `folder PATH`, `command TEXT`, and `done` when all is well.
 """
 
@@ -15,8 +15,8 @@ PF_EXITING = 4  # among the kernel's flags of a process
 WHOLE = ("checkpoint_last/manifest.json", "checkpoint_best/manifest.json")
 
 
-class LastWords:
-    """Starts that process on the lowest rank of every host, and tells it what it needs to know.
+class LostRankReporter:
+    """Starts that process on the lowest rank of every host, and sends it what it needs to know.
 
     Used as a context manager around all that a rank does.
     """
@@ -30,7 +30,7 @@ class LastWords:
             given = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "start_new_session": True}
             self._process = subprocess.Popen(program, **given)
 
-    def tell(self, line: str) -> None:
+    def send(self, line: str) -> None:
         """Send one line."""
         if self._process is not None:
             try:
@@ -43,7 +43,7 @@ class LastWords:
         return self
 
     def __exit__(self, *_):
-        self.tell("done")
+        self.send("done")
         if self._process is not None:
             self._process.stdin.close()
             self._process.wait()
@@ -63,10 +63,10 @@ def watch(n_rank: int, places: dict[int, int]) -> None:
         if 0 in ready:
             data = os.read(0, 1 << 16)
             *lines, held = (held + data).split(b"\n")
-            for word, _, text in (line.decode().partition(" ") for line in lines):
-                if word == "done":
+            for key, _, text in (line.decode().partition(" ") for line in lines):
+                if key == "done":
                     return
-                facts[word] = text
+                facts[key] = text
             if not data:
                 poll.unregister(0)
             if lines:
@@ -90,7 +90,7 @@ def is_leaving(process: int) -> bool:
 
 
 def sentence(lost: list[tuple[int, int]], n_rank: int, folder: str, command: str) -> str:
-    """What is said of the lost (rank, process) pairs."""
+    """The message about the lost (rank, process) pairs."""
     names = " and ".join(f"rank {rank} (process {process} on {os.uname().nodename})" for rank, process in lost)
     text = f"error: {names} {'was' if len(lost) == 1 else 'were'} lost, so all {n_rank} ranks end; "
     if any(os.path.exists(os.path.join(folder, name)) for name in WHOLE):

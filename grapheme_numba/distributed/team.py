@@ -123,7 +123,7 @@ class Team:
         whole = None if results is None else batch_result(parts, results)
         if not self.alone:
             arrays = None if whole is None else [array.tobytes() for array in whole]
-            sent = self.comm.meet(msgspec.msgpack.encode(RankMessage(own_requests(stop), arrays)))
+            sent = self.comm.all_gather(msgspec.msgpack.encode(RankMessage(own_requests(stop), arrays)))
             messages = [msgspec.msgpack.decode(one, type=RankMessage) for one in sent]
             self._requests = merged([message.requests for message in messages])
             parts_of = [message.arrays for message in messages]
@@ -152,7 +152,10 @@ class Team:
 
     def release(self, state: OptimizerState) -> OptimizerState:
         """Give every rank parameters and moments of its own to change, as all do; the next batch shares again."""
-        return state if self._sum is None else state._replace(moments=self._sum.release())
+        if self._sum is not None:
+            state = state._replace(moments=self._sum.release())
+            self._sum = None
+        return state
 
     def collect(self, model: Any) -> None:
         """Before a checkpoint: bring together what it holds, and compare the ranks' parameters."""
@@ -171,16 +174,18 @@ class Team:
 
     def gather(self, tables: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
         """The float64 tables of all ranks, in rank order."""
-        return np.frombuffer(b"".join(self.comm.meet(b"".join(one.tobytes() for one in tables)))).reshape(-1, *shape)
+        return np.frombuffer(b"".join(self.comm.all_gather(b"".join(one.tobytes() for one in tables)))).reshape(
+            -1, *shape
+        )
 
     @contextmanager
     def rank_zero_first(self):
         """Rank 0 does the body, then all others: it compiles, they load what it compiled."""
         if not self.writes:
-            self.comm.meet()
+            self.comm.all_gather()
         yield
         if self.writes:
-            self.comm.meet()
+            self.comm.all_gather()
 
     def requests(self, stop: StopRequest) -> Requests:
         """What signals or limits have requested of any rank since the last call."""
@@ -188,20 +193,20 @@ class Team:
             return own_requests(stop)
         requests, self._requests = self._requests, None
         if requests is None:
-            sent = self.comm.meet(msgspec.msgpack.encode(own_requests(stop)))
+            sent = self.comm.all_gather(msgspec.msgpack.encode(own_requests(stop)))
             requests = merged([msgspec.msgpack.decode(one, type=Requests) for one in sent])
         return requests
 
     def first_text(self, text: str | None) -> str | None:
         """The text of the first rank that has one."""
-        return next((one.decode() for one in self.comm.meet((text or "").encode()) if one), None)
+        return next((one.decode() for one in self.comm.all_gather((text or "").encode()) if one), None)
 
     def check_same(self, parameters: np.ndarray) -> None:
         """Raise NonFiniteError where ranks hold other bits: processors that round differently."""
         if self.alone:
             return
         first = self.comm.host_rank == 0  # the others of a host have the same memory
-        sums = self.comm.meet(zlib.crc32(parameters).to_bytes(4) if first else b"")
+        sums = self.comm.all_gather(zlib.crc32(parameters).to_bytes(4) if first else b"")
         odd = [rank for rank, one in enumerate(sums) if one not in (b"", sums[0])]
         if odd:
             raise NonFiniteError(

@@ -68,7 +68,7 @@ class Explainer:
                 gy[rows, domain.output_start : domain.output_start + domain.n_output] = upstream
         product = self.saliency.backward(gy).astype(np.float64) * x
         found = {}
-        for number, told in answers.items():
+        for number, texts in answers.items():
             rows = np.flatnonzero(batch.domain == number)
             self.inputs[number] += np.abs(product[rows]).sum(axis=0)
             self.by_domain[number] += len(rows)
@@ -79,7 +79,7 @@ class Explainer:
                 parts = characters(batch.tokens[rows], own, model.layout.embedding_dim)
             else:
                 parts = numbers(domain, values, own)
-            found[number] = Elements(rows, told, *parts)
+            found[number] = Elements(rows, texts, *parts)
         return found
 
 

@@ -14,7 +14,7 @@ BITS = 8  # outputs per byte of a text answer
 def place_brains(needs, requests, embedding_dim: int, unknown_domain: str = "error") -> Layout:
     """Give each domain of the data the slices of its own brain.
 
-    math, text, timeseries and vision are brains without being asked for, each as large as its data and
+    math, text, timeseries and vision are brains without a request, each as large as its data and
     codes need; a request changes a brain's size or adds a brain for another domain.
 
     Parameters
@@ -35,18 +35,18 @@ def place_brains(needs, requests, embedding_dim: int, unknown_domain: str = "err
         A domain without a brain, or no domain with one.
     """
     domains = [need.name for need in needs]
-    strangers = [name for name in requests if name not in domains]
-    if strangers:
+    unknown = [name for name in requests if name not in domains]
+    if unknown:
         raise UsageError(
-            f"brain {', '.join(map(repr, strangers))} is asked for, but the data holds only the domains "
+            f"brain {', '.join(map(repr, unknown))} is requested, but the data holds only the domains "
             f"{', '.join(domains)}; ask for one of these, or add examples of that domain"
         )
     brains = [name for name in domains if name in BRAINS or name in requests]
-    homeless = [need for need in needs if need.name not in brains]
-    if homeless and (unknown_domain == "error" or not brains):
-        flags = " ".join(f"--brain {need.name}={need.n_input},{need.n_output}" for need in homeless)
+    unplaced = [need for need in needs if need.name not in brains]
+    if unplaced and (unknown_domain == "error" or not brains):
+        flags = " ".join(f"--brain {need.name}={need.n_input},{need.n_output}" for need in unplaced)
         raise RecordError(
-            f"no brain for domain {', '.join(need.name for need in homeless)}: the data holds the domains "
+            f"no brain for domain {', '.join(need.name for need in unplaced)}: the data holds the domains "
             f"{', '.join(domains)}, the brains are {', '.join(brains) or 'none of them'}; add {flags}"
             + (", or leave such examples out with --unknown-domain skip" if brains else "")
         )

@@ -178,10 +178,10 @@ class Refused(msgspec.Struct):
     reason: str
 
 
-def admit(
+def with_brains(
     dataset, *, brains=(), layout=None, route: bool = False, threshold: float = THRESHOLD, unknown_domain: str = "error"
 ):
-    """The dataset as brains see it: routed if asked, unknown domains left out if asked.
+    """The dataset as brains take it: routed on request, unknown domains left out on request.
 
     Parameters
     ----------
@@ -220,14 +220,14 @@ def admit(
         )
     elif dataset.summary().nameless:
         dataset = dataset.view([NOWHERE])
-    strangers = [one.name for one in dataset.summary().domains if one.name not in known]
-    if strangers and unknown_domain == "skip":
-        return dataset.view(strangers)
-    if strangers and layout:
+    unknown = [one.name for one in dataset.summary().domains if one.name not in known]
+    if unknown and unknown_domain == "skip":
+        return dataset.view(unknown)
+    if unknown and layout:
         held = ", ".join(one.name for one in dataset.summary().domains)
         raise RecordError(
             f"{dataset.path} holds the domains {held}, but the model has brains for {', '.join(layout.names)}: "
-            f"none for {', '.join(strangers)}; leave such examples out with --unknown-domain skip, "
+            f"none for {', '.join(unknown)}; leave such examples out with --unknown-domain skip, "
             "or train a model with them"
         )
     return dataset

@@ -26,7 +26,7 @@ from grapheme_numba.files import storage
 from grapheme_numba.optim.optimizers import OptimizerState, restore
 from grapheme_numba.training import config as configs
 from grapheme_numba.training.config import Config
-from grapheme_numba.training.state import Progress
+from grapheme_numba.training.state import RunState
 
 FORMAT = "grapheme_numba checkpoint"
 VERSION = 1
@@ -49,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task: str
     config: dict[str, Any]
     layout: dict[str, Any]
-    progress: Progress
+    progress: RunState
     optimizer_count: int
     baseline: dict[str, Any]
     fingerprint: str
@@ -157,7 +157,7 @@ class Checkpoint(NamedTuple):
     task: str
     config: Config
     layout: dict[str, Any]
-    progress: Progress
+    progress: RunState
     baseline: dict[str, Any]
     fingerprint: str
     topology: dict[str, np.ndarray]

@@ -17,13 +17,13 @@ from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.run_folder import stamp
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run
-from grapheme_numba.training.state import Progress
+from grapheme_numba.training.state import RunState
 from grapheme_numba.training.tasks import Task
 
 COMPARED = "compared.json"
 
 
-class Compared(msgspec.Struct, frozen=True):
+class Comparison(msgspec.Struct, frozen=True):
     """One brain, trained with all others and alone.
 
     train_shared, train_alone : mean squared error over its training examples in the last epoch
@@ -55,7 +55,7 @@ def ratio(shared: float | None, alone: float | None) -> float | None:
     return shared / alone if shared is not None and alone else None
 
 
-def compare(task: Task, run: Run, start: Start, observer: Callable[[], Observer] = Observer) -> Iterator[Compared]:
+def compare(task: Task, run: Run, start: Start, observer: Callable[[], Observer] = Observer) -> Iterator[Comparison]:
     """Train every brain of a finished shared run alone, into `alone/BRAIN` of its folder.
 
     `observer()` makes what follows such a run.
@@ -64,16 +64,16 @@ def compare(task: Task, run: Run, start: Start, observer: Callable[[], Observer]
     done = []
     for name in run.model.layout.names:
         run.observer.note(f"training {name} alone")
-        lonely = alone(task, run, name, observer())
-        fresh = start._replace(folder=lonely.folder, checkpoint=None, source=None, seen=stamp(lonely.folder))
+        single = alone(task, run, name, observer())
+        fresh = start._replace(folder=single.folder, checkpoint=None, source=None, stamp=stamp(single.folder))
         try:
-            session.execute(lonely, fresh)
+            session.execute(single, fresh)
         except StoppedEarly:
             raise StoppedEarly(
                 f"stopped while {name} was trained alone; the shared run in {run.folder} is whole, compare again with: "
                 f"grapheme-train {run.task} --resume auto --compare-single --output {run.folder}"
             ) from None
-        done.append(row(name, run, lonely))
+        done.append(row(name, run, single))
         yield done[-1]
     plain = [msgspec.to_builtins(one) | {"train_ratio": one.train_ratio, "ratio": one.ratio} for one in done]
     if run.team.writes:
@@ -91,7 +91,7 @@ def alone(task: Task, run: Run, name: str, observer: Observer) -> Run:
         model=model,
         optimizer=optimizer,
         state=optimizer.init(model.parameters),
-        progress=Progress(),
+        progress=RunState(),
         train=run.train.view(others),
         val=run.val.view(others),
         folder=folder,
@@ -101,10 +101,10 @@ def alone(task: Task, run: Run, name: str, observer: Observer) -> Run:
     )
 
 
-def row(name: str, shared: Run, lonely: Run) -> Compared:
+def row(name: str, shared: Run, single: Run) -> Comparison:
     """The last figures of a brain in both runs."""
-    figures = [last(run, name) for run in (shared, lonely)]
-    return Compared(name, *(one for pair in zip(*figures, strict=True) for one in pair))
+    figures = [last(run, name) for run in (shared, single)]
+    return Comparison(name, *(one for pair in zip(*figures, strict=True) for one in pair))
 
 
 def last(run: Run, name: str) -> tuple[float | None, float | None, float | None]:

@@ -11,8 +11,8 @@ from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import MissingInputError
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.runs import snapshot
-from grapheme_numba.runs.admission import admitted, left_out
 from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.runs.examples import left_out, select_examples
 from grapheme_numba.training import metrics
 from grapheme_numba.training.tasks import find_task
 
@@ -51,11 +51,11 @@ def evaluate_checkpoint(
     config = msgspec.structs.replace(checkpoint.config, **given)
     file = test_file(data, checkpoint.config.data)
     dataset = open_dataset(file, cache=cache, progress=progress, nameless=config.route)
-    dataset = admitted(find_task(checkpoint.task), dataset, config, model.layout)
+    dataset = select_examples(find_task(checkpoint.task), dataset, config, model.layout)
     sentence = left_out(dataset)
     if sentence and note is not None:
         note(sentence)
-    return Evaluation(file, metrics.evaluate(model, dataset, snapshot.restore_constants(checkpoint), batch_size))
+    return Evaluation(file, metrics.evaluate(model, dataset, snapshot.restore_baselines(checkpoint), batch_size))
 
 
 def test_file(data: str | Path | None, trained_on: str | None) -> Path:

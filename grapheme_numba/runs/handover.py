@@ -16,8 +16,8 @@ from grapheme_numba.runs.resume import Start
 FROM = Path("what rank 0 sent")
 
 
-class Order(msgspec.Struct, frozen=True):
-    """What rank 0 tells: the task and folder, and the shipped checkpoint's manifest. An empty task: nothing to do."""
+class RunMessage(msgspec.Struct, frozen=True):
+    """What rank 0 sends: the task and folder, and the shipped checkpoint's manifest. An empty task: nothing to do."""
 
     task: str = ""
     folder: str = ""
@@ -31,15 +31,15 @@ def give(run) -> None:
 
 def dismiss(comm) -> None:
     """Rank 0: there is nothing to train."""
-    comm.broadcast(msgspec.msgpack.encode(Order()))
+    comm.broadcast(msgspec.msgpack.encode(RunMessage()))
 
 
 def take(comm) -> tuple[str, Start] | None:
     """The others: task and start of the run, None where there is nothing to train."""
-    order, checkpoint = _take(comm)
+    message, checkpoint = _take(comm)
     if checkpoint is None:
         return None
-    return order.task, Start(checkpoint.config, Path(order.folder), checkpoint, None, [])
+    return message.task, Start(checkpoint.config, Path(message.folder), checkpoint, None, [])
 
 
 def newest(run) -> tuple[Checkpoint | None, list[str]]:
@@ -59,13 +59,13 @@ def newest(run) -> tuple[Checkpoint | None, list[str]]:
 
 def _give(comm, checkpoint: Checkpoint, folder: Path) -> None:
     manifest = checkpoints.manifest_bytes(checkpoints.manifest_of(checkpoint, {}))
-    comm.broadcast(msgspec.msgpack.encode(Order(checkpoint.task, str(folder), manifest)))
+    comm.broadcast(msgspec.msgpack.encode(RunMessage(checkpoint.task, str(folder), manifest)))
     comm.broadcast(b"".join(checkpoints.tensor_file_parts(checkpoints.named_arrays(checkpoint))))
 
 
-def _take(comm) -> tuple[Order, Checkpoint | None]:
-    order = msgspec.msgpack.decode(comm.broadcast(None), type=Order)
-    if not order.task:
-        return order, None
-    manifest = checkpoints.parse_manifest(order.manifest, str(FROM))
-    return order, checkpoints.assemble(manifest, checkpoints.parse_tensors(comm.broadcast(None), str(FROM)), FROM)
+def _take(comm) -> tuple[RunMessage, Checkpoint | None]:
+    message = msgspec.msgpack.decode(comm.broadcast(None), type=RunMessage)
+    if not message.task:
+        return message, None
+    manifest = checkpoints.parse_manifest(message.manifest, str(FROM))
+    return message, checkpoints.assemble(manifest, checkpoints.parse_tensors(comm.broadcast(None), str(FROM)), FROM)

@@ -57,7 +57,7 @@ class Journal:
         storage.write_file(self.path, b"".join(to_line(row) + b"\n" for row in self.rows))
 
 
-class Unwritten:
+class MemoryJournal:
     """The rows of a rank that does not write: counted, and gone with it. `rows` starts with `n_row` empty ones."""
 
     def __init__(self, n_row: int = 0):

@@ -21,7 +21,7 @@ OF_ONE_START = frozenset({"max_steps", "max_time", "output", "threads"})
 class Start(NamedTuple):
     """How a run begins: its config and folder, the checkpoint to resume from (or None), and notes to show.
 
-    `seen` is the stamp of the folder's newest checkpoint when it was looked at.
+    `stamp` is the stamp of the folder's newest checkpoint when it was looked at.
     """
 
     config: Config
@@ -29,7 +29,7 @@ class Start(NamedTuple):
     checkpoint: Checkpoint | None
     source: Path | None
     notes: list[str]
-    seen: tuple = ()
+    stamp: tuple = ()
 
 
 def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: str, override: bool) -> Start:
@@ -63,16 +63,16 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
         if not given.output:
             raise UsageError("--resume auto needs to know the run; give its folder with --output")
         source = Path(given.output)
-        seen = run_folder.stamp(source)
+        stamp = run_folder.stamp(source)
         checkpoint, notes = run_folder.newest(source)
         if checkpoint is None:
             if notes:
                 raise CheckpointError(f"{source} holds no whole checkpoint: {'; '.join(notes)}")
-            return Start(given, source, None, None, [f"no checkpoint in {source}, so this run starts fresh"], seen)
+            return Start(given, source, None, None, [f"no checkpoint in {source}, so this run starts fresh"], stamp)
     else:
         checkpoint, found, notes = run_folder.find_newest(resume)
         source = found.parent
-        seen = run_folder.stamp(source)
+        stamp = run_folder.stamp(source)
     if checkpoint.task != task.name:
         raise UsageError(f"the checkpoint is of the trainer {checkpoint.task!r}; use grapheme-train {checkpoint.task}")
     kept = [key for key in configs.KEYS if key not in OF_ONE_START]
@@ -83,8 +83,8 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
     if folder.resolve() != source.resolve() and run_folder.has_checkpoint(folder):
         raise UsageError(f"{folder} holds checkpoints of another run; give --output a folder of its own")
     if folder.resolve() != source.resolve():
-        seen = run_folder.stamp(folder)
-    return Start(config, folder, checkpoint, source, notes, seen)
+        stamp = run_folder.stamp(folder)
+    return Start(config, folder, checkpoint, source, notes, stamp)
 
 
 def refuse_differences(old: Config, new: Config, override: bool) -> None:

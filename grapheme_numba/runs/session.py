@@ -19,15 +19,15 @@ from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import locks, storage
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.runs.admission import admitted, left_out, write_refused
-from grapheme_numba.runs.journal import METRICS, Journal, Unwritten
+from grapheme_numba.runs.examples import left_out, select_examples, write_rejects
+from grapheme_numba.runs.journal import METRICS, Journal, MemoryJournal
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.store import FolderStore
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import baseline, config_file, loop, sparse_training, step
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run, steps_per_epoch
-from grapheme_numba.training.state import Progress
+from grapheme_numba.training.state import RunState
 from grapheme_numba.training.tasks import Task
 
 CONFIG = "config.toml"
@@ -76,7 +76,7 @@ def prepare(
     fingerprint = f"{train.fingerprint}+{val.fingerprint}"
     optimizer = optimizers.build(config.optimizer, config.weight_decay)
     if checkpoint is None:
-        model = task.build(admitted(task, train, config).summary(), config)
+        model = task.build(select_examples(task, train, config).summary(), config)
     else:
         if fingerprint != checkpoint.fingerprint and not override:
             raise UsageError(
@@ -84,17 +84,17 @@ def prepare(
                 "give the same --data, or add --override to resume with this one"
             )
         model = snapshot.restore_model(checkpoint)
-    train, val = (admitted(task, dataset, config, model.layout) for dataset in (train, val))
+    train, val = (select_examples(task, dataset, config, model.layout) for dataset in (train, val))
     for sentence in filter(None, map(left_out, (train, val))):
         observer.note(sentence)
     if checkpoint is None:
-        state, progress = optimizer.init(model.parameters), Progress()
-        constant = baseline.measure(train, model.layout)
+        state, progress = optimizer.init(model.parameters), RunState()
+        baselines = baseline.measure(train, model.layout)
     else:
         state, progress = snapshot.fill(model, checkpoint), checkpoint.progress
         if checkpoint.config.optimizer != config.optimizer:
             state = optimizer.init(model.parameters)
-        constant = snapshot.restore_constants(checkpoint)
+        baselines = snapshot.restore_baselines(checkpoint)
     n_step = config.epochs * steps_per_epoch(config, train.n_rows)
     return Run(
         task=task.name,
@@ -107,7 +107,7 @@ def prepare(
         n_step=n_step,
         train=train,
         val=val,
-        constants=constant,
+        baselines=baselines,
         fingerprint=fingerprint,
         folder=start.folder,
         journal=None,
@@ -126,7 +126,7 @@ def execute(run: Run, start: Start) -> None:
     with run.team.rank_zero_first():
         warm_up(run)
     if not run.team.writes:
-        run.journal = Unwritten(run.progress.n_row)
+        run.journal = MemoryJournal(run.progress.n_row)
         return loop.train(run)
     make_output(run.folder)
     with locks.held_folder(run.folder):
@@ -149,7 +149,7 @@ def make_output(folder: Path) -> None:
 
 def open_folder(run: Run, start: Start) -> None:
     """`config.toml` and the rows that the checkpoint knows of, in a folder that nobody else writes to."""
-    if run_folder.stamp(run.folder) != start.seen:
+    if run_folder.stamp(run.folder) != start.stamp:
         raise UsageError(f"another run has saved in {run.folder} since this one looked there; start it again")
     storage.sweep(run.folder)
     storage.write_file(run.folder / CONFIG, config_file.to_toml(run.config, run.task).encode())
@@ -162,7 +162,7 @@ def open_folder(run: Run, start: Start) -> None:
     if run.progress.n_row and not rows.exists():
         run.observer.note(f"{rows} is gone, so the rows of earlier epochs are missing from the report")
         run.progress.n_row = 0
-    write_refused(run)
+    write_rejects(run)
     run.journal = Journal(run.folder / METRICS, run.progress.n_row, rows)
 
 

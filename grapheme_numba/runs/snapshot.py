@@ -14,7 +14,7 @@ from grapheme_numba.network.embedding import Embedding
 from grapheme_numba.network.internal_order import in_order
 from grapheme_numba.optim.optimizers import OptimizerState, gradient_norm
 from grapheme_numba.runs.checkpoint import Checkpoint
-from grapheme_numba.training.baseline import Constant
+from grapheme_numba.training.baseline import ConstantBaseline
 from grapheme_numba.training.config import Config
 from grapheme_numba.training.run import Run
 from grapheme_numba.training.tasks import find_task
@@ -33,7 +33,7 @@ def take(run: Run) -> Checkpoint:
         config=run.config,
         layout=model.layout.to_dict(),
         progress=msgspec.convert(msgspec.to_builtins(progress), type(progress)),
-        baseline=msgspec.to_builtins(run.constants),
+        baseline=msgspec.to_builtins(run.baselines),
         fingerprint=run.fingerprint,
         topology=topology_of(model, run.config),
         parameters=order(model.parameters),
@@ -83,9 +83,9 @@ def fill(model: BrainModel, checkpoint: Checkpoint) -> OptimizerState:
     return OptimizerState(checkpoint.optimizer.count, moments)
 
 
-def restore_constants(checkpoint: Checkpoint) -> dict[str, Constant]:
+def restore_baselines(checkpoint: Checkpoint) -> dict[str, ConstantBaseline]:
     """The training split's constant answers. Raises CheckpointError."""
     try:
-        return msgspec.convert(checkpoint.baseline, dict[str, Constant])
+        return msgspec.convert(checkpoint.baseline, dict[str, ConstantBaseline])
     except msgspec.ValidationError as error:
         raise CheckpointError(f"the checkpoint's constant answers are not readable: {error}") from None

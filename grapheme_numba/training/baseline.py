@@ -13,7 +13,7 @@ from grapheme_numba.data.codec.answers import NumberAnswer
 MOST_NUMBERS = 1 << 20  # numbers kept for the median of a domain; beyond that every second one, and so on
 
 
-class Constant(msgspec.Struct, frozen=True):
+class ConstantBaseline(msgspec.Struct, frozen=True):
     """The constant answer of one domain.
 
     n : training examples behind it
@@ -26,11 +26,11 @@ class Constant(msgspec.Struct, frozen=True):
     median: float | None
 
 
-def measure(dataset, layout, batch_size: int = 1024) -> dict[str, Constant]:
-    """The constants of every domain of `dataset`, in one streaming pass."""
+def measure(dataset, layout, batch_size: int = 1024) -> dict[str, ConstantBaseline]:
+    """The baselines of every domain of `dataset`, in one streaming pass."""
     sums = np.zeros((len(layout.domains), layout.n_target))
     counts = np.zeros(len(layout.domains), np.int64)
-    numbers = [Numbers() for _ in layout.domains]
+    numbers = [NumberSample() for _ in layout.domains]
     for batch in dataset.batches(layout, batch_size):
         active = batch.n_active > 0
         np.add.at(sums, batch.domain[active], batch.targets[active])
@@ -41,7 +41,7 @@ def measure(dataset, layout, batch_size: int = 1024) -> dict[str, Constant]:
                 decoded = layout.decode(index, batch.targets[active & (batch.domain == index)]).answers
                 numbers[index].add(map(to_number, decoded))
     return {
-        domain.name: Constant(
+        domain.name: ConstantBaseline(
             int(counts[index]),
             tuple((sums[index, : domain.n_output] / counts[index]).tolist()) if counts[index] else (),
             numbers[index].median(),
@@ -50,7 +50,7 @@ def measure(dataset, layout, batch_size: int = 1024) -> dict[str, Constant]:
     }
 
 
-class Numbers:
+class NumberSample:
     """A bounded, evenly spread sample of a stream of numbers."""
 
     def __init__(self):

@@ -73,15 +73,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     route: about(bool, "Choose the brain by the input, not by the domain field.") = False
     threshold: about(Annotated[float, Meta(ge=0.0, le=1.0)], "Least confidence of that choice.") = 0.6
     # How the network changes while it learns
-    evolve: about(Literal["none", "set", "rigl"], "Move weak edges to random places, or where gradients are large.") = (
-        "none"
-    )
-    evolve_fraction: about(Share, "Share of the edges that move at first; it falls to 0 at 3/4 of the run.") = 0.3
+    evolve: about(
+        Literal["none", "set", "rigl"],
+        "Drop weak edges and grow others: random ones (set), or where gradients are large (rigl).",
+    ) = "none"
+    evolve_fraction: about(Share, "Share of edges dropped and grown at first; it falls to 0 at 3/4 of the run.") = 0.3
     evolve_every: about(
-        Positive | None, "Steps between two changes of edges; a fiftieth of the run when not given."
+        Positive | None, "Steps between two drop-and-grow or pruning events; a fiftieth of the run when not given."
     ) = None
     prune_to: about(
-        Annotated[float, Meta(gt=0.0, le=1.0)], "Share of the edges that stay: the weakest go, until 3/5 of the run."
+        Annotated[float, Meta(gt=0.0, le=1.0)],
+        "Share of the edges that remain: the weakest are pruned until 3/5 of the run.",
     ) = 1.0
     # Reproducing and surviving
     seed: about(Natural, "Everything random follows from it.") = 0

@@ -7,7 +7,7 @@ import numpy as np
 
 from grapheme_numba.data.codec.answers import NumberAnswer
 from grapheme_numba.distributed.team import Team
-from grapheme_numba.training.baseline import Constant, to_number
+from grapheme_numba.training.baseline import ConstantBaseline, to_number
 from grapheme_numba.training.sparse_training import learns_topology
 
 
@@ -40,7 +40,7 @@ COLUMNS = ("domain", "n", "mse", "mse_constant", "exact", "mae", "mae_constant")
 class Sums:
     """Sums over the examples of one domain."""
 
-    def __init__(self, domain, constant: Constant | None):
+    def __init__(self, domain, constant: ConstantBaseline | None):
         self.name = domain.name
         self.constant = constant
         self.numeric = isinstance(domain.answer, NumberAnswer)
@@ -93,7 +93,12 @@ class Sums:
 
 
 def evaluate(
-    model, dataset, constants: dict[str, Constant], batch_size: int = 256, after_batch=None, team: Team | None = None
+    model,
+    dataset,
+    baselines: dict[str, ConstantBaseline],
+    batch_size: int = 256,
+    after_batch=None,
+    team: Team | None = None,
 ) -> list[Score]:
     """Scores of every domain that `dataset` holds, in the layout's order, and `all` last.
 
@@ -105,10 +110,10 @@ def evaluate(
     tables = []
     for batch in team.share(dataset, layout, batch_size):
         if batch is not None:
-            tables.append(np.stack([one.figures() for one in judged(model, batch, constants)]))
+            tables.append(np.stack([one.figures() for one in judged(model, batch, baselines)]))
         if after_batch is not None:
             after_batch()
-    sums = [Sums(domain, constants.get(domain.name)) for domain in layout.domains]
+    sums = [Sums(domain, baselines.get(domain.name)) for domain in layout.domains]
     for table in team.gather(tables, (len(sums), len(COUNTS) + len(TOTALS))):
         for one, figures in zip(sums, table, strict=True):
             one.add_figures(figures)
@@ -116,10 +121,10 @@ def evaluate(
     return [*scores, total(scores)]
 
 
-def judged(model, batch, constants: dict[str, Constant]) -> list[Sums]:
+def judged(model, batch, baselines: dict[str, ConstantBaseline]) -> list[Sums]:
     """The sums of one batch, for every domain of the layout."""
     layout = model.layout
-    sums = [Sums(domain, constants.get(domain.name)) for domain in layout.domains]
+    sums = [Sums(domain, baselines.get(domain.name)) for domain in layout.domains]
     result = model.evaluate(batch)
     for index in np.unique(batch.domain):
         rows = np.flatnonzero(batch.domain == index)

@@ -14,10 +14,10 @@ from grapheme_numba.distributed.team import BatchResult, Team
 from grapheme_numba.errors import StoppedEarly
 from grapheme_numba.optim.optimizers import Optimizer, OptimizerState
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training.baseline import Constant
+from grapheme_numba.training.baseline import ConstantBaseline
 from grapheme_numba.training.config import Config, accumulate_every
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.state import Progress, Tally
+from grapheme_numba.training.state import RunState, Tally
 
 
 class Journal(Protocol):
@@ -63,12 +63,12 @@ class Run:
     model: Any
     optimizer: Optimizer
     state: OptimizerState
-    progress: Progress
+    progress: RunState
     rate: Callable[[int], float]
     n_step: int
     train: Any
     val: Any
-    constants: dict[str, Constant]
+    baselines: dict[str, ConstantBaseline]
     fingerprint: str
     folder: Path
     journal: Journal | None
@@ -162,7 +162,7 @@ class Run:
             self.observer.saved(folder)
 
     def position(self) -> tuple[int, ...]:
-        """What tells two checkpoints of this run apart."""
+        """What distinguishes two checkpoints of this run."""
         return self.progress.position
 
 

@@ -1,4 +1,4 @@
-"""Topology that learns, in a run: edges move and go between two steps, alike on every rank and after every resume.
+"""Sparse training in a run: drop-and-grow and pruning between two steps, alike on every rank and after every resume.
 
 What is done at a step follows from the parameters, the seed, the step and the step's last batch alone.
 """
@@ -13,13 +13,13 @@ from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.sparsity import evolve, prune
 from grapheme_numba.training import step
 
-UNTIL = 0.75  # of the steps: then edges rest, so that the last ones to move are trained too
-EVENTS = 50  # in a run, where nothing else is asked for
-FAILED = b"-"  # what a rank says that could not judge its examples
+UNTIL = 0.75  # of the steps: no drop-and-grow after it, so that the last edges to grow are trained too
+EVENTS = 50  # in a run, unless the config has another interval
+FAILED = b"-"  # what a rank sends that could not judge its examples
 
 
 def learns_topology(config) -> bool:
-    """Whether edges move or go in a run with this config."""
+    """Whether a run with this config drops and grows, or prunes, edges."""
     return config.evolve != "none" or config.prune_to < 1.0
 
 
@@ -29,7 +29,7 @@ def every(run) -> int:
 
 
 def after_step(run, parts) -> None:
-    """Lose and move edges where the step just taken asks for it; `parts` are its last batch, None at an epoch's end."""
+    """Prune, drop and grow edges when it is time; `parts` are the step's last batch, None at an epoch's end."""
     config, progress = run.config, run.progress
     if not learns_topology(config) or progress.step % every(run):
         return
@@ -37,7 +37,7 @@ def after_step(run, parts) -> None:
     progress.n_edge = progress.n_edge or run.model.dag.n_edge
     share = progress.step / run.n_step
     if config.prune_to < 1.0:
-        lose_edges(run, share)
+        prune_edges(run, share)
     if config.evolve != "none" and share < UNTIL:
         fraction = config.evolve_fraction * 0.5 * (1 + math.cos(math.pi * share / UNTIL))
         change = chosen(run, parts, fraction)
@@ -46,7 +46,7 @@ def after_step(run, parts) -> None:
             progress.n_moved += len(change.lost)
 
 
-def lose_edges(run, share: float) -> None:
+def prune_edges(run, share: float) -> None:
     """Take away the weakest edges that a run is to be without when `share` of it is done."""
     model, dag = run.model, run.model.dag
     n_left = prune.edges_left(share, run.progress.n_edge, run.config.prune_to)
@@ -80,9 +80,9 @@ def chosen(run, parts, fraction: float):
         finally:
             dag.keeps_deltas = False
         run.model.zero_grad()
-    said = [own] if run.team.alone else run.team.comm.meet(own)
-    word = next(filter(None, said), b"")
-    return None if word == FAILED else from_bytes(word)
+    proposals = [own] if run.team.alone else run.team.comm.all_gather(own)
+    proposal = next(filter(None, proposals), b"")
+    return None if proposal == FAILED else from_bytes(proposal)
 
 
 def latest(run):

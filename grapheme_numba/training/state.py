@@ -14,8 +14,8 @@ class Tally(msgspec.Struct):
     n_right: int = 0
 
 
-class Progress(msgspec.Struct):
-    """Position and memory of a run. The position is (epoch, batch); nothing else says what comes next.
+class RunState(msgspec.Struct):
+    """Position and memory of a run. The position is (epoch, batch); nothing else decides what comes next.
 
     epoch : epochs completed; batch : batches of the current epoch done
     step : optimiser steps taken; n_accumulated : examples in the gradient that is not yet applied
@@ -26,7 +26,7 @@ class Progress(msgspec.Struct):
     n_row : rows of metrics.jsonl that belong to this position; elapsed : seconds of training so far
     lr, grad_norm : of the latest step, for the epoch's row
     rate_factor : factor of the learning rate, below 1 after a rollback
-    n_edge : edges before the first went (0: not yet known); n_moved : edges moved so far
+    n_edge : edges before the first pruning (0: not yet known); n_moved : edges dropped and grown so far
     """
 
     epoch: int = 0
@@ -49,5 +49,5 @@ class Progress(msgspec.Struct):
 
     @property
     def position(self) -> tuple[int, ...]:
-        """What orders the checkpoints of a run, and tells two of them apart."""
+        """What orders the checkpoints of a run, and distinguishes two of them."""
         return self.epoch, self.batch, self.step, self.n_row

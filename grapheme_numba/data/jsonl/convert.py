@@ -166,11 +166,11 @@ def convert_together(
             given = dict(rejects=refused, strict=strict, limits=limits, threads=threads, progress=progress)
             one = convert([sources[index]], target, **given)
             done.append(Done(index, one.rows_in, one.rows_out, one.rejects, one.first_reject))
-        told = [msgspec.msgpack.decode(said, type=list[Done]) for said in comm.meet(msgspec.msgpack.encode(done))]
+        told = [msgspec.msgpack.decode(said, type=list[Done]) for said in comm.all_gather(msgspec.msgpack.encode(done))]
         done = sorted((one for rank in told for one in rank), key=lambda one: one.index)
         if comm.rank == 0:
             finish(folder, output, rejects, done, mode_of(sources))
-        comm.meet()
+        comm.all_gather()
     except BaseException:
         if comm.rank == 0:
             shutil.rmtree(folder, ignore_errors=True)

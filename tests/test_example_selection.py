@@ -9,7 +9,7 @@ import grapheme_numba as gn
 from grapheme_numba.data.codec.layout import shared_layout
 from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream.dataset import open_dataset
-from grapheme_numba.models.router import admit, refused
+from grapheme_numba.models.router import refused, with_brains
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +63,18 @@ def test_unknown_domains_are_refused_or_skipped(dataset):
         match="train.jsonl holds the domains logic, math, text, timeseries, vision, but the model has brains for "
         "math, text, timeseries, vision: none for logic; leave such examples out with --unknown-domain skip",
     ):
-        admit(dataset, layout=layout)
-    assert admit(dataset, layout=layout, unknown_domain="skip").summary().n == 40
-    assert admit(dataset, unknown_domain="skip").summary().n == 40
-    assert admit(dataset, brains=["logic"], unknown_domain="skip").summary().n == 48
+        with_brains(dataset, layout=layout)
+    assert with_brains(dataset, layout=layout, unknown_domain="skip").summary().n == 40
+    assert with_brains(dataset, unknown_domain="skip").summary().n == 40
+    assert with_brains(dataset, brains=["logic"], unknown_domain="skip").summary().n == 48
 
 
 def test_routing_goes_by_the_input(dataset):
-    routed = admit(dataset, route=True)
+    routed = with_brains(dataset, route=True)
     counts = {one.name: one.n for one in routed.summary().domains}
     assert counts == {"math": 10, "text": 14, "timeseries": 10, "vision": 10}  # four of the eight are bare numbers
     layout = shared_layout(routed.summary(), 4)
-    again = admit(dataset, route=True, layout=layout)
+    again = with_brains(dataset, route=True, layout=layout)
     where = {
         name: layout.names[domain]
         for batch in again.batches(layout, 9, seed=0)
@@ -86,10 +86,10 @@ def test_routing_goes_by_the_input(dataset):
 
 
 def test_the_refused_are_named_with_the_reason(dataset):
-    layout = shared_layout(admit(dataset, route=True).summary(), 4)
-    found = list(refused(admit(dataset, route=True, layout=layout), layout, 0.6))
+    layout = shared_layout(with_brains(dataset, route=True).summary(), 4)
+    found = list(refused(with_brains(dataset, route=True, layout=layout), layout, 0.6))
     assert [one.id for one in found] == ["odd-1", "odd-3", "odd-5", "odd-7"]
     assert found[0].row == 5
     assert found[0].reason == "no brain is sure enough: math 0.50, text 0.50; the threshold is 0.60"
     assert found[0].file.endswith("train.jsonl")
-    assert not list(refused(admit(dataset, route=True, threshold=0.5, layout=layout), layout, 0.5))
+    assert not list(refused(with_brains(dataset, route=True, threshold=0.5, layout=layout), layout, 0.5))

@@ -1,20 +1,20 @@
-"""The examples of a run: routed if asked, unknown domains left out if asked, what was refused written down."""
+"""The examples of a run: routed, unknown domains left out, rejects written, as the config says."""
 
 import msgspec
 
 from grapheme_numba.files.storage import WholeFile
-from grapheme_numba.models.router import admit, refused
+from grapheme_numba.models.router import refused, with_brains
 
 REJECTS = "rejects.jsonl"
 
 
-def admitted(task, dataset, config, layout=None):
+def select_examples(task, dataset, config, layout=None):
     """`dataset` as the run sees it: a view. Before there is a layout it serves to describe the data.
 
     Raises RecordError for domains that the model of `layout` does not know, unless they are to be skipped.
     """
     brains = config.brain if task.own_brains else [one.name for one in dataset.summary().domains]
-    return admit(
+    return with_brains(
         dataset,
         brains=brains,
         layout=layout,
@@ -30,7 +30,7 @@ def left_out(dataset) -> str | None:
     return f"{n:,} of {dataset.n_rows:,} examples of {dataset.path} are left out: no brain takes them" if n else None
 
 
-def write_refused(run) -> None:
+def write_rejects(run) -> None:
     """Write `rejects.jsonl` into the run's folder: every training example that no brain was sure of, and why."""
     if not run.config.route:
         return
