@@ -148,12 +148,12 @@ def test_closed_descriptors_are_no_internal_error(made, tmp_path, closed):
     assert files == sorted(path.name for path in (made / "run" / "checkpoint_last").iterdir())
 
 
-def test_a_closed_standard_input_is_no_empty_file(made, tmp_path):
-    command = f"{sys.executable} -m grapheme_numba.cli.data convert - -o a.parquet <&-"
+@pytest.mark.parametrize("command", ["data convert - -o a.parquet", "data validate -", "train predict RUN"])
+def test_a_closed_standard_input_is_no_empty_file(made, tmp_path, command):
+    command = f"{sys.executable} -m grapheme_numba.cli.{command.replace('RUN', str(made / 'run'))} <&-"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode in (66, 74)
-    assert done.stderr.startswith("error: ")
-    assert "internal" not in done.stderr
+    expected = "error: standard input is closed, so - cannot be read; name a file instead\n"
+    assert (done.returncode, done.stderr) == (66, expected)
 
 
 def is_control(code: int) -> bool:
@@ -282,13 +282,20 @@ def test_a_stream_that_was_lost_stays_lost(monkeypatch):
         output.answer("b")
 
 
+def wait_for(run, words):
+    """Read what the process prints until a line holds `words`."""
+    for line in run.stdout:
+        if words in line:
+            return
+    raise AssertionError(f"{words!r} was never printed: {run.stderr.read()}")
+
+
 def test_hanging_up_saves_and_stops_also_when_it_is_heard_twice(made, tmp_path):
     """The kernel and the shell both send SIGHUP when a terminal closes."""
     command = [sys.executable, "-m", "grapheme_numba.cli.train", "agi", "--data", str(made / "data"), "--output", "run"]
     command += [*SMALL, "--epochs", "100000", "--log-format", "plain"]
     run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while "epoch 1/" not in run.stdout.readline():
-        pass
+    wait_for(run, "  loss ")
     for _ in range(3):
         run.send_signal(signal.SIGHUP)
     _, said = run.communicate()
@@ -301,11 +308,9 @@ def test_nohup_is_respected(made, tmp_path):
     command = [sys.executable, "-m", "grapheme_numba.cli.train", "agi", "--data", str(made / "data"), "--output", "run"]
     command = ["bash", "-c", 'trap "" HUP; exec "$@"', "bash", *command, *SMALL, "--epochs", "100000"]
     run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while "epoch 1/" not in run.stdout.readline():
-        pass
+    wait_for(run, "  loss ")
     run.send_signal(signal.SIGHUP)
-    while "validation" not in run.stdout.readline():
-        pass
+    wait_for(run, "  validation  loss ")
     run.send_signal(signal.SIGTERM)
     _, said = run.communicate()
     assert run.returncode == 75

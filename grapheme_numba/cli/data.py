@@ -12,7 +12,7 @@ import click
 from grapheme_numba.cli import options
 from grapheme_numba.cli.exits import exit_codes
 from grapheme_numba.cli.options import FileName, OutputName, option
-from grapheme_numba.cli.output import answer, answer_bytes, as_json, is_terminal, show, warn
+from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, show, warn
 from grapheme_numba.cli.program import SETTINGS, Program, version_option
 from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import RecordError, UsageError
@@ -126,6 +126,7 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
 
     Example: grapheme-data convert logs/*.jsonl.gz -o all.parquet
     """
+    check_input(*inputs)
     from grapheme_numba.data.jsonl.convert import convert as run
 
     if n_announced() not in (None, 1):
@@ -201,6 +202,7 @@ def validate(inputs, max_rejects, shown, threads, limits, report):
 
     Example: grapheme-data validate data/mine
     """
+    check_input(*inputs)
     from grapheme_numba.data.jsonl.validate import validate as run
 
     with progress_bar(report, "validating") as progress:

@@ -214,9 +214,7 @@ def renamed_option(old: str):
             raise click.UsageError(f"--{old} is now called --{new}; use the new name")
 
     flag = f"--{old.replace('_', '-')}"
-    return click.option(
-        flag, hidden=True, expose_value=False, callback=refuse, help="The former name of another option."
-    )
+    return option(flag, hidden=True, expose_value=False, callback=refuse, help="The former name of another option.")
 
 
 def task_defaults(name: str) -> dict[str, Any]:
