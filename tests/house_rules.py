@@ -25,7 +25,7 @@ LAYERS = {
             "report",
             "api",
             "estimators bench torch",
-            "cli",
+            "cli __main__",
         )
     )
     for part in parts.split()

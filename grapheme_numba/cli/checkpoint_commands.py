@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from grapheme_numba import jit
-from grapheme_numba.cli.output import answer, as_json, score_table, show, warn
+from grapheme_numba.cli.output import answer, as_json, check_input, score_table, show, warn
 from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.files.overwriting import refuse_overwriting
@@ -69,6 +69,7 @@ def show_scores(path, data, choice, batch_size, threads, cache, log_format, quie
 
 def answer_lines(path, source, target, rejects, route, threshold, batch_size, threads, nodes=()) -> None:
     """Answer every line of `source`; refuse the lines that cannot be answered, each with its reason."""
+    check_input(source)
     if source != "-" and not Path(source).is_file():
         raise MissingInputError(f"the input {source} does not exist; give a JSONL file or - for standard input")
     checkpoint, _ = load(path, threads)

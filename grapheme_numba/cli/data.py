@@ -11,15 +11,15 @@ import click
 
 from grapheme_numba.cli import options
 from grapheme_numba.cli.exits import exit_codes
-from grapheme_numba.cli.options import FileName, option
-from grapheme_numba.cli.output import answer, answer_bytes, as_json, is_terminal, show, warn
+from grapheme_numba.cli.options import FileName, OutputName, option
+from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, show, warn
 from grapheme_numba.cli.program import SETTINGS, Program, version_option
 from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.signals import StopRequest
 
 SPLIT_NAMES = ("math", "text", "timeseries", "vision")
-A_FILE, A_FOLDER = FileName(make=Path), FileName("dir", make=Path)
+A_FILE, A_FOLDER = FileName(make=Path), OutputName("dir", make=Path)
 
 
 class Report:
@@ -109,7 +109,7 @@ def generate(output, folder, samples, seed, domains, report):
 
 @main.command()
 @click.argument("inputs", nargs=-1, required=True, type=FileName())
-@option("-o", "--output", type=FileName(), help="Parquet file, or folder with --shards or --rows-per-file.")
+@option("-o", "--output", type=OutputName(), help="Parquet file, or folder with --shards or --rows-per-file.")
 @option("--shards", type=click.IntRange(1), default=1, help="Write a folder of so many files of equal size.")
 @option("--rows-per-file", type=click.IntRange(1), help="Write a folder of files of so many rows.")
 @option("--rejects", type=A_FILE, help="Where refused lines go [OUTPUT.rejects.jsonl].")
@@ -126,6 +126,7 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
 
     Example: grapheme-data convert logs/*.jsonl.gz -o all.parquet
     """
+    check_input(*inputs)
     from grapheme_numba.data.jsonl.convert import convert as run
 
     if n_announced() not in (None, 1):
@@ -201,6 +202,7 @@ def validate(inputs, max_rejects, shown, threads, limits, report):
 
     Example: grapheme-data validate data/mine
     """
+    check_input(*inputs)
     from grapheme_numba.data.jsonl.validate import validate as run
 
     with progress_bar(report, "validating") as progress:
@@ -233,7 +235,7 @@ def inspect(path, samples, report):
 @main.command("import")
 @click.argument("layout", type=click.Choice(["gsm8k", "squad", "math", "csv"]))
 @click.argument("inputs", nargs=-1, required=True, type=FileName())
-@option("-o", "--output", required=True, type=A_FILE, help="Parquet file to write.")
+@option("-o", "--output", required=True, type=OutputName(make=Path), help="Parquet file to write.")
 @option("--input-column", "columns", multiple=True, help="csv: input column; repeat for a sequence of numbers.")
 @option("--target-column", help="csv: column of the expected answer.")
 @option("--domain", help="Domain name of the examples [the layout's own].")

@@ -10,10 +10,11 @@ from typing import NoReturn
 import click
 
 from grapheme_numba.cli.output import ReaderGone, warn
-from grapheme_numba.errors import GraphemeError, OutputError, StoppedEarly
+from grapheme_numba.errors import GraphemeError, OutputError, RecordError, StoppedEarly
 
 INTERNAL = GraphemeError.exit_code
 IO = OutputError.exit_code
+MOST_SHOWN = 200  # characters of a text that cannot be encoded
 
 
 @contextmanager
@@ -43,6 +44,9 @@ def describe_error(error: BaseException, debug: bool = False) -> tuple[str, int]
     if isinstance(error, OSError):
         name = f" {error.filename}" if error.filename else ""
         return f"input or output failed:{name} {error.strerror or error}", IO
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        shown = error.object if len(error.object) <= MOST_SHOWN else f"{error.object[:MOST_SHOWN]}..."
+        return f"{shown} holds bytes that are not UTF-8, which cannot be saved here; rename it", RecordError.exit_code
     if isinstance(error, MemoryError):
         return "there is not enough memory; use a smaller --batch-size or network", INTERNAL
     hint = "" if debug else "; --debug shows where"

@@ -31,7 +31,7 @@ SECTIONS = {
     "Network": "depth fan_in skip activation init embedding_dim break_cycles",
     "Brains": "brain unknown_domain route threshold",
     "Sparsity": "evolve evolve_fraction evolve_every prune_to",
-    "Run": "seed threads shards nan_policy max_steps max_time",
+    "Run": "seed threads shards gradient_shards nan_policy max_steps max_time",
     "Saving and resuming": "save_every keep_last",
 }
 SECTION_OF = {key: section for section, keys in SECTIONS.items() for key in keys.split()}
@@ -99,6 +99,18 @@ class FileName(click.ParamType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """What the shell finds."""
         return [CompletionItem(incomplete, type=self.kind)]
+
+
+class OutputName(FileName):
+    """The name of a binary file or of a folder to write, which `-` for standard output is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name in the type asked for."""
+        if str(value) == "-":
+            self.fail(
+                "wants the name of a file or folder; this cannot go to standard output, which takes text", param, ctx
+            )
+        return super().convert(value, param, ctx)
 
 
 class RunName(click.ParamType):
@@ -202,9 +214,7 @@ def renamed_option(old: str):
             raise click.UsageError(f"--{old} is now called --{new}; use the new name")
 
     flag = f"--{old.replace('_', '-')}"
-    return click.option(
-        flag, hidden=True, expose_value=False, callback=refuse, help="The former name of another option."
-    )
+    return option(flag, hidden=True, expose_value=False, callback=refuse, help="The former name of another option.")
 
 
 def task_defaults(name: str) -> dict[str, Any]:
@@ -347,7 +357,7 @@ class NumberList(click.ParamType):
 
 
 json_option = option(
-    "--json", "target", type=FileName(), metavar="FILE", section=OUTPUT, help="Save the measurements as JSON."
+    "--json", "target", type=OutputName(), metavar="FILE", section=OUTPUT, help="Save the measurements as JSON."
 )
 compare_option = option(
     "--compare", type=FileName(), metavar="FILE", section=OUTPUT,

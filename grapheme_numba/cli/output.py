@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NoReturn, TextIO
 
-from grapheme_numba.errors import GraphemeError, OutputError
+from grapheme_numba.errors import GraphemeError, MissingInputError, OutputError
 
 # C0 and C1 control characters and DEL; marks, embeddings, overrides and isolates of text direction; line separators.
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
@@ -32,8 +32,10 @@ _SHOWN |= {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
 # JSON has its own escapes for what is below 0x20, and `json` writes them; the rest has to be added.
 _IN_JSON = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *_INVISIBLE, *_SURROGATES)}
 
-# Standard streams whose reader has gone. Streams and not their names, because tests and Rich put others in place.
-_lost: weakref.WeakSet[Any] = weakref.WeakSet()
+# Standard streams whose reader has gone, and how. Streams and not their names, because tests and Rich put others in
+# place.
+_lost: weakref.WeakKeyDictionary[Any, Exception] = weakref.WeakKeyDictionary()
+_CLOSED = OSError(errno.EBADF, "it is closed")
 
 
 class ReaderGone(OutputError):
@@ -75,15 +77,17 @@ def answer(*lines: object) -> None:
 def answer_bytes() -> Iterator[BinaryIO]:
     """Standard output for bytes that the command was asked for. Raises OutputError when they cannot be written."""
     stream = sys.stdout
-    if stream is None or stream in _lost:
-        _refuse(OSError(errno.EBADF, "it is closed"))
+    if stream is None:
+        _refuse(_CLOSED)
+    if stream in _lost:
+        _refuse(_lost[stream])
     try:
         yield stream.buffer
         stream.buffer.flush()
     except OSError as error:
         if isinstance(error, GraphemeError) or error.filename:
             raise
-        _give_up(stream)
+        _give_up(stream, error)
         _refuse(error)
 
 
@@ -98,8 +102,8 @@ def is_terminal(stream: TextIO | None) -> bool:
 def open_missing_streams() -> None:
     """Give descriptors 0, 1 and 2 a file where the caller closed them, as `>&-` and some services do.
 
-    Otherwise the next file that is opened gets the number, and what a library prints goes into it. Reading standard
-    input then fails, as it should; `sys.stdout` and `sys.stderr` stay None, so that lost answers are noticed.
+    Otherwise the next file that is opened gets the number, and what a library prints goes into it. `sys.stdin`,
+    `sys.stdout` and `sys.stderr` stay None, so that lost answers and questions are noticed.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -110,8 +114,12 @@ def open_missing_streams() -> None:
                 os.dup2(opened, descriptor)
                 os.close(opened)
             os.set_inheritable(descriptor, True)
-            if descriptor == 0 and sys.stdin is None:
-                sys.stdin = open(0, closefd=False)  # noqa: SIM115, it stays for the whole process
+
+
+def check_input(*names: str) -> None:
+    """Raise MissingInputError where `-` among `names` asks for a standard input that is closed."""
+    if "-" in names and sys.stdin is None:
+        raise MissingInputError("standard input is closed, so - cannot be read; name a file instead")
 
 
 class Display(io.TextIOBase):
@@ -151,22 +159,24 @@ def _write(stream: TextIO | None, lines: Iterable[object]) -> Exception | None:
 
 def _write_text(stream: TextIO | None, text: str, flush: bool = True) -> Exception | None:
     """Write `text`; the error that stood in the way, now or before."""
-    if stream is None or stream in _lost:
-        return OSError(errno.EBADF, "it is closed")
+    if stream is None:
+        return _CLOSED
+    if stream in _lost:
+        return _lost[stream]
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         if flush:
             stream.flush()
     except (OSError, ValueError) as error:
-        _give_up(stream)
+        _give_up(stream, error)
         return error
     return None
 
 
-def _give_up(stream: TextIO) -> None:
+def _give_up(stream: TextIO, error: Exception) -> None:
     """Never write to this stream again, and let what it still holds go nowhere when the process ends."""
-    _lost.add(stream)
+    _lost[stream] = error
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):

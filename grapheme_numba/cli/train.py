@@ -4,7 +4,7 @@ import click
 
 from grapheme_numba.cli import options
 from grapheme_numba.cli.exits import exit_codes
-from grapheme_numba.cli.options import FileName, RunName, option
+from grapheme_numba.cli.options import FileName, OutputName, RunName, option
 from grapheme_numba.cli.program import SETTINGS, Program, version_option
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.tasks import NAMES
@@ -121,7 +121,7 @@ def predict(checkpoint, source, target, rejects, route, threshold, nodes, batch_
     "target",
     default="attribution.parquet",
     show_default=True,
-    type=A_FILE,
+    type=OutputName(),
     metavar="FILE.parquet",
     help="Where to write.",
 )
@@ -147,7 +147,14 @@ def attribute(checkpoint, data, target, limit, batch_size, threads, no_cache, lo
 
 @main.command()
 @click.argument("checkpoint", metavar="RUN", type=A_RUN)
-@option("--to", "target", required=True, type=A_FILE, metavar="FILE", help="File to write; its suffix says the format.")
+@option(
+    "--to",
+    "target",
+    required=True,
+    type=OutputName(),
+    metavar="FILE",
+    help="File to write; its suffix says the format.",
+)
 @option("--drop-dead", is_flag=True, help="Leave out nodes that no output depends on.")
 @options.quiet_option
 @options.debug_option
@@ -191,7 +198,7 @@ def inspect(path, break_cycles, batch_size, optimizer, measure, threads, log_for
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=A_RUN)
 @option(
     "--output",
-    type=A_FILE,
+    type=OutputName(),
     default="compare.html",
     show_default=True,
     metavar="FILE",

@@ -51,8 +51,8 @@ def describe(answer) -> str:
 
 def first_records(dataset: Dataset, n: int) -> list[dict]:
     """The first n records."""
-    records = []
-    for table in dataset.tables():
+    records: list[dict] = []
+    for table in dataset.tables() if n else ():
         for example in from_arrow(table.slice(0, n - len(records)).combine_chunks().to_batches()[0]):
             records.append(to_plain(example))
         if len(records) >= n:
