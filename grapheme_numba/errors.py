@@ -4,6 +4,8 @@ A message says what was wrong, what came, what was wanted and what to do. The li
 only the command line turns them into one line on stderr and an exit code.
 """
 
+from collections.abc import Iterable, Sequence
+
 
 class GraphemeError(Exception):
     """Root of every error raised on purpose. `exit_code` is what a command returns for it."""
@@ -32,7 +34,7 @@ class GraphError(GraphemeError, ValueError):
 class CycleError(GraphError):
     """The edges contain a cycle. `nodes` holds one cycle in order, without repeating the first."""
 
-    def __init__(self, nodes, names=None):
+    def __init__(self, nodes: Iterable[int], names: Sequence[str] | None = None) -> None:
         self.nodes = list(nodes)
         shown = [str(node if names is None else names[node]) for node in self.nodes]
         path = shown if len(shown) <= 12 else [*shown[:6], "...", *shown[-5:]]

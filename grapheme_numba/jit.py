@@ -47,11 +47,11 @@ def _lock_cache_saves() -> None:
     """
     save = IndexDataCacheFile.save
 
-    def locked_save(self, key, data):
+    def locked_save(self: IndexDataCacheFile, key: object, data: object) -> None:
         with locks.exclusive(Path(self._cache_path) / "save.lock"):
-            save(self, key, data)
+            save(self, key, data)  # type: ignore[no-untyped-call]
 
-    IndexDataCacheFile.save = locked_save
+    IndexDataCacheFile.save = locked_save  # type: ignore[method-assign]
 
 
 _lock_cache_saves()
@@ -115,7 +115,7 @@ def cache_in_use() -> bool:
 
 def set_threads(n_thread: int | None) -> int:
     """Set the number of kernel threads (None: all cores this process may use); return it."""
-    most = numba.config.NUMBA_NUM_THREADS
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     numba.set_num_threads(most if n_thread is None else max(1, min(int(n_thread), most)))
     return numba.get_num_threads()
 
@@ -128,6 +128,6 @@ def n_threads() -> int:
 def threading_layer() -> str:
     """The threading layer in use (tbb, omp or workqueue); only known after the first parallel kernel."""
     try:
-        return numba.threading_layer()
+        return str(numba.threading_layer())  # type: ignore[attr-defined]
     except ValueError:
         return "not started"

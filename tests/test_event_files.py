@@ -159,7 +159,7 @@ def test_a_disk_that_fails_ends_the_files_and_not_the_run(data, tmp_path):
         (run.folder / FOLDER).write_text("in the way")
 
     files = EventFiles()
-    with pytest.warns(UserWarning, match="no more event files for TensorBoard: .*; the run goes on without them"):
+    with pytest.warns(UserWarning, match="no more event files for TensorBoard: .*; the run continues without them"):
         run = train(data, tmp_path / "run", observer=files, before=fail)
     assert run.progress.epoch == 3
     files.close()

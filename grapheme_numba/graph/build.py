@@ -1,11 +1,13 @@
-"""Edges in, `Dag` out: every check on a graph is made here, once."""
+"""Edges in, `Dag` out, with the checks of what a caller may hand over as arrays of ids."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import CycleError, GraphError, ShapeError
-from grapheme_numba.graph.dag import Dag
+from grapheme_numba.graph.dag import Dag, Ids
 from grapheme_numba.kernels.engine import activations, rare_activations
 from grapheme_numba.kernels.graph import topology
 
@@ -36,7 +38,10 @@ ACTIVATIONS = {
 _MOST = np.iinfo(np.int32).max
 
 
-def build_dag(senders, receivers, *, inputs, outputs, n_node=None, activation="leaky_relu"):
+def build_dag(
+    senders: npt.ArrayLike, receivers: npt.ArrayLike, *, inputs: npt.ArrayLike, outputs: npt.ArrayLike,
+    n_node: int | None = None, activation: str | Sequence[str] = "leaky_relu",
+) -> Dag:  # fmt: skip
     """Check a graph and put it into internal order.
 
     Parameters
@@ -97,7 +102,7 @@ def build_dag(senders, receivers, *, inputs, outputs, n_node=None, activation="l
     return dag
 
 
-def activation_codes(activation, n_node):
+def activation_codes(activation: str | Sequence[str], n_node: int) -> npt.NDArray[np.uint8]:
     """The uint8 codes (n_node,) of one activation name, or of one name per node."""
     if isinstance(activation, str):
         return np.full(n_node, _code(activation), np.uint8)
@@ -109,14 +114,14 @@ def activation_codes(activation, n_node):
     return np.array([_code(name) for name in names], np.uint8)
 
 
-def _code(name):
+def _code(name: str) -> int:
     try:
         return ACTIVATIONS[name]
     except (KeyError, TypeError):
         raise GraphError(f"unknown activation {name!r}; choose one of {', '.join(ACTIVATIONS)}") from None
 
 
-def _ids(name, values):
+def _ids(name: str, values: npt.ArrayLike) -> Ids:
     array = np.asarray(values)
     if array.ndim != 1:
         raise ShapeError(f"{name} has shape {array.shape}; give a one-dimensional array of node ids")
@@ -130,7 +135,7 @@ def _ids(name, values):
     return np.ascontiguousarray(array, np.int32)
 
 
-def _node_count(n_node, *ids):
+def _node_count(n_node: int | None, *ids: Ids) -> int:
     needed = max((int(array.max()) + 1 for array in ids if array.size), default=0)
     if n_node is None:
         n_node = needed
@@ -143,7 +148,7 @@ def _node_count(n_node, *ids):
     return int(n_node)
 
 
-def _check_ports(inputs, outputs, n_node):
+def _check_ports(inputs: Ids, outputs: Ids, n_node: int) -> None:
     for name, ids in (("inputs", inputs), ("outputs", outputs)):
         if not len(ids):
             raise GraphError(f"the graph has no {name}; name at least one node in {name}")
@@ -155,7 +160,7 @@ def _check_ports(inputs, outputs, n_node):
             raise GraphError(f"{name} names node {unique[counts > 1][0]} more than once; name each node once")
 
 
-def _check_edges(senders, receivers, n_node):
+def _check_edges(senders: Ids, receivers: Ids, n_node: int) -> None:
     edge = topology.check_edges(senders, receivers, n_node)
     if edge < 0:
         return
@@ -168,7 +173,7 @@ def _check_edges(senders, receivers, n_node):
     )
 
 
-def _levels(senders, receivers, n_node):
+def _levels(senders: Ids, receivers: Ids, n_node: int) -> tuple[Ids, npt.NDArray[np.int64], Ids]:
     """The edges grouped by sender, where each group begins, and each node's level."""
     t_indptr = np.empty(n_node + 1, np.int64)
     by_sender = np.empty(len(senders), np.int32)
@@ -180,7 +185,12 @@ def _levels(senders, receivers, n_node):
     return by_sender, t_indptr, level
 
 
-def _sender_order(senders, receivers, number, scratch):
+def _sender_order(
+    senders: Ids,
+    receivers: Ids,
+    number: Ids,
+    scratch: Ids,
+) -> tuple[Ids, npt.NDArray[np.int64], Ids]:
     """(edge_order, t_indptr, t_indices): edges sorted by the internal numbers of sender, then receiver."""
     n_node = len(number)
     new_senders, new_receivers = number[senders], number[receivers]
@@ -199,7 +209,7 @@ def _sender_order(senders, receivers, number, scratch):
     return edge_order, t_indptr, t_indices
 
 
-def _warn_unreached(dag):
+def _warn_unreached(dag: Dag) -> None:
     reached = dag.is_input.copy()
     topology.mark_reached(dag.indptr, dag.indices, reached)
     lost = dag.node_order[dag.outputs[reached[dag.outputs] == 0]]

@@ -1,32 +1,36 @@
 """Checks of a graph with names; every message says which names are at fault."""
 
 import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import CycleError, GraphError
 from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.graph.dag import Ids
 from grapheme_numba.kernels.graph import topology
 
 _MOST = np.iinfo(np.int32).max
 
 
-def checked_names(names):
+def checked_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names as a tuple of different, non-empty strings."""
     names = tuple(names)
     for node, name in enumerate(names):
         if not isinstance(name, str) or not name:
             raise GraphError(f"node {node} has the name {name!r}; every name is a string of at least one character")
     if len(set(names)) != len(names):
-        seen = set()
-        repeated = next(name for name in names if name in seen or seen.add(name))
+        repeated = Counter(names).most_common(1)[0][0]
         raise GraphError(f"two nodes are called {repeated!r}; give every node a name of its own")
     if len(names) > _MOST:
         raise GraphError(f"the graph has {len(names)} nodes; at most {_MOST} are supported")
     return names
 
 
-def checked_ids(what, values, n_node):
+def checked_ids(what: str, values: npt.ArrayLike, n_node: int) -> Ids:
     """Node ids as int32; `what` is the word for one end of an edge."""
     array = np.asarray(values)
     if array.size == 0:
@@ -40,7 +44,7 @@ def checked_ids(what, values, n_node):
     return array.astype(np.int32)
 
 
-def finite(what, values, size):
+def finite(what: str, values: npt.ArrayLike | None, size: int) -> npt.NDArray[np.float64] | None:
     """`values` as a float64 copy (size,) of finite numbers, or None for None."""
     if values is None:
         return None
@@ -56,7 +60,7 @@ def finite(what, values, size):
     return array
 
 
-def refuse_repeats(senders, receivers, names):
+def refuse_repeats(senders: Ids, receivers: Ids, names: Sequence[str]) -> None:
     """Raise GraphError for the second of two equal edges."""
     keys = senders.astype(np.int64) * len(names) + receivers
     order = np.argsort(keys, kind="stable")
@@ -69,7 +73,7 @@ def refuse_repeats(senders, receivers, names):
         )
 
 
-def refuse_cycles(senders, receivers, names):
+def refuse_cycles(senders: Ids, receivers: Ids, names: Sequence[str]) -> None:
     """Raise for a self loop or a cycle, naming its nodes."""
     loops = np.flatnonzero(senders == receivers)
     if loops.size:
@@ -87,7 +91,7 @@ def refuse_cycles(senders, receivers, names):
         raise CycleError(topology.find_cycle(receivers, t_indptr, by_sender, in_degree).tolist(), names)
 
 
-def acyclic_edges(senders, receivers, names):
+def acyclic_edges(senders: Ids, receivers: Ids, names: Sequence[str]) -> npt.NDArray[np.bool_]:
     """True (n_edge,) for edges that stay when cycles are broken; warns about the others."""
     rank = np.empty(len(names), np.int64)
     topology.feedback_order(senders, receivers, rank)
@@ -102,7 +106,7 @@ def acyclic_edges(senders, receivers, names):
     return keep
 
 
-def ports(senders, receivers, names, inputs, outputs):
+def ports(senders: Ids, receivers: Ids, names: Sequence[str], inputs: Any, outputs: Any) -> tuple[Ids, Ids]:
     """Ids of inputs and outputs: those named, else sources and sinks."""
     n_node = len(names)
     has_in, has_out = np.zeros(n_node, bool), np.zeros(n_node, bool)
@@ -111,18 +115,18 @@ def ports(senders, receivers, names, inputs, outputs):
     return _port_ids("inputs", inputs, sources, names), _port_ids("outputs", outputs, sinks, names)
 
 
-def _port_ids(what, wanted, found, names):
-    ids = found if wanted is None else node_ids(what, wanted, names)
+def _port_ids(what: str, wanted: Any, default: npt.NDArray[np.int64], names: Sequence[str]) -> Ids:
+    ids = default if wanted is None else node_ids(what, wanted, names)
     if not len(ids):
         hint = "no node fits the default" if wanted is None else "the list is empty"
         raise GraphError(f"the graph has no {what}: {hint}; name at least one node in {what}")
     return np.asarray(ids, np.int32)
 
 
-def node_ids(what, wanted, names):
+def node_ids(what: str, wanted: Iterable[Any], names: Sequence[str]) -> Ids:
     """Ids (n,) int32 of nodes given by name or id, each named once; `what` says in messages what they are."""
-    position = None
-    ids = []
+    position: dict[str, int] = {}
+    ids: list[int] = []
     for node in wanted:
         if isinstance(node, str):
             position = position or {name: number for number, name in enumerate(names)}
@@ -134,12 +138,12 @@ def node_ids(what, wanted, names):
         else:
             raise GraphError(f"{what} holds {node!r}; give names, or ids from 0 to {len(names) - 1}")
     if len(set(ids)) != len(ids):
-        repeated = next(node for node in ids if ids.count(node) > 1)
+        repeated = Counter(ids).most_common(1)[0][0]
         raise GraphError(f"{what} names {names[repeated]!r} more than once; name each node once")
     return np.array(ids, np.int32)
 
 
-def checked_activations(activations, names, inputs):
+def checked_activations(activations: Iterable[str], names: Sequence[str], inputs: Ids) -> tuple[str, ...]:
     """Known activation names as a tuple (n_node,), linear at the inputs."""
     activations = list(activations)
     if len(activations) != len(names):

@@ -1,8 +1,11 @@
 """`Dag`: the arrays of one graph in the order the kernels walk it."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+
+Ids: TypeAlias = npt.NDArray[np.int32]  # of nodes or of edges
 
 
 class Dag(NamedTuple):
@@ -33,32 +36,32 @@ class Dag(NamedTuple):
         The caller's position of each edge of `t_indices`.
     """
 
-    indptr: np.ndarray
-    indices: np.ndarray
-    t_indptr: np.ndarray
-    t_indices: np.ndarray
-    level_start: np.ndarray
-    activation: np.ndarray
-    is_input: np.ndarray
-    is_output: np.ndarray
-    inputs: np.ndarray
-    outputs: np.ndarray
-    node_order: np.ndarray
-    edge_order: np.ndarray
+    indptr: npt.NDArray[np.int64]
+    indices: Ids
+    t_indptr: npt.NDArray[np.int64]
+    t_indices: Ids
+    level_start: npt.NDArray[np.int64]
+    activation: npt.NDArray[np.uint8]
+    is_input: npt.NDArray[np.uint8]
+    is_output: npt.NDArray[np.uint8]
+    inputs: Ids
+    outputs: Ids
+    node_order: Ids
+    edge_order: Ids
 
     @property
-    def n_node(self):
+    def n_node(self) -> int:
         return len(self.activation)
 
     @property
-    def n_edge(self):
+    def n_edge(self) -> int:
         return len(self.indices)
 
     @property
-    def n_level(self):
+    def n_level(self) -> int:
         return len(self.level_start) - 1
 
-    def reach(self):
+    def reach(self) -> int:
         """How many nodes lie, at most, between the first node of a level and the last receiver of that level."""
         senders = np.flatnonzero(np.diff(self.t_indptr))
         firsts = self.level_start[np.searchsorted(self.level_start, senders, "right") - 1]

@@ -1,15 +1,20 @@
 """The levels of a graph: of each node, and as the list of steps that frameworks for whole arrays need."""
 
 import itertools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError
+from grapheme_numba.graph.dag import Ids
 from grapheme_numba.kernels.graph import topology
 
+if TYPE_CHECKING:
+    from grapheme_numba.graph.named import NamedGraph
 
-def levels_of(senders, receivers, n_node):
+
+def levels_of(senders: Ids, receivers: Ids, n_node: int) -> npt.NDArray[np.int64]:
     """Level (n_node,) int64 of each node: 0 without senders, else one more than that of its highest sender."""
     t_indptr, by_sender = np.empty(n_node + 1, np.int64), np.empty(len(senders), np.int32)
     topology.group_by(senders, np.arange(len(senders), dtype=np.int32), t_indptr, by_sender)
@@ -40,16 +45,16 @@ class Level(NamedTuple):
     """
 
     n_node: int
-    edges: np.ndarray
-    senders: np.ndarray
-    receivers: np.ndarray
-    columns: np.ndarray
-    fed: np.ndarray
-    groups: list
-    nodes: np.ndarray
+    edges: npt.NDArray[np.int64]
+    senders: npt.NDArray[np.int64]
+    receivers: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+    fed: npt.NDArray[np.int64]
+    groups: list[tuple[str, int, int]]
+    nodes: npt.NDArray[np.int64]
 
 
-def level_plan(graph):
+def level_plan(graph: "NamedGraph") -> tuple[list[Level], npt.NDArray[np.int64]]:
     """(list of Level, number (n_output,) of each output). Raises GraphError for a graph without weights."""
     if graph.weights is None or graph.activations is None:
         raise GraphError("the graph states no weights or no activations; build a network from it and export that")

@@ -3,13 +3,23 @@
 Node names as arrays, so that they live in a checkpoint beside the topology.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError
 from grapheme_numba.graph import checks
 from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.graph.dag import Ids
+
+if TYPE_CHECKING:
+    import networkx
+    import onnx
+    import scipy.sparse
+    import torch
 
 BREAKS = ("error", "feedback-arc")
 
@@ -32,25 +42,25 @@ class NamedGraph(NamedTuple):
     biases : float64 (n_node,) or None
     """
 
-    senders: np.ndarray
-    receivers: np.ndarray
-    weights: np.ndarray | None
-    inputs: np.ndarray
-    outputs: np.ndarray
+    senders: Ids
+    receivers: Ids
+    weights: npt.NDArray[np.float64] | None
+    inputs: Ids
+    outputs: Ids
     names: tuple[str, ...]
     activations: tuple[str, ...] | None = None
-    biases: np.ndarray | None = None
+    biases: npt.NDArray[np.float64] | None = None
 
     @property
-    def n_node(self):
+    def n_node(self) -> int:
         return len(self.names)
 
     @property
-    def n_edge(self):
+    def n_edge(self) -> int:
         return len(self.senders)
 
     @classmethod
-    def of(cls, dag, names=None):
+    def of(cls, dag: Any, names: Iterable[str] | None = None) -> "NamedGraph":
         """The graph and parameters of a `DagNN`, with `names` or those it was built with."""
         arrays = dag.topology()
         known = list(ACTIVATIONS)
@@ -61,34 +71,34 @@ class NamedGraph(NamedTuple):
             tuple(known[code] for code in arrays["activation"]), np.array(dag.biases, np.float64),
         )  # fmt: skip
 
-    def to_scipy(self):
+    def to_scipy(self) -> "scipy.sparse.csr_array":
         """A SciPy CSR array (n_node, n_node): entry [i, j] is the weight of the edge from i to j."""
         from grapheme_numba.graph.export.objects import to_scipy
 
         return to_scipy(self)
 
-    def to_networkx(self):
+    def to_networkx(self) -> "networkx.DiGraph[Any]":
         """A NetworkX `DiGraph` with the names as nodes and weights, biases and activations as attributes."""
         from grapheme_numba.graph.export.objects import to_networkx
 
         return to_networkx(self)
 
-    def to_edge_list(self):
+    def to_edge_list(self) -> list[tuple[str, str, float | None]]:
         """A list of (sender name, receiver name, weight), weight None where the graph has none."""
         names, n_edge = self.names, self.n_edge
-        weights = [None] * n_edge if self.weights is None else self.weights.tolist()
+        weights: Sequence[float | None] = [None] * n_edge if self.weights is None else self.weights.tolist()
         return [
             (names[s], names[r], w)
             for s, r, w in zip(self.senders.tolist(), self.receivers.tolist(), weights, strict=True)
         ]
 
-    def to_torch(self):
+    def to_torch(self) -> "torch.nn.Module":
         """A `torch.nn.Module` with the same outputs; needs PyTorch."""
         from grapheme_numba.graph.export.torch import to_torch
 
         return to_torch(self)
 
-    def to_onnx(self, path=None):
+    def to_onnx(self, path: str | Path | None = None) -> "onnx.ModelProto":
         """An ONNX model of plain operators with the same outputs, also written to `path`; needs `onnx`."""
         from grapheme_numba.graph.export.onnx import to_onnx
 
@@ -96,9 +106,10 @@ class NamedGraph(NamedTuple):
 
 
 def named_graph(
-    senders, receivers, names, *, weights=None, inputs=None, outputs=None, activations=None, biases=None,
-    break_cycles="error",
-):  # fmt: skip
+    senders: npt.ArrayLike, receivers: npt.ArrayLike, names: Iterable[str], *, weights: npt.ArrayLike | None = None,
+    inputs: Any = None, outputs: Any = None, activations: Iterable[str] | None = None,
+    biases: npt.ArrayLike | None = None, break_cycles: str = "error",
+) -> NamedGraph:  # fmt: skip
     """Check a graph and freeze it.
 
     Parameters
@@ -124,39 +135,33 @@ def named_graph(
     GraphError, CycleError
         With the names of the nodes at fault.
     """
-    names = checks.checked_names(names)
-    n_node = len(names)
-    senders, receivers = (
-        checks.checked_ids("sender", senders, n_node),
-        checks.checked_ids("receiver", receivers, n_node),
-    )
-    if len(senders) != len(receivers):
-        raise GraphError(f"{len(senders)} senders and {len(receivers)} receivers; give one of each per edge")
-    weights, biases = checks.finite("weight", weights, len(senders)), checks.finite("bias", biases, n_node)
-    checks.refuse_repeats(senders, receivers, names)
+    nodes = checks.checked_names(names)
+    n_node = len(nodes)
+    tails, heads = checks.checked_ids("sender", senders, n_node), checks.checked_ids("receiver", receivers, n_node)
+    if len(tails) != len(heads):
+        raise GraphError(f"{len(tails)} senders and {len(heads)} receivers; give one of each per edge")
+    edge_weights, node_biases = checks.finite("weight", weights, len(tails)), checks.finite("bias", biases, n_node)
+    checks.refuse_repeats(tails, heads, nodes)
     if break_cycles not in BREAKS:
         raise GraphError(f"break_cycles is {break_cycles!r}; choose one of {', '.join(BREAKS)}")
     if break_cycles == "error":
-        checks.refuse_cycles(senders, receivers, names)
+        checks.refuse_cycles(tails, heads, nodes)
     else:
-        keep = checks.acyclic_edges(senders, receivers, names)
-        senders, receivers = senders[keep], receivers[keep]
-        weights = weights if weights is None else weights[keep]
-    inputs, outputs = checks.ports(senders, receivers, names, inputs, outputs)
-    if activations is not None:
-        activations = checks.checked_activations(activations, names, inputs)
-    if biases is not None:
-        if biases[inputs].any():
-            node = inputs[np.flatnonzero(biases[inputs])[0]]
-            raise GraphError(f"input {names[node]!r} has the bias {biases[node]}; inputs have none, set it to 0")
-        biases.flags.writeable = False
-    for array in (senders, receivers, weights, inputs, outputs):
+        keep = checks.acyclic_edges(tails, heads, nodes)
+        tails, heads = tails[keep], heads[keep]
+        edge_weights = edge_weights if edge_weights is None else edge_weights[keep]
+    input_ids, output_ids = checks.ports(tails, heads, nodes, inputs, outputs)
+    functions = None if activations is None else checks.checked_activations(activations, nodes, input_ids)
+    if node_biases is not None and node_biases[input_ids].any():
+        node = input_ids[np.flatnonzero(node_biases[input_ids])[0]]
+        raise GraphError(f"input {nodes[node]!r} has the bias {node_biases[node]}; inputs have none, set it to 0")
+    for array in (tails, heads, edge_weights, input_ids, output_ids, node_biases):
         if array is not None:
             array.flags.writeable = False
-    return NamedGraph(senders, receivers, weights, inputs, outputs, names, activations, biases)
+    return NamedGraph(tails, heads, edge_weights, input_ids, output_ids, nodes, functions, node_biases)
 
 
-def name_arrays(names):
+def name_arrays(names: Iterable[str] | None) -> dict[str, npt.NDArray[Any]]:
     """{} for None, else `name_bytes` uint8 (UTF-8, one after the other) and `name_ends` int64 (n_node,)."""
     if names is None:
         return {}
@@ -165,7 +170,7 @@ def name_arrays(names):
     return {"name_bytes": np.frombuffer(b"".join(encoded), np.uint8), "name_ends": ends}
 
 
-def names_of(arrays, n_node):
+def names_of(arrays: Mapping[str, npt.NDArray[Any]], n_node: int) -> tuple[str, ...] | None:
     """The names (n_node,) that `name_arrays` put among `arrays`, or None. Raises GraphError where they do not fit."""
     if "name_ends" not in arrays:
         return None

@@ -23,7 +23,7 @@ COURSE = {
 class EventFiles(Observer):
     """Writes `tensorboard/training`, `validation` and `constant` in the run's folder, a scalar a brain and figure.
 
-    A run that goes on writes all its rows again, after an event that makes readers forget what came before:
+    A resumed run writes all its rows again, after an event that makes readers forget what came before:
     so the files always tell what metrics.jsonl tells. A disk that fails ends the files, not the run.
 
     Raises
@@ -97,7 +97,7 @@ class EventFiles(Observer):
             yield
         except OSError as fault:
             self.writers = {}
-            warnings.warn(f"no more event files for TensorBoard: {fault}; the run goes on without them", stacklevel=3)
+            warnings.warn(f"no more event files for TensorBoard: {fault}; the run continues without them", stacklevel=3)
 
 
 def scalars(row: dict) -> dict[str, dict[str, float]]:

@@ -6,8 +6,10 @@ holds batch * edges of a level in memory; nothing is padded and no dense matrix 
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -15,10 +17,13 @@ from grapheme_numba.errors import GraphError
 from grapheme_numba.files.storage import write_file
 from grapheme_numba.graph.levels import level_plan
 
+if TYPE_CHECKING:
+    from grapheme_numba.graph.named import NamedGraph
+
 OPSET = 18
 
 
-def to_onnx(graph, path=None):
+def to_onnx(graph: "NamedGraph", path: str | Path | None = None) -> onnx.ModelProto:
     """An `onnx.ModelProto` with input `x` (batch, n_input) and output `y` (batch, n_output), float32.
 
     Parameters
@@ -34,11 +39,11 @@ def to_onnx(graph, path=None):
         The graph has no weights or activations.
     """
     plan, outputs = level_plan(graph)
-    make = _Maker()
+    make, weights = _Maker(), np.asarray(graph.weights)
     biases = np.zeros(graph.n_node) if graph.biases is None else graph.biases
     rows = make.node("Transpose", "x", perm=[1, 0])
     batch = make.node("Slice", make.node("Shape", rows), make.ints([1]), make.ints([2]))
-    done = None
+    done = ""  # the values of all levels so far
     for level in plan:
         shape = make.node("Concat", make.ints([level.n_node]), batch, axis=0)
         pre = make.node("Expand", make.floats(biases[level.nodes][:, None]), shape)
@@ -47,9 +52,9 @@ def to_onnx(graph, path=None):
             pre = make.node("ScatterND", pre, make.ints(level.fed[:, None]), external, reduction="add")
         if level.edges.size:
             sent = make.node("Gather", done, make.ints(level.senders), axis=0)
-            sent = make.node("Mul", sent, make.floats(graph.weights[level.edges][:, None]))
+            sent = make.node("Mul", sent, make.floats(weights[level.edges][:, None]))
             pre = make.node("ScatterND", pre, make.ints(level.receivers[:, None]), sent, reduction="add")
-        parts = [] if done is None else [done]
+        parts = [done] if done else []
         for name, start, stop in level.groups:
             whole = (start, stop) == (0, level.n_node)
             part = pre if whole else make.node("Slice", pre, make.ints([start]), make.ints([stop]), make.ints([0]))
@@ -79,27 +84,28 @@ def to_onnx(graph, path=None):
 class _Maker:
     """Collects nodes and constants under running names."""
 
-    def __init__(self):
-        self.nodes, self.constants = [], []
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
 
-    def node(self, operator, *inputs, **attributes):
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         name = f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
 
-    def constant(self, array):
+    def constant(self, array: npt.NDArray[Any]) -> str:
         name = f"c{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def ints(self, values):
+    def ints(self, values: npt.ArrayLike) -> str:
         return self.constant(np.asarray(values, np.int64))
 
-    def floats(self, values):
+    def floats(self, values: npt.ArrayLike) -> str:
         return self.constant(np.asarray(values, np.float32))
 
 
-def activation(make, name, x):
+def activation(make: _Maker, name: str, x: str) -> str:
     """The name of the value `name(x)`, with the nodes that compute it added to `make`."""
     number, node = make.floats, make.node
     plain = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "elu": "Elu", "sin": "Sin"}

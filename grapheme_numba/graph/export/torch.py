@@ -1,6 +1,8 @@
 """A graph as a `torch.nn.Module`, level by level. PyTorch is imported only here."""
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -8,7 +10,10 @@ from torch.nn import functional
 
 from grapheme_numba.graph.levels import level_plan
 
-ACTIVATIONS = {
+if TYPE_CHECKING:
+    from grapheme_numba.graph.named import NamedGraph
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "linear": lambda x: x,
     "relu": torch.relu,
     "leaky_relu": lambda x: functional.leaky_relu(x, 0.01),
@@ -34,14 +39,14 @@ ACTIVATIONS = {
 }
 
 
-class GraphModule(torch.nn.Module):
+class GraphModule(torch.nn.Module):  # type: ignore[misc, unused-ignore]  # without torch it has no type
     """The outputs of a graph for a batch; weights and biases are parameters, in the graph's order.
 
     A level is one gather, one product and one `index_add`: correct and trainable, at a small part of the
     engine's speed, and with batch * n_edge numbers in memory for the backward pass.
     """
 
-    def __init__(self, graph):
+    def __init__(self, graph: "NamedGraph") -> None:
         super().__init__()
         self.plan, outputs = level_plan(graph)
         biases = np.zeros(graph.n_node) if graph.biases is None else graph.biases
@@ -53,7 +58,7 @@ class GraphModule(torch.nn.Module):
             for name in ("edges", "senders", "receivers", "columns", "fed", "nodes"):
                 self.register_buffer(f"{name}_{number}", torch.from_numpy(np.ascontiguousarray(getattr(level, name))))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Outputs (batch, n_output) of `x` (batch, n_input)."""
         done = x.new_zeros((len(x), 0))
         for number, level in enumerate(self.plan):
@@ -69,6 +74,6 @@ class GraphModule(torch.nn.Module):
         return done[:, self.outputs]
 
 
-def to_torch(graph):
+def to_torch(graph: "NamedGraph") -> GraphModule:
     """A `GraphModule` of a graph with weights and activations, in float32."""
     return GraphModule(graph)

@@ -64,12 +64,11 @@ def load_graph(
     if break_cycles not in BREAKS:
         raise GraphError(f"break_cycles is {break_cycles!r}; choose one of {', '.join(BREAKS)}")
     options = {"inputs": inputs, "outputs": outputs, "break_cycles": break_cycles}
-    own = {"names": names, "relations": relations, "columns": columns}
     if not isinstance(source, str | Path):
-        return _from_object(source, options, **own)
+        return _from_object(source, options, names, relations, columns)
     path = Path(source)
     try:
-        return _from_file(path, options, **own)
+        return _from_file(path, options, names, relations, columns)
     except GraphError as error:
         error.args = (f"{path}: {error}",)
         raise

@@ -26,9 +26,9 @@ WEIGHTS = ("weight", "weights", "w")
 def parse_table(text: str, delimiter: str) -> dict[str, list[str]]:
     """Columns (name -> list of str) of a CSV or TSV table with a header; quoting as in RFC 4180."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
     try:
-        header = next(reader, None)
-        rows = []
+        header = next(reader, [])
         for row in reader:
             if row and len(row) != len(header):
                 raise GraphError(
@@ -97,7 +97,7 @@ def from_columns(
     for what, wanted in (("inputs", inputs), ("outputs", outputs)):
         if wanted is not None:
             options[what] = resolved(what, wanted, names)
-    return named_graph(*ids, names, weights=weights, break_cycles=break_cycles, **options)
+    return named_graph(ids[0], ids[1], names, weights=weights, break_cycles=break_cycles, **options)
 
 
 def node_table(nodes: Columns) -> tuple[list[str], dict[str, Any]]:
@@ -124,25 +124,21 @@ def to_columns(graph: NamedGraph) -> tuple[dict[str, list[Any]], dict[str, list[
     return edges, nodes
 
 
-def columns_of(edges: Columns, columns: Sequence[str] | None = None) -> list[str | None]:
+def columns_of(edges: Columns, columns: Sequence[str] | None = None) -> tuple[str, str, str | None]:
     """The names of the (sender, receiver, weight or None) columns. Raises GraphError where one is missing."""
     if columns is not None:
-        wanted = [*columns, None][:3]
-        missing = [name for name in wanted if name is not None and name not in edges]
-        if len(columns) not in (2, 3) or missing:
+        if len(columns) not in (2, 3) or any(name not in edges for name in columns):
             raise GraphError(f"the wanted columns are {list(columns)}, the table has {list(edges)}")
-        return wanted
+        return columns[0], columns[1], columns[2] if len(columns) == 3 else None
     lower = {name.strip().lower(): name for name in edges}
-    result: list[str | None] = []
-    for what, known in (("sender", SENDERS), ("receiver", RECEIVERS), ("weight", WEIGHTS)):
-        name = next((lower[name] for name in known if name in lower), None)
-        if name is None and what != "weight":
+    known = [next((lower[name] for name in names if name in lower), None) for names in (SENDERS, RECEIVERS, WEIGHTS)]
+    for what, name, names in (("sender", known[0], SENDERS), ("receiver", known[1], RECEIVERS)):
+        if name is None:
             raise GraphError(
-                f"no column of {list(edges)} is known as the {what}; call it one of {', '.join(known)}, "
+                f"no column of {list(edges)} is known as the {what}; call it one of {', '.join(names)}, "
                 "or say which columns to use"
             )
-        result.append(name)
-    return result
+    return str(known[0]), str(known[1]), known[2]
 
 
 def _names(values: Sequence[Any], column: str) -> list[str]:

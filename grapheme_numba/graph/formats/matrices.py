@@ -22,9 +22,10 @@ from grapheme_numba.graph.formats.files import import_optional, refuse_bomb
 from grapheme_numba.graph.named import NamedGraph, named_graph
 
 # What NumPy, SciPy and zipfile raise for bytes that are no such file.
-BROKEN = (ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError, TypeError)
-BROKEN += (struct.error, zipfile.BadZipFile, zlib.error, MemoryError, tokenize.TokenError, OverflowError, IndexError)
-BROKEN += (AttributeError, UnicodeDecodeError)
+BROKEN: tuple[type[Exception], ...] = (
+    ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError, TypeError, struct.error,
+    zipfile.BadZipFile, zlib.error, MemoryError, tokenize.TokenError, OverflowError, IndexError, AttributeError,
+)  # fmt: skip
 MOST_DENSE = 1 << 28  # entries of a matrix that is written as `.npy`: 2 GiB of float64
 MOST_NODES = 1 << 27  # rows of a sparse matrix that is read; a header can claim any number
 
@@ -130,7 +131,7 @@ def parse_sparse(data: bytes, *, names: Sequence[str] | None = None, **options: 
         if isinstance(error, GraphError):
             raise
         raise _unreadable("SciPy sparse .npz file", error) from None
-    stated = {
+    stated: dict[str, Any] = {
         "inputs": more.get("inputs"),
         "outputs": more.get("outputs"),
         "activations": _texts(more.get("activations")),

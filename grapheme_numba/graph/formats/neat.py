@@ -113,7 +113,7 @@ def parse(data: bytes, *, inputs: Any = None, outputs: Any = None, break_cycles:
     weights = np.array([edge.weight for edge in edges], np.float64) * factor[receivers]
     names = [node.name or str(node.id) for node in nodes.values()]
     inputs, outputs = resolved("inputs", inputs, names, position), resolved("outputs", outputs, names, position)
-    stated = {
+    stated: dict[str, Any] = {
         "inputs": [position[key] for key in input_keys] if inputs is None else inputs,
         "outputs": [position[key] for key in output_keys] if outputs is None else outputs,
         "activations": [name for name, _ in functions],

@@ -9,6 +9,8 @@ permutation. Every output of a block is reached from every input by equally many
 import numpy as np
 
 from grapheme_numba.errors import GraphError
+from grapheme_numba.graph.dag import Ids
+from grapheme_numba.graph.generators.topologies import Topology
 
 WEIGHT = 1.0 / 16.0
 FAN_IN = 32
@@ -16,7 +18,7 @@ FAN_IN = 32
 BIAS = {1024: -0.30, 4096: -0.35, 16384: -0.40, 65536: -0.45}
 
 
-def stage_senders(n_neuron, stage):
+def stage_senders(n_neuron: int, stage: int) -> Ids:
     """The senders of every node of one stage, int32 (n_neuron, 32), ascending."""
     residues = _residues(n_neuron)
     stage_count = residues.bit_length() - 1
@@ -29,7 +31,7 @@ def stage_senders(n_neuron, stage):
     return np.sort(np.concatenate([near, far], axis=1), axis=1).astype(np.int32)
 
 
-def layers(n_neuron, n_layer, seed=0):
+def layers(n_neuron: int, n_layer: int, seed: int = 0) -> Ids:
     """The senders of every layer, int32 (n_layer, n_neuron, 32): row j holds node j's senders, ascending.
 
     Raises GraphError where n_neuron is not 16 times a power of two of at least 2, or n_layer is below 1.
@@ -48,7 +50,7 @@ def layers(n_neuron, n_layer, seed=0):
     return found
 
 
-def radixnet(n_neuron, n_layer, seed=0):
+def radixnet(n_neuron: int, n_layer: int, seed: int = 0) -> Topology:
     """RadiX-Net as one graph: (senders, receivers, inputs, outputs, n_node), `n_layer` layers after the inputs."""
     offsets = n_neuron * np.arange(n_layer, dtype=np.int32)
     senders = layers(n_neuron, n_layer, seed) + offsets[:, None, None]
@@ -58,7 +60,7 @@ def radixnet(n_neuron, n_layer, seed=0):
     return senders.ravel(), receivers, ids[:n_neuron], ids[-n_neuron:], n_node
 
 
-def _residues(n_neuron):
+def _residues(n_neuron: int) -> int:
     residues = n_neuron // 16
     if n_neuron < 32 or n_neuron % 16 or residues & (residues - 1):
         raise GraphError(f"n_neuron is {n_neuron}; give 16 times a power of two, as 1024, 4096, 16384 or 65536")

@@ -1,5 +1,7 @@
 """The null model of a topology: the same degrees, otherwise random."""
 
+from typing import Any
+
 import numpy as np
 
 from grapheme_numba.graph.formats.dispatch import load_graph
@@ -10,7 +12,7 @@ from grapheme_numba.kernels.graph import random_edges
 TRIES_PER_EDGE = 20
 
 
-def rewire(source, seed=0):
+def rewire(source: Any, seed: int = 0) -> Any:
     """A random graph in which every node has the in-degree and the out-degree it has in `source`.
 
     Pairs of edges exchange their receivers, `TRIES_PER_EDGE` times per edge, wherever no edge is repeated

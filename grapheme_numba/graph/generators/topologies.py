@@ -3,24 +3,31 @@
 Topologies with hubs and with modules: each returns (senders, receivers, inputs, outputs, n_node).
 """
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba import randomness
 from grapheme_numba.errors import GraphError
+from grapheme_numba.graph.dag import Ids
 from grapheme_numba.kernels.graph.random_edges import preferential_senders
 
+Topology: TypeAlias = tuple[Ids, Ids, Ids, Ids, int]
 
-def _whole(name, value, least):
+
+def _whole(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise GraphError(f"{name} is {value!r}; give a whole number of at least {least}")
     return int(value)
 
 
-def _ids(start, stop):
+def _ids(start: int, stop: int) -> Ids:
     return np.arange(start, stop, dtype=np.int32)
 
 
-def text_chain(text):
+def text_chain(text: str) -> Topology:
     """One node per character, each with an edge to the next; all are inputs, the last is the output."""
     if not isinstance(text, str) or not text:
         raise GraphError(f"text is {text!r}; give a string of at least one character")
@@ -28,7 +35,7 @@ def text_chain(text):
     return _ids(0, n_node - 1), _ids(1, n_node), _ids(0, n_node), _ids(n_node - 1, n_node), n_node
 
 
-def image_grid(height, width):
+def image_grid(height: int, width: int) -> Topology:
     """One node per pixel in row-major order, with edges to the right and downwards; the last is the output."""
     height, width = _whole("height", height, 1), _whole("width", width, 1)
     node = _ids(0, height * width).reshape(height, width)
@@ -37,10 +44,10 @@ def image_grid(height, width):
     return senders, receivers, node.ravel(), node.ravel()[-1:], height * width
 
 
-def classifier(n_in, n_hidden, n_out):
+def classifier(n_in: int, n_hidden: int, n_out: int) -> Topology:
     """Dense layers n_in -> n_hidden -> n_out."""
     widths = [_whole(name, n, 1) for name, n in (("n_in", n_in), ("n_hidden", n_hidden), ("n_out", n_out))]
-    starts = np.cumsum([0, *widths])
+    starts = np.cumsum([0, *widths]).tolist()
     senders, receivers = [], []
     for layer in range(2):
         sender, receiver = _ids(starts[layer], starts[layer + 1]), _ids(starts[layer + 1], starts[layer + 2])
@@ -50,7 +57,7 @@ def classifier(n_in, n_hidden, n_out):
     return np.concatenate(senders), np.concatenate(receivers), _ids(0, n_in), _ids(n_node - n_out, n_node), n_node
 
 
-def _distinct_rows(generator, n_row, n_choice, n_pick):
+def _distinct_rows(generator: np.random.Generator, n_row: int, n_choice: int, n_pick: int) -> npt.NDArray[np.int64]:
     """(n_row, n_pick) sorted choices without repeats within a row, uniformly."""
     if n_pick * 3 >= n_choice:
         return np.sort(generator.random((n_row, n_choice)).argpartition(n_pick - 1, axis=1)[:, :n_pick], axis=1)
@@ -68,7 +75,7 @@ def _distinct_rows(generator, n_row, n_choice, n_pick):
             rows[repeated] = np.sort(generator.integers(0, n_choice, (len(repeated), n_pick)), axis=1)
 
 
-def layered(widths, fan_in, skip=0.0, seed=0):
+def layered(widths: Sequence[int], fan_in: int, skip: float = 0.0, seed: int = 0) -> Topology:
     """Layers in which each node has `fan_in` senders in the layer before; a share `skip` from earlier ones."""
     widths = [_whole("a width", width, 1) for width in widths]
     fan_in = _whole("fan_in", fan_in, 1)
@@ -77,7 +84,7 @@ def layered(widths, fan_in, skip=0.0, seed=0):
     if not 0.0 <= skip <= 1.0:
         raise GraphError(f"skip is {skip!r}; give a share between 0 and 1")
     generator = randomness.generator(seed)
-    starts = np.cumsum([0, *widths])
+    starts = np.cumsum([0, *widths]).tolist()
     senders, receivers = [], []
     for layer in range(1, len(widths)):
         before = int(starts[layer - 1])
@@ -94,7 +101,7 @@ def layered(widths, fan_in, skip=0.0, seed=0):
     return np.concatenate(senders), np.concatenate(receivers), _ids(0, widths[0]), outputs, n_node
 
 
-def random(n_node, n_edge, n_in, n_out, seed=0):
+def random(n_node: int, n_edge: int, n_in: int, n_out: int, seed: int = 0) -> Topology:
     """`n_edge` distinct edges u -> v, u < v, uniformly among those that do not enter an input."""
     n_node, n_edge = _whole("n_node", n_node, 1), _whole("n_edge", n_edge, 0)
     n_in, n_out = _whole("n_in", n_in, 1), _whole("n_out", n_out, 1)
@@ -115,7 +122,7 @@ def random(n_node, n_edge, n_in, n_out, seed=0):
     )  # fmt: skip
 
 
-def _distinct_numbers(generator, n_choice, n_pick):
+def _distinct_numbers(generator: np.random.Generator, n_choice: int, n_pick: int) -> npt.NDArray[np.int64]:
     """Sorted distinct numbers below `n_choice`, uniformly."""
     if n_pick * 3 >= n_choice:
         return np.sort(generator.permutation(n_choice)[:n_pick])
@@ -125,7 +132,7 @@ def _distinct_numbers(generator, n_choice, n_pick):
     return found
 
 
-def small_world(n_node, n_neighbor, rewire, n_in, n_out, seed=0):
+def small_world(n_node: int, n_neighbor: int, rewire: float, n_in: int, n_out: int, seed: int = 0) -> Topology:
     """Watts and Strogatz (1998): each node linked to its `n_neighbor` next ones on a ring, a share rewired.
 
     Every link is directed to the node with the higher number, and links into inputs are left out.
@@ -147,7 +154,7 @@ def small_world(n_node, n_neighbor, rewire, n_in, n_out, seed=0):
     return senders, receivers, _ids(0, n_in), _ids(n_node - n_out, n_node), n_node
 
 
-def scale_free(n_node, fan_in, n_in, n_out, seed=0):
+def scale_free(n_node: int, fan_in: int, n_in: int, n_out: int, seed: int = 0) -> Topology:
     """Every node after the inputs has `fan_in` senders, drawn in proportion to their out-degree + 1.
 
     Out-degrees follow a power law (Price 1976, directed by age). First nodes inputs, last outputs.
@@ -163,7 +170,9 @@ def scale_free(n_node, fan_in, n_in, n_out, seed=0):
     return senders.ravel(), receivers, _ids(0, n_in), _ids(n_node - n_out, n_node), n_node
 
 
-def block_modular(n_block, block_size, fan_in, between, n_in, n_out, seed=0):
+def block_modular(
+    n_block: int, block_size: int, fan_in: int, between: float, n_in: int, n_out: int, seed: int = 0
+) -> Topology:
     """Blocks of nodes that listen to their own block, but for a share `between` of their edges.
 
     Each hidden node draws `fan_in` senders (repeats are dropped) from the earlier nodes and the inputs of
@@ -197,5 +206,5 @@ def block_modular(n_block, block_size, fan_in, between, n_in, n_out, seed=0):
     return senders.astype(np.int32), receivers.astype(np.int32), _ids(0, n_in), _ids(n_node - n_out, n_node), n_node
 
 
-def _state(seed):
+def _state(seed: int) -> npt.NDArray[np.uint64]:
     return np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
