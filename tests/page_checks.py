@@ -74,6 +74,10 @@ def check_page(source):
     ]
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
     assert len(source.encode()) <= MOST_BYTES
+    assert "prefers-color-scheme:dark" in source
+    assert not re.search(r"\{[{%]|[}%]\}", re.sub(r"<style>.*?</style>", "", source, flags=re.DOTALL)), (
+        "a template's own marks"
+    )
     for svg in page.all("svg"):
         assert svg.get("aria-hidden") == "true" or (svg["role"] == "img" and svg["aria-label"])
     assert all(image["alt"] for image in page.all("img"))

@@ -148,6 +148,24 @@ def test_edges_that_move_have_their_curves(data, tmp_path):
     assert any(label.startswith("Replaced edges. replaced edges from") for label in labels)
 
 
+def test_the_page_of_many_brains_and_epochs_stays_below_a_megabyte(finished, monkeypatch, rng):
+    """3,000 epochs of 40 brains: their charts are thinned, and only the largest brains have some."""
+    seen = []
+    monkeypatch.setattr(reporter, "run_page", lambda facts: seen.append(facts) or "")
+    reporter.write(finished[0])
+    names = [f"brain {i}" for i in range(40)]
+    rows = []
+    for epoch in range(1, 3001):
+        for kind in ("epoch", "validation"):
+            values = {"loss": rng.random(), "mse": rng.random(), "exact": rng.random(), "mse_constant": 1.0, "n": 9}
+            domains = {name: {**values, "n": i, "loss": rng.random()} for i, name in enumerate(names)}
+            rows.append({"kind": kind, "epoch": epoch, "best": epoch == 7, **values, "lr": 0.1, "domains": domains})
+    page = check_page(pages.run_page(seen[0]._replace(rows=rows, names=names, answered={})))
+    assert "16 further brains are in the table above." in page.text
+    assert all(name in page.text for name in names)
+    assert [f"brain {i}" for i in range(16)] == [name for name in names if page.texts.count(name) == 1]
+
+
 def refuse_reports(write_file):
     """`write_file` with a disk that is full when it comes to the report."""
 

@@ -20,7 +20,6 @@ from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.graph.formats.dispatch import save_graph, written_files
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.naming import node_names
-from grapheme_numba.report.comparison import compare
 from grapheme_numba.report.matplotlib_figure import FORMATS, draw
 from grapheme_numba.report.pages import comparison_page
 from grapheme_numba.report.saved_runs import read_runs
@@ -167,7 +166,7 @@ def plot(paths: tuple[str, ...], output: str) -> None:
     refuse_overwriting([target], [*paths, *(file for run in paths for file in run_folder.files_of(Path(run)))])
     if kind in PAGES:
         written = time.strftime("Written %Y-%m-%d %H:%M:%S %Z.")
-        data = comparison_page(compare(runs, written)).encode("utf-8", "backslashreplace")
+        data = comparison_page(runs, written).encode("utf-8", "backslashreplace")
     else:
         data = draw(runs, kind)
     storage.write_file(target, data)

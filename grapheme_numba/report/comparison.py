@@ -1,6 +1,6 @@
 """What the page that compares runs shows, as plain data: a row a run, curves over one another, differing settings."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from grapheme_numba.report.facts import MOST_BRAINS, BrainCharts, best_of, scaled, series, top_of
 from grapheme_numba.report.figures import LARGE, SMALL, Line, LineChart, Point, is_finite
@@ -21,49 +21,36 @@ CURVES = (
 )
 
 
-class Comparison(NamedTuple):
-    """The facts: `kinds` are the classes of the runs' lines, `notes` sentences about what does not compare."""
+def compare(runs: list[SavedRun]) -> dict[str, Any]:
+    """The facts of runs beside one another: what `compare.html` names, its charts not drawn yet.
 
-    title: str
-    runs: list[SavedRun]
-    kinds: list[str]
-    notes: list[str]
-    summaries: list[dict[str, Any]]
-    charts: list[LineChart]
-    brains: BrainCharts
-    n_further_brains: int
-    differences: list[list[str]]  # a header and rows; only the header where all were set the same
-    written: str
-
-
-def compare(runs: list[SavedRun], written: str) -> Comparison:
-    """The facts of runs beside one another."""
+    kinds : the classes of the runs' lines; notes : sentences about what does not compare
+    differences : a header and rows; only the header where all were set the same
+    """
     kinds = [f"run c{index % 8} d{index % 4}" for index in range(len(runs))]
     charts = []
     for title, note, kind, key, log, factor in CURVES:
         points = [series(((row, row) for row in run.of_kind(kind)), key, factor) for run in runs]
         charts.append(overlay(title, note, points, runs, kinds, log, LARGE))
-    names = list(
-        dict.fromkeys(name for run in runs for row in run.of_kind("validation") for name in row.get("domains", {}))
-    )
-    brains = []
+    validations = [run.of_kind("validation") for run in runs]
+    names = list(dict.fromkeys(name for rows in validations for row in rows for name in row.get("domains", {})))
+    brains: BrainCharts = []
     for name in names[:MOST_BRAINS] if len(names) > 1 else []:
-        parts = [[(row, row.get("domains", {}).get(name, {})) for row in run.of_kind("validation")] for run in runs]
+        parts = [[(row, row.get("domains", {}).get(name, {})) for row in rows] for rows in validations]
         loss = overlay("Loss", "", [series(part, "mse") for part in parts], runs, kinds, True)
         exact = overlay("Exact answers", "", [series(part, "exact", 100.0) for part in parts], runs, kinds, False)
         brains.append((name, [loss, exact]))
-    return Comparison(
-        title=f"{len(runs)} runs compared" if len(runs) > 1 else runs[0].name,
-        runs=runs,
-        kinds=kinds,
-        notes=[note for run in runs for note in run.notes] + data_notes(runs),
-        summaries=[summary(run) for run in runs],
-        charts=charts,
-        brains=brains,
-        n_further_brains=len(names) - len(brains) if brains else 0,
-        differences=differences(runs) if len(runs) > 1 else [],
-        written=written,
-    )
+    return {
+        "title": f"{len(runs)} runs compared" if len(runs) > 1 else runs[0].name,
+        "runs": runs,
+        "kinds": kinds,
+        "notes": [note for run in runs for note in run.notes] + data_notes(runs),
+        "summaries": [summary(run) for run in runs],
+        "charts": charts,
+        "brains": brains,
+        "n_further_brains": len(names) - len(brains) if brains else 0,
+        "differences": differences(runs) if len(runs) > 1 else [],
+    }
 
 
 def overlay(

@@ -78,8 +78,8 @@ class RunFacts(NamedTuple):
 
 def best_of(validations: list[Row]) -> Row | None:
     """The best validation's row, or the latest where none is marked."""
-    best = [row for row in validations if row.get("best")]
-    return (best or validations or [None])[-1]
+    rows = [row for row in validations if row.get("best")] or validations
+    return rows[-1] if rows else None
 
 
 def tiles(run: RunFacts) -> list[tuple[str, str, str]]:
@@ -122,12 +122,12 @@ def brain_charts(run: RunFacts) -> BrainCharts:
     largest = sorted(run.names, key=lambda name: -last.get(name, {}).get("n", 0))[:MOST_BRAINS]
     charts = []
     for name in [name for name in run.names if name in largest]:
-        rows = [
+        epochs, validations = (
             [(row, row["domains"][name]) for row in rows if name in row["domains"]]
             for rows in (run.epochs, run.validations)
-        ]
+        )
         fixed = run.answered[name].commonest_share if name in run.answered else None
-        charts.append((name, two_charts(*rows, fixed)))
+        charts.append((name, two_charts(epochs, validations, fixed)))
     return charts
 
 
@@ -162,7 +162,7 @@ def series(rows: Iterable[tuple[Row, Row]], key: str, factor: float = 1.0) -> li
 
 def scaled(value: float | None, factor: float) -> float | None:
     """The value times the factor; None for nothing and for what is not finite."""
-    return value * factor if value is not None and is_finite(value) else None
+    return value * factor if is_finite(value) else None
 
 
 def top_of(lines: list[Line]) -> float:

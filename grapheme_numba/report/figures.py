@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from xml.etree import ElementTree
 
 from grapheme_numba.report.numbers import compact, epoch_ticks, linear_ticks, log_ticks, number, without_controls
@@ -86,7 +86,7 @@ def line_svg(chart: LineChart) -> str:
     # what is drawn last lies on top: references lowest, then training, then validation
     for line in sorted(lines, key=lambda line: ("fixed" not in line.kind, "validation" in line.kind)):
         few = len(line.points) <= FEW_POINTS and "fixed" not in line.kind
-        points = [(x, scaled(y) if y is not None and is_finite(y) else None) for x, y in line.points]
+        points = [(x, scaled(y) if is_finite(y) else None) for x, y in line.points]
         plot.add("", lone_doubled(thinned(points)), show_dots=few, dots_size=2.5)
         kinds.append(line.kind)
         best = [point for point in points if point[0] == line.best and point[1] is not None]
@@ -170,7 +170,7 @@ def svg_text(plot: Any, kinds: list[str], words: str, add_titles: Callable[[Elem
     return ElementTree.tostring(svg, encoding="unicode")
 
 
-def is_finite(value: float | None) -> bool:
+def is_finite(value: float | None) -> TypeGuard[float]:
     """Whether there is a value, and it is a finite number."""
     return value is not None and math.isfinite(value)
 
@@ -220,7 +220,7 @@ def add_hovers(svg: ElementTree.Element, view: Any, lines: list[Line], unit: str
 
 def in_words(line: Line, unit: str) -> str:
     """A line in words."""
-    seen = [(x, y) for x, y in line.points if y is not None and math.isfinite(y)]
+    seen = [(x, y) for x, y in line.points if is_finite(y)]
     (_, first), (x, last) = seen[0], seen[-1]
     if "fixed" in line.kind or len(seen) == 1:
         return f"{line.name} {number(last)}{unit}"

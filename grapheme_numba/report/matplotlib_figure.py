@@ -1,8 +1,10 @@
 """Curves of runs as PNG, SVG or PDF, for papers and slides, drawn by Matplotlib."""
 
 import io
+from typing import Any
 
 from grapheme_numba.errors import UsageError
+from grapheme_numba.report.saved_runs import SavedRun
 
 COLOURS = ("#0b62a4", "#c2500a", "#00795a", "#a33f86", "#8a6412", "#5b53b8", "#1d7f94", "#4d5967")
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
@@ -15,7 +17,7 @@ PANELS = (
 )
 
 
-def draw(runs, kind: str) -> bytes:
+def draw(runs: list[SavedRun], kind: str) -> bytes:
     """The bytes of a figure of SavedRuns in one of FORMATS. Raises UsageError without Matplotlib."""
     try:
         from matplotlib import rc_context
@@ -43,7 +45,7 @@ def draw(runs, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def panel(axes, runs, rows: str, key: str, factor: float) -> None:
+def panel(axes: Any, runs: list[SavedRun], rows: str, key: str, factor: float) -> None:
     """A line a run."""
     import numpy as np
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grapheme_numba.report import facts, numbers, topology
-from grapheme_numba.report.comparison import Comparison
+from grapheme_numba.report.comparison import compare
 from grapheme_numba.report.figures import BarChart, LineChart, bar_svg, line_svg
+from grapheme_numba.report.saved_runs import SavedRun
 from grapheme_numba.report.thumbnails import thumbnail
 
 if TYPE_CHECKING:
@@ -81,14 +82,8 @@ def run_page(run: facts.RunFacts) -> str:
     )
 
 
-def comparison_page(all_runs: Comparison) -> str:
+def comparison_page(runs: list[SavedRun], written: str) -> str:
     """The page that compares runs."""
-    return page(
-        "compare.html",
-        title=all_runs.title,
-        refresh=None,
-        written=all_runs.written,
-        all=all_runs,
-        charts=figures_of(all_runs.charts),
-        by_brain=brains_of(all_runs.brains),
-    )
+    values = compare(runs)
+    values |= {"charts": figures_of(values["charts"]), "brains": brains_of(values["brains"])}
+    return page("compare.html", refresh=None, written=written, **values)

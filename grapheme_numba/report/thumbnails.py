@@ -17,9 +17,9 @@ SIDE = 1000  # a curve's own coordinates
 
 def thumbnail(example: MixedExample) -> dict[str, Any]:
     """What the page shows of an image or a sequence; nothing of a text."""
-    if example.input_type == "image":
+    if example.pixels is not None and example.width and example.height:
         return image(example.pixels, example.width, example.height)
-    return curve(example.values) if example.input_type == "sequence" else {}
+    return curve(example.values) if example.values is not None else {}
 
 
 def image(pixels: list[float], width: int, height: int) -> dict[str, Any]:

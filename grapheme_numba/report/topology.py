@@ -101,7 +101,7 @@ def histograms(graph: Graph) -> list[BarChart]:
 def level_bars(widths: npt.NDArray[np.integer]) -> list[Bar]:
     """Nodes of every level; many levels in bands, each with its mean."""
     every = -(-len(widths) // MOST_BARS)
-    bars = []
+    bars: list[Bar] = []
     for first in range(0, len(widths), every):
         band = widths[first : first + every]
         name = str(first) if len(widths) <= 8 or len(bars) % 5 == 0 else ""
