@@ -119,6 +119,11 @@ def test_every_command_and_option_is_on_its_page(program, name):
         assert spelling.replace("|", "\\|") in page, f"{spelling} of {program} {name}: python benchmarks/tables.py"
 
 
+def test_every_public_name_is_in_the_reference():
+    page = (ROOT / "docs" / "python-api.md").read_text()
+    assert re.findall(r"^::: grapheme_numba\.(\w+)$", page, re.MULTILINE) == [n for n in gn.__all__ if n[0] != "_"]
+
+
 def test_options_stand_in_the_sections_of_their_help():
     """The most used first; what two commands share is said once, and where they differ both defaults stand."""
     one, other = (
