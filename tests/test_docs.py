@@ -1,6 +1,7 @@
 """Every code block of README and docs/ runs, and every command, option, extra and link that they show exists."""
 
 import re
+import subprocess
 
 import cli_reference
 import click.testing
@@ -142,6 +143,20 @@ def option(flag, text, section):
     if section:
         made.section = section
     return made
+
+
+def test_the_builder_of_the_site_takes_no_other_word():
+    done = subprocess.run([ROOT / "bin" / "docs", "deploy"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: bin/docs takes nothing or serve, got: deploy\n")
+
+
+def test_the_site_fetches_nothing_and_lists_every_page():
+    settings = (ROOT / "mkdocs.yml").read_text()
+    assert "font: false" in settings
+    assert "strict: true" in settings
+    assert not re.findall(r"https?://", settings)
+    listed = re.findall(r"([\w-]+\.md)$", settings, re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 
 
 def test_readme_is_one_page():
