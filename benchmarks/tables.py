@@ -23,6 +23,7 @@ from pathlib import Path
 import cli_reference
 import numpy as np
 
+import grapheme_numba as gn
 from grapheme_numba.bench import machine, records
 from grapheme_numba.errors import RecordError
 
@@ -274,6 +275,11 @@ def of_kinds(*kinds):
     return lambda: section([saved(kind) for kind in kinds])
 
 
+def api_reference():
+    """Where the documentation of each public name is to stand; mkdocstrings writes it from the docstring."""
+    return "\n\n".join(f"::: grapheme_numba.{name}" for name in gn.__all__ if name != "__version__")
+
+
 BLOCKS = {
     "comparison": ("README.md", comparison_table),
     "speed": ("docs/benchmarks.md", of_kinds("kernels", "peers", "challenge")),
@@ -287,6 +293,7 @@ BLOCKS = {
         lambda: reliability_table(json.loads((MEASURED / "reliability.json").read_text())),
     ),
     "options": ("docs/command-line.md", cli_reference.reference),
+    "reference": ("docs/python-api.md", api_reference),
 }
 
 

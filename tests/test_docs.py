@@ -1,6 +1,7 @@
 """Every code block of README and docs/ runs, and every command, option, extra and link that they show exists."""
 
 import re
+import subprocess
 
 import cli_reference
 import click.testing
@@ -22,24 +23,6 @@ NOT_RUN = {
     ("docs/several-machines.md", "needs Slurm"),
 }
 LANGUAGES = {"sh", "python", "json", "text"}
-# Blocks with one of these wait until it exists, and on their page all Python after them, which may build on them.
-PENDING = (
-    *("gn.fit", "gn.train", "gn.load(", "gn.convert", "gn.open_dataset", "gn.evolve", "gn.prune", "gn.attribute"),
-    *("gn.optim", "gn.torch", "--gradient-shards"),
-)
-
-
-def waits(block):
-    """Whether a block needs what is pending."""
-    return any(name in block.text for name in PENDING)
-
-
-def test_nothing_waits_for_what_exists():
-    exists = [name for name in PENDING if name.removeprefix("gn.").removesuffix("(") in gn.__all__]
-    options = [
-        option for command in GROUPS["grapheme-train"].commands.values() for p in command.params for option in p.opts
-    ]
-    assert not [*exists, *({*options} & {*PENDING})]
 
 
 def test_blocks_that_do_not_run_are_known():
@@ -59,9 +42,6 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     for block in code_blocks.blocks_of(page):
         if "output" in block.classes:
             assert not [*code_blocks.unlike(block.text, printed)], block.place
-        elif waits(block):
-            if block.language == "python":
-                return
         elif block.language in ("sh", "python") and "not-run" not in block.classes:
             printed = code_blocks.run(block, namespace)
 
@@ -89,7 +69,7 @@ def test_commands_parse():
     """Each program, command and option of a shell block exists, also where the block is not run."""
     n_call = 0
     for block in (block for block in BLOCKS if block.language == "sh"):
-        for line in [] if waits(block) else code_blocks.shell_lines(block):
+        for line in code_blocks.shell_lines(block):
             for program, (name, *arguments) in code_blocks.calls_of(line):
                 n_call += 1
                 if "--help" not in arguments:
@@ -119,6 +99,17 @@ def test_every_command_and_option_is_on_its_page(program, name):
         assert spelling.replace("|", "\\|") in page, f"{spelling} of {program} {name}: python benchmarks/tables.py"
 
 
+def test_no_message_sends_its_reader_to_an_index():
+    """The package is on none: an extra is installed from a clone, as `pip install '.[plot]'`."""
+    files = [*(ROOT / "grapheme_numba").rglob("*.py"), *(ROOT / "examples").glob("*.py")]
+    assert not [path.name for path in files if re.search(r"grapheme-numba\[", path.read_text())]
+
+
+def test_every_public_name_is_in_the_reference():
+    page = (ROOT / "docs" / "python-api.md").read_text()
+    assert re.findall(r"^::: grapheme_numba\.(\w+)$", page, re.MULTILINE) == [n for n in gn.__all__ if n[0] != "_"]
+
+
 def test_options_stand_in_the_sections_of_their_help():
     """The most used first; what two commands share is said once, and where they differ both defaults stand."""
     one, other = (
@@ -137,6 +128,20 @@ def option(flag, text, section):
     if section:
         made.section = section
     return made
+
+
+def test_the_builder_of_the_site_takes_no_other_word():
+    done = subprocess.run([ROOT / "bin" / "docs", "deploy"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: bin/docs takes nothing or serve, got: deploy\n")
+
+
+def test_the_site_fetches_nothing_and_lists_every_page():
+    settings = (ROOT / "mkdocs.yml").read_text()
+    assert "font: false" in settings
+    assert "strict: true" in settings
+    assert not re.findall(r"https?://", settings)
+    listed = re.findall(r"([\w-]+\.md)$", settings, re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 
 
 def test_readme_is_one_page():
