@@ -1,5 +1,7 @@
 """metrics.jsonl: rows come back, NaN becomes null, and no damaged row is read as another."""
 
+import zlib
+
 import pytest
 from mutants import mutants
 
@@ -29,6 +31,17 @@ def path(tmp_path):
 
 def test_rows_come_back_numbered(path):
     assert read_rows(path) == [{"row": number, **row} for number, row in enumerate(ROWS)]
+
+
+def test_rows_with_spaces_are_still_read(tmp_path):
+    """As version 0.1.0 wrote them."""
+    text = '{"row": 0, "kind": "epoch", "loss": 0.5}'
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{text[:-1]}, "check": "{zlib.crc32(text.encode()):08x}"}}\n')
+    assert read_rows(path) == [{"row": 0, "kind": "epoch", "loss": 0.5}]
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    with pytest.raises(RecordError, match="line 1 is not as the run wrote it"):
+        read_rows(path)
 
 
 def test_what_json_cannot_hold_becomes_null(tmp_path):

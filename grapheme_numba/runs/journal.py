@@ -11,6 +11,7 @@ from grapheme_numba.errors import RecordError
 from grapheme_numba.files import storage
 
 METRICS = "metrics.jsonl"
+CHECK_MARKS = (',"check":"', ', "check": "')  # before the check sum; rows of version 0.1.0 have the spaces
 REMEDY = "restore the file, or delete it to resume without the rows of earlier epochs"
 
 
@@ -79,8 +80,8 @@ class MemoryJournal:
 
 def to_line(row: dict) -> bytes:
     """The JSON of a row with its check sum last. NaN and infinities become null: JSON has neither."""
-    text = json.dumps(finite(row), separators=(", ", ": "), allow_nan=False)
-    return f'{text[:-1]}, "check": "{check(text)}"}}'.encode()
+    text = json.dumps(finite(row), separators=(",", ":"), allow_nan=False)
+    return f'{text[:-1]},"check":"{check(text)}"}}'.encode()
 
 
 def read_rows(path: Path, most: int | None = None) -> list[dict]:
@@ -103,10 +104,12 @@ def read_rows(path: Path, most: int | None = None) -> list[dict]:
 def parse(line: bytes, number: int, path: Path) -> dict:
     """One verified row."""
     try:
-        text, _, tail = line.decode().rpartition(', "check": "')
+        decoded = line.decode()
+        mark = next(mark for mark in CHECK_MARKS if mark in decoded)
+        text, _, tail = decoded.rpartition(mark)
         row = json.loads(text + "}")
         whole = tail == f'{check(text + "}")}"}}' and row["row"] == number
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, StopIteration):
         whole = False
     if not whole:
         raise RecordError(f"{path} line {number + 1} is not as the run wrote it; {REMEDY}")
