@@ -178,6 +178,6 @@ def test_without_tensorboardx_the_flag_is_refused_before_training(data, tmp_path
     monkeypatch.delitem(sys.modules, "tensorboardX.event_file_writer", raising=False)
     result = CliRunner().invoke(main, ["agi", "--data", str(data), "--output", str(tmp_path / "run"), "--tensorboard"])
     sentence = (
-        "error: --tensorboard needs tensorboardX, which is not installed: pip install 'grapheme-numba[tensorboard]'\n"
+        "error: --tensorboard needs tensorboardX, which is not installed: pip install '.[tensorboard]' in a clone\n"
     )
     assert (result.exit_code, result.stderr, (tmp_path / "run").exists()) == (2, sentence, False)

@@ -123,7 +123,7 @@ def test_mistakes_are_told_by_their_codes(folder, tmp_path):
 def test_without_matplotlib_a_figure_is_refused_with_the_way_on(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     result = plot(folder / "slow", "--output", tmp_path / "x.png")
-    assert (result.exit_code, "pip install 'grapheme-numba[plot]'" in result.stderr) == (2, True)
+    assert (result.exit_code, "pip install '.[plot]' in a clone" in result.stderr) == (2, True)
 
 
 def test_runs_of_one_name_get_distinct_names():

@@ -122,7 +122,7 @@ def test_a_stale_page_is_named_and_then_written(tmp_path, monkeypatch, capsys):
 
 
 def test_names_and_tasks_are_those_that_are_measured():
-    assert set(tables.BASELINES) == set(peers.RIVALS)
+    assert set(tables.BASELINES) == set(peers.BASELINES)
     wanted = {(task, model) for task, (_, _, models) in accuracy.TASKS.items() for model in models}
     assert {(row["task"], row["model"]) for row in tables.saved("accuracy")["rows"]} == wanted
     assert set(tables.TASKS) == set(accuracy.TASKS)

@@ -209,7 +209,7 @@ def plot(runs, output, debug):
     """Compare runs: their curves over one another, their best figures, and what was set differently.
 
     RUN is a run's folder; it may still be training. The page needs no network; the other formats need
-    Matplotlib, as in grapheme-numba[plot].
+    Matplotlib, as in the extra plot.
 
     Example:  grapheme-train plot runs/A runs/B --output compare.html
     """

@@ -223,7 +223,7 @@ def join():
         return Serial()
     if importlib.util.find_spec("mpi4py") is None:
         raise UsageError(
-            "several ranks were started, but mpi4py is not installed; pip install 'grapheme-numba[mpi]' on every host"
+            "several ranks were started, but mpi4py is not installed; pip install '.[mpi]' in a clone on every host"
         )
     import mpi4py
 

@@ -40,7 +40,7 @@ class EventFiles(Observer):
             from tensorboardX.proto import event_pb2, summary_pb2
         except ImportError:
             raise UsageError(
-                "--tensorboard needs tensorboardX, which is not installed: pip install 'grapheme-numba[tensorboard]'"
+                "--tensorboard needs tensorboardX, which is not installed: pip install '.[tensorboard]' in a clone"
             ) from None
         self.new_writer, self.event_pb2, self.summary_pb2 = EventsWriter, event_pb2, summary_pb2
         self.writers, self.last_step = {}, 0

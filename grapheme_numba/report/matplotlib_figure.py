@@ -24,7 +24,7 @@ def draw(runs: list[SavedRun], kind: str) -> bytes:
         from matplotlib.figure import Figure
     except ImportError:
         raise UsageError(
-            f"a {kind} needs Matplotlib, which is not installed: pip install 'grapheme-numba[plot]', "
+            f"a {kind} needs Matplotlib, which is not installed: pip install '.[plot]' in a clone, "
             "or give --output a name that ends in .html"
         ) from None
     with rc_context({"svg.hashsalt": "grapheme", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):

@@ -160,7 +160,7 @@ class TensorBoard:
             from tensorboardX import SummaryWriter
         except ImportError:
             raise UsageError(
-                "TensorBoard needs tensorboardX, which is not installed: pip install 'grapheme-numba[tensorboard]'"
+                "TensorBoard needs tensorboardX, which is not installed: pip install '.[tensorboard]' in a clone"
             ) from None
         self.writer = SummaryWriter(str(folder))
 

@@ -23,7 +23,7 @@ def import_optional(name: str, what: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         raise MissingInputError(
-            f"{what} need the package {name.split('.')[0]}, which is not installed: pip install 'grapheme-numba[graph]'"
+            f"{what} need the package {name.split('.')[0]}, which is not installed: pip install '.[graph]' in a clone"
         ) from None
 
 
