@@ -9,7 +9,7 @@ import grapheme_numba as gn
 from grapheme_numba.data.codec.layout import shared_layout
 from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream.dataset import open_dataset
-from grapheme_numba.models.router import refused, with_brains
+from grapheme_numba.models.router import rejects_of, with_brains
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +87,9 @@ def test_routing_goes_by_the_input(dataset):
 
 def test_the_refused_are_named_with_the_reason(dataset):
     layout = shared_layout(with_brains(dataset, route=True).summary(), 4)
-    found = list(refused(with_brains(dataset, route=True, layout=layout), layout, 0.6))
+    found = list(rejects_of(with_brains(dataset, route=True, layout=layout), layout, 0.6))
     assert [one.id for one in found] == ["odd-1", "odd-3", "odd-5", "odd-7"]
     assert found[0].row == 5
     assert found[0].reason == "no brain is sure enough: math 0.50, text 0.50; the threshold is 0.60"
     assert found[0].file.endswith("train.jsonl")
-    assert not list(refused(with_brains(dataset, route=True, threshold=0.5, layout=layout), layout, 0.5))
+    assert not list(rejects_of(with_brains(dataset, route=True, threshold=0.5, layout=layout), layout, 0.5))

@@ -10,17 +10,21 @@ from grapheme_numba.files.storage import WholeFile
 SHOWN = 160  # bytes of a refused line that are kept
 
 
-class Reject(msgspec.Struct, frozen=True):
-    """A refused line.
+class Reject(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A refused line of a file, or a refused example of a dataset; what does not apply is None and not written.
 
-    file, line (from 1), offset (of the line's first byte in the unpacked file), reason, start (of the line)
+    file, reason
+    line (from 1), offset (of the line's first byte in the unpacked file), start (of the line)
+    row (from 0), id : of an example
     """
 
     file: str
-    line: int
-    offset: int
-    reason: str
-    start: str
+    line: int | None = None
+    offset: int | None = None
+    reason: str = ""
+    start: str | None = None
+    row: int | None = None
+    id: str | None = None
 
 
 def reject(block: Block, line: int, offset: int, content: bytes, reason: str) -> Reject:

@@ -6,13 +6,16 @@ of digits and operators in it, more so when it holds an expression such as `3 * 
 Which examples of a dataset a model of brains takes, and which brain takes each.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
+import numpy.typing as npt
 
+from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.records import INPUT_KINDS
+from grapheme_numba.data.rejects import Reject
+from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.data.stream.rerouting import NOWHERE, nowhere, rerouting
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.kernels.codec.column_facts import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
@@ -61,7 +64,7 @@ class CognitiveRouter:
         self.threshold, self.names = threshold, tuple(brains)
         self._columns = {kind: [i for i, name in enumerate(brains) if brains[name] == kind] for kind in BRAINS.values()}
 
-    def route(self, input) -> Route:
+    def route(self, input: Any) -> Route:
         """The brain for one input.
 
         Parameters
@@ -82,7 +85,7 @@ class CognitiveRouter:
             return Route(None, ranked[0][1] if ranked else 0.0, ranked)
         return Route(*ranked[0], ranked[1:])
 
-    def scores(self, inputs: Sequence) -> np.ndarray:
+    def scores(self, inputs: Sequence[Any]) -> npt.NDArray[np.float64]:
         """Confidence (n, n_brain) of every brain, columns as `names`, for many inputs as in `route`."""
         scores = np.zeros((len(inputs), len(self.names)))
         texts, rows = [], []
@@ -97,7 +100,7 @@ class CognitiveRouter:
             scores[rows] = self.text_scores(offsets, np.frombuffer(b"".join(texts) or b" ", np.uint8))
         return scores
 
-    def text_scores(self, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
+    def text_scores(self, offsets: npt.NDArray[Any], data: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Confidence (n, n_brain) for texts in one buffer, as Arrow keeps them; nothing runs per text.
 
         Parameters
@@ -121,7 +124,9 @@ class CognitiveRouter:
             scores[:, other] = (rest / len(other))[:, None]
         return scores
 
-    def choose(self, kinds: np.ndarray, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
+    def choose(
+        self, kinds: npt.NDArray[Any], offsets: npt.NDArray[Any], data: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.int32]:
         """The brain (n,) int32 of each row, an index into `names`, or -1 where none is sure enough.
 
         Parameters
@@ -148,7 +153,7 @@ class CognitiveRouter:
         return f"no brain is sure enough: {guesses}; the threshold is {self.threshold:.2f}"
 
 
-def _kind(input):
+def _kind(input: Any) -> tuple[str, Any]:
     """The input type and, for a text, the text."""
     if isinstance(input, Mapping):
         for key, kind in (("text", "text"), ("values", "sequence"), ("pixels", "image")):
@@ -169,18 +174,15 @@ def _kind(input):
     )
 
 
-class Refused(msgspec.Struct):
-    """An example that the router sent nowhere; `row` counts from 0."""
-
-    file: str
-    row: int
-    id: str
-    reason: str
-
-
 def with_brains(
-    dataset, *, brains=(), layout=None, route: bool = False, threshold: float = THRESHOLD, unknown_domain: str = "error"
-):
+    dataset: Dataset,
+    *,
+    brains: Iterable[str] = (),
+    layout: Layout | None = None,
+    route: bool = False,
+    threshold: float = THRESHOLD,
+    unknown_domain: str = "error",
+) -> Dataset:
     """The dataset as brains take it: routed on request, unknown domains left out on request.
 
     Parameters
@@ -191,7 +193,7 @@ def with_brains(
     layout : Layout, optional
         The model's; its domains are the brains.
     route : bool
-        Choose the brain by the input. What no brain is sure of is left out; `refused` names it.
+        Choose the brain by the input. What no brain is sure of is left out; `rejects_of` names it.
     threshold : float
         Least confidence of the router.
     unknown_domain : {"error", "skip"}
@@ -233,13 +235,13 @@ def with_brains(
     return dataset
 
 
-def router_of(kinds, known, threshold: float) -> CognitiveRouter:
+def router_of(kinds: Mapping[str, str], known: Iterable[str], threshold: float) -> CognitiveRouter:
     """The router among the brains `known`, whose input types are those of `kinds` or of the usual brains."""
-    return CognitiveRouter(threshold, {name: kind for name, kind in (BRAINS | kinds).items() if name in known})
+    return CognitiveRouter(threshold, {name: kind for name, kind in (BRAINS | dict(kinds)).items() if name in known})
 
 
-def refused(dataset, layout, threshold: float):
-    """Yield `Refused` for every example that a routed dataset leaves out, with the reason."""
+def rejects_of(dataset: Dataset, layout: Layout, threshold: float) -> Iterator[Reject]:
+    """Yield a `Reject` for every example that a routed dataset leaves out, with the reason."""
     router = router_of({one.name: one.input_type for one in layout.domains}, set(layout.names), threshold)
     for row, name, given in nowhere(dataset.tables(["id", "domain", "input_type", "text", "values", "pixels"])):
-        yield Refused(str(dataset.path), row, name, router.rejection(router.route(given)))
+        yield Reject(str(dataset.path), reason=router.rejection(router.route(given)), row=row, id=name)

@@ -3,7 +3,7 @@
 import msgspec
 
 from grapheme_numba.files.storage import WholeFile
-from grapheme_numba.models.router import refused, with_brains
+from grapheme_numba.models.router import rejects_of, with_brains
 
 REJECTS = "rejects.jsonl"
 
@@ -35,5 +35,5 @@ def write_rejects(run) -> None:
     if not run.config.route:
         return
     with WholeFile(run.folder / REJECTS) as file:
-        for one in refused(run.train, run.model.layout, run.config.threshold):
+        for one in rejects_of(run.train, run.model.layout, run.config.threshold):
             file.write(msgspec.json.encode(one) + b"\n")
