@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from grapheme_numba.files import kernel_cache, locks
 
@@ -59,11 +60,12 @@ _lock_cache_saves()
 
 def _takes_several_callers() -> bool:
     """Whether the threading layer that Numba will choose may be entered by several Python threads at once."""
-    asked = numba.config.THREADING_LAYER.lower()
-    if _has_tbb and asked in ("default", "tbb", "safe", "threadsafe", "forksafe"):
+    layer = numba.config.THREADING_LAYER.lower()  # type: ignore[attr-defined]
+    if _has_tbb and layer in ("default", "tbb", "safe", "threadsafe", "forksafe"):
         return True
-    choices = {"default": numba.config.THREADING_LAYER_PRIORITY, "forksafe": ("tbb", "workqueue")}
-    for name in choices.get(asked, (asked,)):
+    by_default = numba.config.THREADING_LAYER_PRIORITY  # type: ignore[attr-defined]
+    choices = {"default": by_default, "forksafe": ("tbb", "workqueue")}
+    for name in choices.get(layer, (layer,)):
         if name == "workqueue":
             return False
         try:  # what Numba does with the first parallel kernel
@@ -78,13 +80,13 @@ def _let_one_caller_in() -> None:
     """Let parallel kernels wait for each other: two in a workqueue at once would abort the process."""
     call, lock = CPUDispatcher.__call__, [threading.RLock()]
 
-    def one_at_a_time(self, *args, **options):
+    def one_at_a_time(self: Any, *args: Any, **options: Any) -> Any:
         if not self.targetoptions.get("parallel"):
             return call(self, *args, **options)
         with lock[0]:
             return call(self, *args, **options)
 
-    CPUDispatcher.__call__ = one_at_a_time
+    CPUDispatcher.__call__ = one_at_a_time  # type: ignore[method-assign, assignment]
     # A child has none of the threads that might hold it.
     os.register_at_fork(after_in_child=lambda: lock.__setitem__(0, threading.RLock()))
 

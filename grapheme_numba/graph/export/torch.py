@@ -46,6 +46,8 @@ class GraphModule(torch.nn.Module):  # type: ignore[misc, unused-ignore]  # with
     engine's speed, and with batch * n_edge numbers in memory for the backward pass.
     """
 
+    outputs: torch.Tensor  # a buffer
+
     def __init__(self, graph: "NamedGraph") -> None:
         super().__init__()
         self.plan, outputs = level_plan(graph)

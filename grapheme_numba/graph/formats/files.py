@@ -90,5 +90,5 @@ def write_columns(path: str | Path, columns: Mapping[str, Sequence[Any]]) -> Non
     try:
         parquet.write_table(pa.table(arrays), sink, compression="zstd", write_page_checksum=True)
     except pa.ArrowException as error:
-        raise OutputError(f"could not write {path}: {error}") from None
+        raise OutputError(f"cannot write {path}: {error}") from None
     write_file(Path(path), sink.getvalue())
