@@ -56,6 +56,7 @@ def prepare(
         A resumed run would continue with other data, and `override` is not given; or more ranks than shards.
     """
     comm, checkpoint = comm or Serial(), start.checkpoint
+    splits = find_splits(config.data)  # before all else: without data nothing is worth compiling
     # A checkpoint without a number of shards is of a run that had none to share.
     n_shard = start.config.gradient_shards or (comm.size if checkpoint is None else 1)
     config = msgspec.structs.replace(start.config, gradient_shards=n_shard)
@@ -65,7 +66,6 @@ def prepare(
     if not jit.cache_in_use():
         observer.note("first start with these kernels on this machine: compiling kernels, a minute or two, once")
     jit.set_threads(comm.use_cores(config.threads))
-    splits = find_splits(config.data)
     given = {"cache": cache, "progress": observer.note, "nameless": config.route}
     train = open_dataset(splits.train, **given)
     if config.external is not None:
