@@ -56,7 +56,7 @@ def prepare(
         A resumed run would continue with other data, and `override` is not given; or more ranks than shards.
     """
     comm, checkpoint = comm or Serial(), start.checkpoint
-    splits = find_splits(config.data)  # before all else: without data nothing is worth compiling
+    splits = find_splits(start.config.data)  # before all else: without data nothing is worth compiling
     # A checkpoint without a number of shards is of a run that had none to share.
     n_shard = start.config.gradient_shards or (comm.size if checkpoint is None else 1)
     config = msgspec.structs.replace(start.config, gradient_shards=n_shard)
