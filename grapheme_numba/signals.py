@@ -105,8 +105,8 @@ class StopRequest:
             finally:
                 if self._unraisable is not None:
                     sys.unraisablehook, self._unraisable = self._unraisable, None
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+                for number, earlier in before.items():
+                    signal.signal(number, earlier)
 
     @contextmanager
     def _watcher(self) -> Iterator[None]:

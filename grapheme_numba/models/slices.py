@@ -1,8 +1,8 @@
 """Which input and output nodes belong to which brain: contiguous, disjoint ranges in request order."""
 
 import itertools
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Container, Iterable
+from typing import Any, NamedTuple
 
 from grapheme_numba.errors import UsageError
 
@@ -100,7 +100,7 @@ def parse_brain_request(text: str) -> tuple[str, int, int]:
     return _checked((name.strip(), int(parts[0]), int(parts[1])), {})
 
 
-def _checked(request, taken) -> tuple[str, int, int]:
+def _checked(request: Any, taken: Container[str]) -> tuple[str, int, int]:
     try:
         name, n_input, n_output = request
         n_input, n_output = int(n_input), int(n_output)

@@ -22,78 +22,91 @@ Width = Annotated[int, Meta(ge=1)]
 Brains = dict[str, tuple[Positive, Positive]]
 
 
-def about(kind: Any, text: str) -> Any:
-    """`kind` with the one sentence that `--help` and `config.toml` show for it."""
-    return Annotated[kind, Meta(description=text)]
+def about(text: str) -> Meta:
+    """The one sentence that `--help` and `config.toml` show for a key."""
+    return Meta(description=text)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The configuration of a run. Field order is the order of `config.toml` and of `--help`."""
 
     # What is read and written
-    data: about(str | None, "Folder with train, val and test files, or one file to train on.") = None
-    output: about(str | None, "Folder of this run; a new one under runs/ when not given.") = None
-    external: about(str | None, "Folder with GSM8K, SQuAD or MATH files that join the training data.") = None
-    max_external: about(Positive | None, "Most examples of each of them.") = None
+    data: Annotated[str | None, about("Folder with train, val and test files, or one file to train on.")] = None
+    output: Annotated[str | None, about("Folder of this run; a new one under runs/ when not given.")] = None
+    external: Annotated[str | None, about("Folder with GSM8K, SQuAD or MATH files that join the training data.")] = None
+    max_external: Annotated[Positive | None, about("Most examples of each of them.")] = None
     # How long
-    epochs: about(Positive, "Passes over the training data.") = 100
-    max_steps: about(Positive | None, "Stop, with a checkpoint, after so many optimiser steps.") = None
-    max_time: about(Rate | None, "Stop, with a checkpoint, after so many seconds.") = None
-    val_freq: about(Positive, "Epochs between two validations.") = 5
-    patience: about(Natural, "Stop after so many validations without a better loss; 0 never stops.") = 0
+    epochs: Annotated[Positive, about("Passes over the training data.")] = 100
+    max_steps: Annotated[Positive | None, about("Stop, with a checkpoint, after so many optimiser steps.")] = None
+    max_time: Annotated[Rate | None, about("Stop, with a checkpoint, after so many seconds.")] = None
+    val_freq: Annotated[Positive, about("Epochs between two validations.")] = 5
+    patience: Annotated[Natural, about("Stop after so many validations without a better loss; 0 never stops.")] = 0
     # How it learns
-    batch_size: about(Positive, "Examples encoded and run together.") = 64
-    accumulate: about(str, "When gradients become a step: batch, epoch, or a number of examples.") = "batch"
-    optimizer: about(Literal["sgd", "momentum", "adam", "adamw"], "Update rule.") = "adam"
-    lr: about(Rate, "Highest learning rate.") = 0.003
-    lr_schedule: about(Literal["constant", "cosine", "step"], "How the rate falls.") = "cosine"
-    warmup_steps: about(Natural | None, "Steps of rising rate; a twentieth of the run when not given.") = None
-    weight_decay: about(Annotated[float, Meta(ge=0.0)], "Decay of the parameters (decoupled with adamw).") = 0.0
-    clip_grad_norm: about(Annotated[float, Meta(ge=0.0)], "Largest gradient norm of a step; 0 does not clip.") = 1.0
-    structural_weight: about(
-        Literal["none", "sqrt", "sqrt1p"], "Weight of an example's gradient by the graphs of its answers."
-    ) = "none"
+    batch_size: Annotated[Positive, about("Examples encoded and run together.")] = 64
+    accumulate: Annotated[str, about("When gradients become a step: batch, epoch, or a number of examples.")] = "batch"
+    optimizer: Annotated[Literal["sgd", "momentum", "adam", "adamw"], about("Update rule.")] = "adam"
+    lr: Annotated[Rate, about("Highest learning rate.")] = 0.003
+    lr_schedule: Annotated[Literal["constant", "cosine", "step"], about("How the rate falls.")] = "cosine"
+    warmup_steps: Annotated[Natural | None, about("Steps of rising rate; a twentieth of the run when not given.")] = (
+        None
+    )
+    weight_decay: Annotated[
+        Annotated[float, Meta(ge=0.0)], about("Decay of the parameters (decoupled with adamw).")
+    ] = 0.0
+    clip_grad_norm: Annotated[
+        Annotated[float, Meta(ge=0.0)], about("Largest gradient norm of a step; 0 does not clip.")
+    ] = 1.0
+    structural_weight: Annotated[
+        Literal["none", "sqrt", "sqrt1p"], about("Weight of an example's gradient by the graphs of its answers.")
+    ] = "none"
     # The network
-    topology: about(str, "Shape of the hidden graph.") = "layered"
-    hidden: about(tuple[Width, ...], "Widths of the hidden layers, as 256,128.") = (256, 128)
-    depth: about(Positive | None, "Number of hidden layers of one width (with a single --hidden).") = None
-    fan_in: about(Positive, "Incoming edges of a hidden or output node.") = 32
-    skip: about(Fraction, "Share of the edges that skip layers.") = 0.0
-    activation: about(str, "Activation function of the hidden nodes.") = "leaky_relu"
-    init: about(str, "How weights start.") = "dynamic_xavier"
-    embedding_dim: about(Positive, "Numbers a character becomes.") = 8
-    graph: about(str | None, "File with a graph of your own instead of a built one.") = None
-    break_cycles: about(
-        Literal["error", "feedback-arc"], "What a cycle in that graph does: end the run, or lose edges."
-    ) = "error"
-    brain: about(
-        dict[str, tuple[Positive, Positive]], "Input and output nodes of a brain, as NAME=INPUTS,OUTPUTS."
-    ) = {}
-    unknown_domain: about(Literal["error", "skip"], "What to do with a domain that has no brain.") = "error"
-    route: about(bool, "Choose the brain by the input, not by the domain field.") = False
-    threshold: about(Annotated[float, Meta(ge=0.0, le=1.0)], "Least confidence of that choice.") = 0.6
+    topology: Annotated[str, about("Shape of the hidden graph.")] = "layered"
+    hidden: Annotated[tuple[Width, ...], about("Widths of the hidden layers, as 256,128.")] = (256, 128)
+    depth: Annotated[Positive | None, about("Number of hidden layers of one width (with a single --hidden).")] = None
+    fan_in: Annotated[Positive, about("Incoming edges of a hidden or output node.")] = 32
+    skip: Annotated[Fraction, about("Share of the edges that skip layers.")] = 0.0
+    activation: Annotated[str, about("Activation function of the hidden nodes.")] = "leaky_relu"
+    init: Annotated[str, about("How weights start.")] = "dynamic_xavier"
+    embedding_dim: Annotated[Positive, about("Numbers a character becomes.")] = 8
+    graph: Annotated[str | None, about("File with a graph of your own instead of a built one.")] = None
+    break_cycles: Annotated[
+        Literal["error", "feedback-arc"], about("What a cycle in that graph does: end the run, or lose edges.")
+    ] = "error"
+    brain: Annotated[
+        dict[str, tuple[Positive, Positive]], about("Input and output nodes of a brain, as NAME=INPUTS,OUTPUTS.")
+    ] = {}
+    unknown_domain: Annotated[Literal["error", "skip"], about("What to do with a domain that has no brain.")] = "error"
+    route: Annotated[bool, about("Choose the brain by the input, not by the domain field.")] = False
+    threshold: Annotated[Annotated[float, Meta(ge=0.0, le=1.0)], about("Least confidence of that choice.")] = 0.6
     # How the network changes while it learns
-    evolve: about(
+    evolve: Annotated[
         Literal["none", "set", "rigl"],
-        "Drop weak edges and grow others: random ones (set), or where gradients are large (rigl).",
-    ) = "none"
-    evolve_fraction: about(Share, "Share of edges dropped and grown at first; it falls to 0 at 3/4 of the run.") = 0.3
-    evolve_every: about(
-        Positive | None, "Steps between two drop-and-grow or pruning events; a fiftieth of the run when not given."
-    ) = None
-    prune_to: about(
+        about("Drop weak edges and grow others: random ones (set), or where gradients are large (rigl)."),
+    ] = "none"
+    evolve_fraction: Annotated[
+        Share, about("Share of edges dropped and grown at first; it falls to 0 at 3/4 of the run.")
+    ] = 0.3
+    evolve_every: Annotated[
+        Positive | None,
+        about("Steps between two drop-and-grow or pruning events; a fiftieth of the run when not given."),
+    ] = None
+    prune_to: Annotated[
         Annotated[float, Meta(gt=0.0, le=1.0)],
-        "Share of the edges that remain: the weakest are pruned until 3/5 of the run.",
-    ) = 1.0
+        about("Share of the edges that remain: the weakest are pruned until 3/5 of the run."),
+    ] = 1.0
     # Reproducing and surviving
-    seed: about(Natural, "Everything random follows from it.") = 0
-    gradient_shards: about(
-        Positive | None, "Parts of a batch that ranks share; one a rank when not given. Results depend on it."
-    ) = None
-    threads: about(Positive | None, "Kernel threads; all cores when not given. Results do not depend on it.") = None
-    nan_policy: about(Literal["stop", "skip", "rollback"], "What a non-finite loss or gradient does.") = "stop"
-    save_every: about(Positive | None, "Steps between two checkpoints; once an epoch when not given.") = None
-    keep_last: about(Positive, "How many of the newest checkpoints stay.") = 3
+    seed: Annotated[Natural, about("Everything random follows from it.")] = 0
+    gradient_shards: Annotated[
+        Positive | None, about("Parts of a batch that ranks share; one a rank when not given. Results depend on it.")
+    ] = None
+    threads: Annotated[
+        Positive | None, about("Kernel threads; all cores when not given. Results do not depend on it.")
+    ] = None
+    nan_policy: Annotated[Literal["stop", "skip", "rollback"], about("What a non-finite loss or gradient does.")] = (
+        "stop"
+    )
+    save_every: Annotated[Positive | None, about("Steps between two checkpoints; once an epoch when not given.")] = None
+    keep_last: Annotated[Positive, about("How many of the newest checkpoints stay.")] = 3
 
 
 # These may change when a run resumes: none of them alters a single bit of the result.
