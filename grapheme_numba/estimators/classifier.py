@@ -36,13 +36,14 @@ class DagClassifier(ClassifierMixin, DagEstimator):
         Stop when the score on held-out examples stands still; the best epoch's network stays. With a
         `density` below 1, epochs count from when the edges are gone.
     warm_start : bool
-        `fit` goes on from where it stood.
+        `fit` resumes where it stood, with the network it has: what decides about that must be as it was.
+        Another optimizer begins with a new state.
     density : float
         Below 1: training begins with all edges of the topology and gradually loses the smallest weights,
         until this share of the edges is left. `"dense"` with `density=0.1` is more accurate than as many
         edges at random. Not in `partial_fit`, which does not know how long training lasts.
     evolve, evolve_fraction, evolve_every
-        None, "set" or "rigl": that share of the edges moves every so many epochs.
+        None, "set" or "rigl": drop that share of the edges and grow others every so many epochs.
     class_weight : dict, "balanced" or None
     callback : callable, optional
         Called with the estimator after each epoch; a true result stops.

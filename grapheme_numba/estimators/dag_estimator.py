@@ -1,12 +1,6 @@
-"""What classifier and regressor share of fitting: checks, the loop over epochs, edges that go or move.
-
-The parameters of both estimators, and what is wrong with them.
-
-What a fitted estimator is asked: outputs in batches, and what they come from.
-"""
+"""What classifier and regressor share: parameters and their checks, the loop over epochs, outputs in batches."""
 
 import copy
-import math
 import sys
 from contextlib import contextmanager
 
@@ -23,10 +17,11 @@ from grapheme_numba.network.attribution import attribute
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.sparsity import prune
 from grapheme_numba.sparsity.evolve import METHODS, drop_and_grow_edges
+from grapheme_numba.training import step as one_step
 
 
 class DagParameters(BaseEstimator):
-    """What `DagClassifier` and `DagRegressor` are told; they say what it means."""
+    """The parameters of `DagClassifier` and `DagRegressor`, which say what they mean."""
 
     def __init__(
         self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="silu",
@@ -151,8 +146,10 @@ class Predicting:
 
 
 LARGEST_AUTO_BATCH = 200
+LAST_GROWTH = 0.75  # of the epochs: no edge grows later
+OF_NETWORK = ("topology", "hidden", "fan_in", "skip", "activation", "standardize")
 # Of 0.1, 0.3 and 1 on ten data sets of 60 to 1,000 examples and on handwritten digits: 1 costs the small ones 2 points,
-# 0.1 costs thinned networks 0.2. Regression wants none: R^2 of Friedman's three functions, 200 to 1,000 examples, never
+# 0.1 costs pruned networks 0.2. Regression wants none: R^2 of Friedman's three functions, 200 to 1,000 examples, never
 # rose with it and fell by up to 0.025 at 0.3.
 ADAMW_DECAY = 0.3
 
@@ -179,15 +176,15 @@ class DagEstimator(Predicting, DagParameters):
         self
         """
         again = self.warm_start and self.__sklearn_is_fitted__()
-        X, y, weight = self._checked(X, y, sample_weight, reset=not again)
-        target = self._encoded(y, first=not again)
-        seed = self._seed()
-        X, target, weight, held = self._split(X, target, weight, seed)
-        if not again:
-            self._start(X, target, weight, seed)
-        target = self._scaled_target(target)
-        with self._threads():
-            self._train(X, target, weight, held, seed)
+        with self._undone_on_failure(deep=True):
+            X, y, weight = self._checked(X, y, sample_weight, reset=not again)
+            target = self._encoded(y, first=not again)
+            seed = self._seed()
+            X, target, weight, held = self._split(X, target, weight, seed)
+            self._start(X, target, weight, seed, again)
+            target = self._scaled_target(target)
+            with self._threads():
+                self._train(X, target, weight, held, seed)
         return self
 
     def partial_fit(self, X, y, sample_weight=None):
@@ -195,16 +192,51 @@ class DagEstimator(Predicting, DagParameters):
 
         Parameters are those of `fit`.
         """
-        first = not self.__sklearn_is_fitted__()
-        X, y, weight = self._checked(X, y, sample_weight, reset=first)
-        target = self._encoded(y, first=first)
-        if first:
-            self._start(X, target, weight, self._seed())
-        target = self._scaled_target(target)
-        with self._threads():
-            self.loss_curve_.append(self._epoch(X, target, weight, self._seed(), lambda step: self.learning_rate))
-        self.n_iter_ += 1
+        again = self.__sklearn_is_fitted__()
+        with self._undone_on_failure(deep=False):
+            X, y, weight = self._checked(X, y, sample_weight, reset=not again)
+            target = self._encoded(y, first=not again)
+            self._start(X, target, weight, None if again else self._seed(), again)
+            target = self._scaled_target(target)
+            with self._threads():
+                self.loss_curve_.append(self._epoch(X, target, weight, self._seed(), lambda step: self.learning_rate))
+            self.n_iter_ += 1
         return self
+
+    @contextmanager
+    def _undone_on_failure(self, deep):
+        """After an error the estimator is as it was before, fitted or not. `deep`: edges may change meanwhile."""
+        before, fitted = dict(self.__dict__), self.__sklearn_is_fitted__()
+        if fitted:
+            for name in ("loss_curve_", "validation_scores_"):
+                before[name] = list(before[name])
+            if deep:
+                before["network_"], before["_state"] = copy.deepcopy((self.network_, self._state))
+            else:
+                parameters, before["_state"] = self.network_.parameters.copy(), copy.deepcopy(self._state)
+        try:
+            yield
+        except Exception:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            if fitted and not deep:
+                self.network_.parameters[:] = parameters
+                self.network_.parameters_changed()
+            raise
+
+    def __getstate__(self):
+        """With the optimiser's moments per edge in the caller's order, which no internal order can part."""
+        return self._with_moments(dict(super().__getstate__()), "to_caller_order")
+
+    def __setstate__(self, state):
+        super().__setstate__(self._with_moments(dict(state), "from_caller_order"))
+
+    @staticmethod
+    def _with_moments(state, order):
+        if "network_" in state:
+            change, old = getattr(state["network_"], order), state["_state"]
+            state["_state"] = old._replace(moments={name: change(moment) for name, moment in old.moments.items()})
+        return state
 
     def _checked(self, X, y, sample_weight, reset):
         self._check_parameters()
@@ -231,17 +263,35 @@ class DagEstimator(Predicting, DagParameters):
         held, kept = np.sort(order[:n_held]), np.sort(order[n_held:])
         return X[kept], target[kept], weight[kept], (X[held], target[held], weight[held])
 
-    def _start(self, X, target, weight, seed):
+    def _start(self, X, target, weight, seed, again):
+        """A new network and a new state, or (`again`) those there are, if they are what the parameters ask for."""
+        if again:
+            self._refuse_another_network()
+            if self._state.made_by != self.optimizer:  # its moments mean nothing to this one
+                self._state = optimizers.build(self.optimizer).init(self.network_.parameters)
+            return
         n_feature = X.shape[1]
         names = getattr(self, "feature_names_in_", [f"x{column}" for column in range(n_feature)])
         self.network_, self.columns_ = build_network(
             self.get_params(deep=False), list(names), self._n_output(target), seed, X.dtype
         )
+        self._built_with = {name: getattr(self, name) for name in OF_NETWORK}
         self._n_edge_full = self.network_.n_edge
         self.scale_ = scaling.measure(X, weight) if self.standardize else scaling.unscaled(n_feature, X.dtype)
         self._measure_target(target, weight)
         self._state = optimizers.build(self.optimizer).init(self.network_.parameters)
         self.loss_curve_, self.validation_scores_, self.n_iter_ = [], [], 0
+
+    def _refuse_another_network(self):
+        for name, was in self._built_with.items():
+            value = getattr(self, name)
+            plain = isinstance(value, str | int | float) and value == was
+            same = value is was or (np.array_equal(value, was) if name == "hidden" else plain)
+            if not same:
+                raise UsageError(
+                    f"{name} is {value!r} now, but the fitted network was made with {was!r}; "
+                    "set it back, or fit with warm_start=False"
+                )
 
     def _train(self, X, target, weight, held, seed):
         size = self._batch_rows(len(weight))
@@ -253,9 +303,9 @@ class DagEstimator(Predicting, DagParameters):
             loss = self._epoch(X, target, weight, (seed, epoch), lambda step: rate(step - first))
             self.n_iter_ += 1
             self.loss_curve_.append(loss)
-            settled = self._move_edges(epoch, seed)
+            settled = self._change_edges(epoch, seed)
             score = None if held is None else self._held_score(*held)
-            self._tell(epoch, loss, score)
+            self._show_epoch(epoch, loss, score)
             if self.callback is not None and self.callback(self):
                 break
             if score is None:
@@ -265,20 +315,22 @@ class DagEstimator(Predicting, DagParameters):
                 continue
             waited = 0 if score > best + self.tol else waited + 1
             if score > best:
-                # With the topology: edges may move after this epoch.
+                # With the topology: edges may change after this epoch.
                 best, best_state = score, copy.deepcopy((self.network_, self._state))
             if waited >= self.n_iter_no_change:
                 break
         if best_state is not None:
             self.network_, self._state = best_state
 
-    def _move_edges(self, epoch, seed):
-        """Lose or move edges as `density` and `evolve` want it; false while there are still some to lose."""
+    def _change_edges(self, epoch, seed):
+        """Prune, drop and grow as `density` and `evolve` want it; false while there are still edges to prune."""
         progress = (epoch + 1) / self.max_iter
         last = progress == 1.0
-        # Edges rest in the last quarter, so that the last ones to move are trained too.
-        if self.evolve and (epoch + 1) % self.evolve_every == 0 and progress < 0.75:
-            drop_and_grow_edges(self.network_, self.evolve, self._moving_share(epoch), (seed, epoch), self._moments())
+        # No edge grows in the last quarter, so that the last ones to grow are trained too.
+        if self.evolve and (epoch + 1) % self.evolve_every == 0 and progress < LAST_GROWTH:
+            # The share falls by half a cosine (Evci et al. 2020).
+            fraction = self.evolve_fraction * schedules.half_cosine(epoch / (LAST_GROWTH * self.max_iter))
+            drop_and_grow_edges(self.network_, self.evolve, fraction, (seed, epoch), self._moments())
         if self.density < 1.0:
             left = prune.edges_left(1.0 if last else progress, self._n_edge_full, self.density)
             self.network_, moments = prune.prune_to(self.network_, left, self._moments())
@@ -289,6 +341,7 @@ class DagEstimator(Predicting, DagParameters):
     def _epoch(self, X, target, weight, seed, rate):
         """One pass in mini-batches; the mean loss of an example."""
         n_row, dag = len(weight), self.network_
+        dag.zero_grad()
         dag.keeps_deltas = self.evolve == "rigl"
         optimizer = optimizers.build(self.optimizer, self._decay())
         size = self._batch_rows(n_row)
@@ -298,25 +351,26 @@ class DagEstimator(Predicting, DagParameters):
         total = 0.0
         for start in range(0, n_row, size):
             rows = order[start : start + size]
-            y = dag.forward(scaling.rows_of(X, rows, self.columns_, self.scale_))
-            loss, grad = self._loss(y, target[rows], weight[rows])
+            if not weight[rows].any():  # classes of weight 0 alone: nothing to learn from
+                continue
+            loss = one_step.accumulate(
+                dag,
+                scaling.rows_of(X, rows, self.columns_, self.scale_),
+                lambda y, at=rows: self._loss(y, target[at], weight[at]),
+            )
+            done = self._state.count + 1
             if not np.isfinite(loss):
-                raise NonFiniteError(
-                    f"the loss is {loss} in step {self._state.count + 1}; lower learning_rate or set clip_grad_norm"
-                )
-            dag.zero_grad()
-            dag.backward_accumulate(grad)
-            scale = 1.0 / weight[rows].sum()
-            if self.clip_grad_norm > 0:
-                scale *= optimizers.clip_scale(scale * dag.grad_norm(), self.clip_grad_norm)
-            self._state = optimizer.step(dag.parameters, dag.gradients, self._state, rate(self._state.count), scale)
+                raise NonFiniteError(f"the loss is {loss} in step {done}; lower learning_rate or set clip_grad_norm")
+            update = one_step.apply(
+                dag, weight[rows].sum(), optimizer, self._state, rate(self._state.count), self.clip_grad_norm
+            )
+            if not (update.applied and update.finite):
+                what = "a weight" if update.applied else "the gradient"
+                raise NonFiniteError(f"{what} is not finite in step {done}; lower learning_rate or set clip_grad_norm")
             dag.parameters_changed()
+            self._state = update.state
             total += loss
         return total / weight.sum()
-
-    def _moving_share(self, epoch):
-        """`evolve_fraction`, falling by half a cosine over the epochs in which edges move (Evci et al. 2020)."""
-        return self.evolve_fraction * 0.5 * (1 + math.cos(math.pi * epoch / (0.75 * self.max_iter)))
 
     def _moments(self):
         return tuple(self._state.moments.values())
@@ -329,7 +383,7 @@ class DagEstimator(Predicting, DagParameters):
     def _batch_rows(self, n_row):
         return min(LARGEST_AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size), n_row)
 
-    def _tell(self, epoch, loss, score):
+    def _show_epoch(self, epoch, loss, score):
         if self.verbose:
-            shown = "" if score is None else f", validation score {score:.6f}"
-            sys.stdout.write(f"Iteration {epoch + 1}, loss = {loss:.8f}{shown}\n")
+            validated = "" if score is None else f", validation score {score:.6f}"
+            sys.stdout.write(f"Iteration {epoch + 1}, loss = {loss:.8f}{validated}\n")

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
 
 Array = npt.NDArray[Any]
+LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}
 
 
 def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -61,7 +62,7 @@ def rate(lr: float, dtype: np.dtype[Any]) -> float:
         number = float(lr)
     except (TypeError, ValueError, OverflowError):
         raise UsageError(f"lr is {lr!r}; give a finite learning rate") from None
-    if not abs(number) <= np.finfo(dtype).max:
+    if not abs(number) <= LARGEST[dtype]:
         raise NonFiniteError(f"lr is {lr}; give a finite learning rate, one that {dtype} can hold")
     return number
 

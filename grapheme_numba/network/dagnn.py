@@ -83,7 +83,7 @@ class DagNN(GraphParameters):
         self.strategy = strategy
         first = np.array_equal(np.sort(dag.inputs), np.arange(self.n_input))
         # Nearly always the first nodes: a slice costs a tenth of what an index costs.
-        self._input_biases = slice(0, self.n_input) if first else dag.inputs
+        self._input_biases = slice(self.n_edge, self.n_edge + self.n_input) if first else self.n_edge + dag.inputs
 
     # --- making one -----------------------------------------------------------------------------
 
@@ -268,7 +268,8 @@ class DagNN(GraphParameters):
         """As `forward`; `learns`: gradients are wanted of this pass, so that its tiles suit the backward pass."""
         x = arrays.matrix("x", x, self.n_input, self.dtype)
         passes = self.passes
-        latest, room = passes.latest, passes.room()
+        latest = passes.latest
+        room = latest.room or passes.room()
         y, latest.tiles, suspect = passes.forward(x, self.parameters, learns, room)
         latest.batch = len(x)
         if suspect:

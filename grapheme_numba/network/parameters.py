@@ -106,7 +106,7 @@ class GraphParameters:
 
     def clear_input_biases(self) -> None:
         """Set what was written to the biases of inputs, which have none, to 0."""
-        self.parameters[self.n_edge :][self._input_biases] = 0
+        self.parameters[self._input_biases] = 0
 
     def zero_grad(self) -> None:
         """Set every gradient to 0."""

@@ -166,9 +166,7 @@ def fit(
                 update = one_step.apply(dag, n, stepper, state, lr, max_norm)
                 if not (update.applied and update.finite):
                     what = "the gradient" if not update.applied else "a weight"
-                    raise NonFiniteError(
-                        f"{what} is not finite after step {watched.step + 1}; lower lr or set max_norm"
-                    )
+                    raise NonFiniteError(f"{what} is not finite in step {watched.step + 1}; lower lr or set max_norm")
                 dag.parameters_changed()
                 state = update.state
                 watched.step += 1
