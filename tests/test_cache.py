@@ -213,5 +213,5 @@ def test_one_bad_line_is_named_with_the_way_out(tmp_path):
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(RecordError, match=r"a.csv, line 1: not JSON"):
+    with pytest.raises(UsageError, match=r"a.csv is a table; name the column of the answers with --target, of a, b"):
         source.open_dataset(tmp_path / "a.csv")

@@ -138,11 +138,16 @@ def test_import(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n3,\n")
     columns = ["--input-column", "x", "--target-column", "y"]
     done = run("import", "csv", tmp_path / "a.csv", "-o", tmp_path / "a.parquet", *columns)
-    assert done.stdout == f"{tmp_path / 'a.parquet'}: 1 rows, 1 skipped (a cell is empty)\n"
+    assert done.exit_code == 65
+    assert done.stdout.endswith(f"{tmp_path / 'a.parquet'}: 2 rows in = 1 rows out + 1 rejects\n")
+    assert "a.csv, row 2: the answer is missing (column y); all in" in done.stderr
+    refused = json.loads((tmp_path / "a.rejects.jsonl").read_text())
+    assert (refused["line"], refused["reason"]) == (2, "the answer is missing (column y)")
     done = run(
         "import", "csv", tmp_path / "a.csv", "-o", tmp_path / "a.parquet", *columns, "--max", 1, "--log-format", "json"
     )
-    assert json.loads(done.stdout)["rows"] == 1
+    assert done.exit_code == 0
+    assert json.loads(done.stdout.splitlines()[-1])["rows_out"] == 1
 
 
 def test_every_option_has_help():

@@ -147,7 +147,13 @@ def long_lines(tree):
 
 def undeclared(paths, declared, declared_long=""):
     """Imports of libraries that setup.cfg does not name, of all files in `paths`."""
-    named = {"sklearn": "scikit-learn", "tomli_w": "tomli-w", "llvmlite": "numba", "neat": "neat-python"}
+    named = {
+        "sklearn": "scikit-learn",
+        "tomli_w": "tomli-w",
+        "llvmlite": "numba",
+        "neat": "neat-python",
+        "PIL": "pillow",
+    }
     named |= {"graphblas": "python-graphblas", "suitesparse_graphblas": "suitesparse-graphblas"}
     own = {"grapheme_numba", *(Path(path).stem for path in TESTS + SCRIPTS)}
     for path in paths:

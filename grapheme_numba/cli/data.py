@@ -14,6 +14,7 @@ from grapheme_numba.cli.exits import exit_codes
 from grapheme_numba.cli.options import FileName, OutputName, option
 from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, show, warn
 from grapheme_numba.cli.program import SETTINGS, Program, version_option
+from grapheme_numba.cli.table_options import LAYOUTS, TABLES, are_tables, mapping_of, show_decisions, table_options
 from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.signals import StopRequest
@@ -116,12 +117,18 @@ def generate(output, folder, samples, seed, domains, report):
 @options.max_rejects_option
 @option("--strict", is_flag=True, help="Stop at the first refused line and write nothing.")
 @options.parsing_threads_option
+@option("--domain", help="Table: name of the examples, or the column that holds it [the file's name].")
+@option("--layout", type=click.Choice(LAYOUTS), help="How rows are read [detected by their columns].")
+@table_options
 @options.limit_options
 @options.output_options
 @reported
-def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict, threads, limits, report):
-    """Convert JSONL to Parquet: files, globs, folders, .gz, .zst, or - for standard input.
+def convert(
+    inputs, output, shards, rows_per_file, rejects, max_rejects, strict, threads, domain, layout, table, limits, report
+):
+    """Convert JSONL or tables to Parquet: files, globs, folders, .gz, .zst, or - for standard input.
 
+    A table (CSV, TSV, Parquet, Arrow, JSON rows) wants --target; other layouts are known by their columns.
     Started by mpiexec, the ranks share the files out, and the output is a folder with a file for each.
 
     Example: grapheme-data convert logs/*.jsonl.gz -o all.parquet
@@ -129,6 +136,9 @@ def convert(inputs, output, shards, rows_per_file, rejects, max_rejects, strict,
     check_input(*inputs)
     from grapheme_numba.data.jsonl.convert import convert as run
 
+    if layout is not None or are_tables(inputs, table):
+        inputs, output = output_of(inputs, output)
+        return import_data(report, layout, inputs, output, table, domain, rejects, max_rejects, None)
     if n_announced() not in (None, 1):
         from grapheme_numba.cli.ranks import convert_on_ranks
 
@@ -161,7 +171,7 @@ def output_of(inputs: tuple[str, ...], output: str | None) -> tuple[tuple[str, .
     if len(inputs) > 1 and inputs[-1].endswith(".parquet"):
         return inputs[:-1], inputs[-1]
     name = inputs[0].removesuffix(".gz").removesuffix(".zst")
-    if len(inputs) == 1 and name.endswith((".jsonl", ".ndjson")) and "*" not in name:
+    if len(inputs) == 1 and name.lower().endswith((".jsonl", ".ndjson", *TABLES)) and "*" not in name:
         return inputs, str(Path(name).with_suffix(".parquet"))
     raise UsageError("no output; add --output FILE.parquet")
 
@@ -233,31 +243,57 @@ def inspect(path, samples, report):
 
 
 @main.command("import")
-@click.argument("layout", type=click.Choice(["gsm8k", "squad", "math", "csv"]))
 @click.argument("inputs", nargs=-1, required=True, type=FileName())
 @option("-o", "--output", required=True, type=OutputName(make=Path), help="Parquet file to write.")
+@option("--layout", type=click.Choice(LAYOUTS), help="How rows are read [detected by their columns].")
 @option("--input-column", "columns", multiple=True, help="csv: input column; repeat for a sequence of numbers.")
 @option("--target-column", help="csv: column of the expected answer.")
-@option("--domain", help="Domain name of the examples [the layout's own].")
+@option("--domain", help="Domain name of the examples, or a table's column of it [the layout's own].")
 @option("--max", "most", type=click.IntRange(1), help="At most so many examples.")
+@option("--rejects", type=A_FILE, help="Where refused rows go [OUTPUT.rejects.jsonl].")
+@options.max_rejects_option
+@table_options
 @options.output_options
 @reported
-def import_(layout, inputs, output, columns, target_column, domain, most, report):
-    """Turn a published layout into Parquet: GSM8K, SQuAD, MATH, or a CSV, TSV or Parquet table.
+def import_(inputs, output, layout, columns, target_column, domain, most, rejects, max_rejects, table, report):
+    """Turn data of another layout into Parquet: tables, GSM8K, SQuAD, MATH, chats, labelled texts, pictures.
 
-    Example: grapheme-data import csv flats.csv --input-column area --target-column price -o flats.parquet
+    The first of INPUTS may name the layout.
+
+    Example: grapheme-data import homes.csv --target price -o homes.parquet
     """
-    from grapheme_numba.data.sources.external import import_files
+    if len(inputs) > 1 and inputs[0] in LAYOUTS and layout is None:
+        layout, inputs = inputs[0], inputs[1:]
+    elif len(inputs) > 1 and inputs[0].isalnum() and not Path(inputs[0]).exists():
+        raise UsageError(f"{inputs[0]!r} is not one of the layouts {', '.join(LAYOUTS)}, and no file either")
+    if columns or target_column or (layout == "csv" and "target" not in table):
+        from grapheme_numba.data.sources.external import joined_columns
 
-    with progress_bar(report, "importing", unit="examples") as progress:
-        done = import_files(
-            layout, inputs, output, columns=columns, target=target_column, domain=domain, most=most, progress=progress
-        )
-    skipped = f", {done.rejects} skipped ({done.first_reject.reason})" if done.rejects else ""
-    report(
-        {"output": str(output), "rows": done.rows_out, "skipped": done.rejects},
-        f"{output}: {done.rows_out} rows{skipped}",
-    )
+        table = {**table, "joined": joined_columns(inputs, columns, target_column)}
+    import_data(report, layout, inputs, output, table, domain, rejects, max_rejects, most)
+
+
+def import_data(report, layout, inputs, output, table, domain, rejects, max_rejects, most):
+    """Write the examples of tables or of other layouts, and print what was decided."""
+    import msgspec
+
+    from grapheme_numba.data.sources.external import import_data as run
+
+    mapping = mapping_of(table, domain)
+    if joined := table.get("joined"):
+        mapping = msgspec.structs.replace(mapping, inputs=joined[0], target=joined[1], layout="values")
+    with progress_bar(report, "importing") as progress:
+        size = table.get("image_size")
+        done = run(layout, inputs, output, mapping, rejects=rejects, image_size=size, most=most, progress=progress)
+    show_decisions(report, done)
+    finish_with_rejects(report, done.converted, max_rejects)
+
+
+def place(refused: Any) -> str:
+    """Where a refused line, or row of a table, is."""
+    if refused.offset < 0:
+        return f"{refused.file}, row {refused.line}"
+    return f"{refused.file}, line {refused.line}, byte {refused.offset}"
 
 
 def finish_with_rejects(report: Report, done: Any, max_rejects: int) -> None:
@@ -269,8 +305,8 @@ def finish_with_rejects(report: Report, done: Any, max_rejects: int) -> None:
     if done.rejects > max_rejects:
         first = done.first_reject
         raise RecordError(
-            f"{done.rejects} of {done.rows_in} lines were refused, {max_rejects} are tolerated (--max-rejects); the "
-            f"first: {first.file}, line {first.line}, byte {first.offset}: {first.reason}; all in {done.rejects_path}"
+            f"{done.rejects} of {done.rows_in} {'rows' if first.offset < 0 else 'lines'} were refused, {max_rejects} "
+            f"are tolerated (--max-rejects); the first: {place(first)}: {first.reason}; all in {done.rejects_path}"
         )
 
 

@@ -26,7 +26,8 @@ KINDS = typing.get_type_hints(Config)
 
 SECTIONS = {
     "Most used": "data output epochs batch_size optimizer lr topology hidden graph",
-    "Data": "external max_external",
+    "Data": "split target input drop id_column domain weight delimiter decimal encoding header missing comment kind "
+    "external max_external",
     "Training": "val_freq patience accumulate lr_schedule warmup_steps weight_decay clip_grad_norm structural_weight",
     "Network": "depth fan_in skip activation init embedding_dim break_cycles",
     "Brains": "brain unknown_domain route threshold",
@@ -195,6 +196,8 @@ def config_option(key: str, defaults: dict[str, Any], section: str | None = None
         return option(flag, multiple=True, metavar="NAME=INPUTS,OUTPUTS", help=text, **place)
     if KINDS[key] is bool:
         return option(f"{flag}/--no-{flag[2:]}", default=None, help=text, **place)
+    if typing.get_origin(KINDS[key]) is tuple and key != "hidden":
+        return option(flag, multiple=True, metavar="COLUMN,GLOB", help=text, **place)
     if default is not None:
         text += f"  [default: {shown}]"
     return option(flag, type=option_type(key), default=None, help=text, **place)
@@ -225,6 +228,8 @@ def task_defaults(name: str) -> dict[str, Any]:
 def given(values: dict[str, Any]) -> dict[str, Any]:
     """The config keys among a command's values that were given on the command line."""
     chosen = {key: values[key] for key in KEYS if values.get(key) not in (None, ())}
+    for key in {"input", "drop"} & chosen.keys():
+        chosen[key] = [part for value in chosen[key] for part in value.split(",")]
     if "brain" in chosen:
         chosen["brain"] = brains_of(chosen["brain"])
     return chosen

@@ -11,6 +11,7 @@ import json
 import msgspec
 import numpy as np
 
+from grapheme_numba.data.fields import EXACT, stored
 from grapheme_numba.data.large_work import large_work
 from grapheme_numba.errors import RecordError
 
@@ -119,9 +120,10 @@ def load(line: bytes, limits):
         raise RecordError(f"not usable JSON: {str(error)[:80]}") from None
 
 
-INPUT_TYPES = ("text", "sequence", "image")
+INPUT_TYPES = ("text", "sequence", "image", "tabular")
 INPUT_KINDS = {kind: code for code, kind in enumerate(INPUT_TYPES)}  # as kernels number them
 LARGEST = 3.4028234663852886e38  # beyond it a number is infinite in float32
+LARGEST_DOUBLE = 1.7976931348623157e308
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -145,7 +147,8 @@ class MixedExample(msgspec.Struct, frozen=True):
     domain : None when the line has none
     metadata : JSON text of the metadata object, None when the line has none
     extra, input_extra : JSON text of an object with the unknown fields of the record and of its input; the
-        latter also with `values` or `pixels` whose whole numbers are beyond what a double holds
+        latter also with `values`, `pixels` or `fields` whose whole numbers are beyond what a double holds
+    fields, numbers, categories : a tabular input, as `fields.py` stores it
     """
 
     id: str
@@ -160,6 +163,9 @@ class MixedExample(msgspec.Struct, frozen=True):
     metadata: str | None = None
     extra: str | None = None
     input_extra: str | None = None
+    fields: str | None = None
+    numbers: list[float] | None = None
+    categories: list[str | None] | None = None
 
 
 class _Metadata(msgspec.Struct):
@@ -209,6 +215,34 @@ def _numbers(holder: dict, key: str, limits: Limits) -> list[float]:
     if any(type(value) is int and value != number for value, number in zip(values, found)):
         holder[key] = values
     return found
+
+
+def _cells(holder: dict, limits: Limits) -> dict:
+    """Take the fields out of `holder`; it keeps those whose whole numbers no double can hold."""
+    if "fields" not in holder:
+        raise RecordError("input.fields is missing")
+    cells = holder.pop("fields")
+    if type(cells) is not Pairs:
+        raise RecordError(f"input.fields must be an object, got {_kind(cells)}")
+    if not cells:
+        raise RecordError("input.fields is empty; at least one field is needed")
+    if len(cells) > limits.numbers:
+        raise RecordError(f"input.fields has {len(cells)} fields, more than the limit of {limits.numbers}")
+    beyond = {}
+    for name, cell in cells.items():
+        _encodable(name, "a name in input.fields")
+        if type(cell) is str:
+            _encodable(cell, f"input.fields.{name}")
+        elif type(cell) is int and abs(cell) > EXACT:
+            if abs(cell) > LARGEST_DOUBLE:
+                raise RecordError(f"input.fields.{name} is beyond the range of a double: {str(cell)[:40]}")
+            if float(cell) != cell:
+                beyond[name] = cell
+        elif cell is not None and type(cell) not in (int, float, bool):
+            raise RecordError(f"input.fields.{name} must be a number, a string, true, false or null, got {_kind(cell)}")
+    if beyond:
+        holder["fields"] = beyond
+    return stored(cells)._asdict()
 
 
 def _size(holder: dict, key: str) -> int:
@@ -264,7 +298,7 @@ def _parsed(line: bytes, limits: Limits, question: bool) -> MixedExample:
         raise RecordError("domain is empty; it names the kind of task")
     kind = fields["input_type"] = _text(record, "input_type", "input_type")
     if kind not in INPUT_TYPES:
-        raise RecordError(f"input_type must be text, sequence or image, got {kind[:40]!r}")
+        raise RecordError(f"input_type must be text, sequence, image or tabular, got {kind[:40]!r}")
     if "input" not in record:
         raise RecordError("input is missing")
     given = record.pop("input")
@@ -274,6 +308,8 @@ def _parsed(line: bytes, limits: Limits, question: bool) -> MixedExample:
         fields["text"] = _text(given, "text", "input.text")
     elif kind == "sequence":
         fields["values"] = _numbers(given, "values", limits)
+    elif kind == "tabular":
+        fields.update(_cells(given, limits))
     else:
         width = fields["width"] = _size(given, "width")
         height = fields["height"] = _size(given, "height")

@@ -1,5 +1,6 @@
 """Refused lines: each keeps where it is, why, and how it starts."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from grapheme_numba.data.jsonl.lines import Block
 from grapheme_numba.files.storage import WholeFile
 
+NO_OFFSET = -1  # of a row of a table, whose `line` is its number
 SHOWN = 160  # bytes of a refused line that are kept
 
 
@@ -14,7 +16,8 @@ class Reject(msgspec.Struct, frozen=True, omit_defaults=True):
     """A refused line of a file, or a refused example of a dataset; what does not apply is None and not written.
 
     file, reason
-    line (from 1), offset (of the line's first byte in the unpacked file), start (of the line)
+    line (from 1), offset (of the line's first byte in the unpacked file; NO_OFFSET for a row of a table),
+    start (of the line)
     row (from 0), id : of an example
     """
 
@@ -30,6 +33,16 @@ class Reject(msgspec.Struct, frozen=True, omit_defaults=True):
 def reject(block: Block, line: int, offset: int, content: bytes, reason: str) -> Reject:
     """The reject of one line of a block."""
     return Reject(block.source, line, offset, reason, content[:SHOWN].decode(errors="replace"))
+
+
+def _utf8(line: Reject) -> Reject:
+    """With a file name that JSON can hold: bytes that are not UTF-8 are shown as `\\xe9`."""
+    try:
+        line.file.encode()
+        return line
+    except UnicodeEncodeError:
+        shown = os.fsencode(line.file).decode(errors="backslashreplace")
+        return msgspec.structs.replace(line, file=shown)
 
 
 class RejectSink:
@@ -53,7 +66,7 @@ class RejectSink:
             self._file = WholeFile(self.path, mode=self._mode)
             self.first = refused[0]
         self.count += len(refused)
-        self._file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in refused))
+        self._file.write(b"".join(msgspec.json.encode(_utf8(line)) + b"\n" for line in refused))
 
     def finish(self) -> None:
         """Give the file its name."""

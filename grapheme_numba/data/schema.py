@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from grapheme_numba.data.fields import Cells, cells_of
 from grapheme_numba.data.records import MixedExample
 
 VERSION = 1
+TABULAR_VERSION = 2  # of files with tabular rows; all others stay as version 1 wrote them, byte for byte
 NAMELESS = ""  # the domain of an example that names none; no example can name it
 SCHEMA = pa.schema(
     [
@@ -28,24 +30,46 @@ SCHEMA = pa.schema(
         pa.field("input_extra", pa.string()),  # JSON text of unknown fields of its input
     ]
 )
+TABULAR_FIELDS = (
+    pa.field("fields", pa.dictionary(pa.int32(), pa.string())),
+    pa.field("numbers", pa.list_(pa.field("element", pa.float64(), nullable=False))),
+    pa.field("categories", pa.list_(pa.field("element", pa.string()))),
+)
+TABULAR_SCHEMA = pa.schema([*SCHEMA, *TABULAR_FIELDS])
+SCHEMAS = {VERSION: SCHEMA, TABULAR_VERSION: TABULAR_SCHEMA}
+
+
+def is_tabular(columns: pa.RecordBatch | pa.Table | pa.Schema) -> bool:
+    """Whether rows or a schema have the columns of tabular inputs."""
+    names = columns.names if isinstance(columns, pa.Schema) else columns.schema.names
+    return "fields" in names
+
+
+def widened(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch with the columns of tabular inputs, null where it had none."""
+    if is_tabular(batch):
+        return batch
+    nulls = [pa.nulls(batch.num_rows, field.type) for field in TABULAR_FIELDS]
+    return pa.RecordBatch.from_arrays([*batch.columns, *nulls], schema=TABULAR_SCHEMA)
 
 
 def to_arrow(examples: Sequence[MixedExample]) -> pa.RecordBatch:
-    """Records as one Arrow batch (a missing domain becomes an empty one)."""
+    """Records as one Arrow batch (a missing domain becomes an empty one); of TABULAR_SCHEMA if one is tabular."""
     columns = []
-    for field in SCHEMA:
+    schema = TABULAR_SCHEMA if any(example.fields is not None for example in examples) else SCHEMA
+    for field in schema:
         column = [getattr(example, field.name) for example in examples]
         if field.name == "domain":
             column = [name or NAMELESS for name in column]
         columns.append(pa.array(column, field.type))
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def from_arrow(batch: pa.RecordBatch) -> Iterator[MixedExample]:
     """The records of one Arrow batch."""
-    columns = [batch.column(field.name).to_pylist() for field in SCHEMA]
-    for row in zip(*columns):
-        yield MixedExample(**dict(zip(SCHEMA.names, row)))
+    names = (TABULAR_SCHEMA if is_tabular(batch) else SCHEMA).names
+    for row in zip(*(batch.column(name).to_pylist() for name in names)):
+        yield MixedExample(**dict(zip(names, row)))
 
 
 def _plain_numbers(values: list[float]) -> list:
@@ -60,10 +84,15 @@ def to_plain(example: MixedExample) -> dict:
         given = {"text": example.text}
     elif example.input_type == "sequence":
         given = {"values": _plain_numbers(example.values)}
+    elif example.input_type == "tabular":
+        given = {"fields": cells_of(Cells(example.fields, example.numbers, example.categories))}
     else:
         given = {"width": example.width, "height": example.height, "pixels": _plain_numbers(example.pixels)}
     if example.input_extra is not None:
-        given.update(json.loads(example.input_extra))
+        more = json.loads(example.input_extra)
+        if example.input_type == "tabular":  # whole numbers that no double holds, as they were written
+            given["fields"].update(more.pop("fields", {}))
+        given.update(more)
     record = {"id": example.id, "domain": example.domain, "input_type": example.input_type, "input": given}
     if not example.domain:
         del record["domain"]

@@ -1,46 +1,131 @@
 """From the path that a user gives to the files of its splits."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import grapheme_numba
-from grapheme_numba.errors import MissingInputError
+from grapheme_numba.data.folders import REJECTS
+from grapheme_numba.errors import MissingInputError, UsageError
 
-SUFFIXES = (".parquet", "", ".jsonl", ".jsonl.gz", ".jsonl.zst")  # "" is a folder of Parquet files
 SHIPPED = "data/mixed_agi"
+PACKED = ("", ".gz", ".zst")
+KINDS = (
+    *(".jsonl", ".ndjson", ".parquet", ".pq", ".parq", ".csv", ".tsv", ".tab"),
+    *(".arrow", ".feather", ".ipc", ".arrows", ".json"),
+)
+ENDINGS = tuple(kind + packed for kind in KINDS for packed in PACKED)
+PARQUET = (".parquet", ".pq", ".parq")
+NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+# `train`, and as hubs name their files: `train-00000-of-00003`, `train_0`, `squad-train`, `my_data.validation`.
+_NAMED = re.compile(rf"(?:.*[-_.])?({'|'.join(NAMES)})(?:[-_.]?\d+(?:-of-\d+)?(?:-[0-9a-f]{{8,}})?)?")
 
 
 class Splits(NamedTuple):
-    """Where the splits are. `val` is None where the data has none."""
+    """Where the splits are: a file, a folder, or None. Several files of one split are in `parts`.
+
+    parts : split -> its files, where they are more than one
+    """
 
     train: Path
     val: Path | None
+    test: Path | None = None
+    parts: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
+
+    def sentence(self) -> str:
+        """Which files are used for what, for people."""
+        shown = [
+            f"{name}: {path}" + (f" ({len(self.parts[name])} files)" if name in self.parts else "")
+            for name, path in (("train", self.train), ("val", self.val), ("test (not trained on)", self.test))
+            if path is not None
+        ]
+        return "data: " + ", ".join(shown)
+
+
+def split_named(name: str) -> str | None:
+    """The split that a file or folder name stands for, `train`, `val` or `test`; None for any other name."""
+    low = name.lower()
+    for ending in sorted(ENDINGS, key=len, reverse=True):
+        if low.endswith(ending):
+            low = low.removesuffix(ending)
+            break
+    found = _NAMED.fullmatch(low)
+    return NAMES[found[1]] if found else None
 
 
 def find_splits(path: str | None) -> Splits:
     """The splits in a folder or, for a single file, that file as training data without validation data.
 
-    Without a path, the data shipped in a clone. Raises MissingInputError.
+    Without a path, the data shipped in a clone. Raises MissingInputError, and UsageError where two files claim one
+    split.
     """
     folder = shipped() if path is None else Path(path)
     if not folder.exists():
         raise MissingInputError(f"the data {folder} does not exist; check --data, or make some: grapheme-data generate")
     if folder.is_file():
         return Splits(folder, None)
-    train = split_file(folder, "train")
-    if train is None:
-        if any(folder.glob("*.parquet")):
+    claims = _claims(folder)
+    if not claims and (folder / "data").is_dir() and _claims(folder / "data"):  # as hubs lay their repositories out
+        folder = folder / "data"
+        claims = _claims(folder)
+    if "train" not in claims:
+        others = [one for one in sorted(folder.iterdir()) if _is_data(one)]
+        if claims:
+            only = ", ".join(str(file) for files in claims.values() for file in files)
+            raise MissingInputError(
+                f"the folder {folder} holds no train file, only {only}; name one train, or give the file itself"
+            )
+        if any(one.name.lower().endswith(PARQUET) for one in others):
             return Splits(folder, None)
         raise MissingInputError(
             f"the folder {folder} holds no train.jsonl and no train.parquet; "
             "give a folder with train and val files, or one file"
         )
-    return Splits(train, split_file(folder, "val"))
+    found = {name: _one(name, files, folder) for name, files in claims.items()}
+    parts = {name: tuple(files) for name, files in claims.items() if len(files) > 1}
+    return Splits(found["train"], found.get("val"), found.get("test"), parts)
+
+
+def _is_data(path: Path) -> bool:
+    low = path.name.lower()
+    return low.endswith(ENDINGS) and not low.startswith(".") and not low.endswith(REJECTS) and path.is_file()
+
+
+def _claims(folder: Path) -> dict[str, list[Path]]:
+    """The files and folders that claim each split."""
+    claims: dict[str, list[Path]] = {}
+    for one in sorted(folder.iterdir()):
+        if one.name.startswith("."):
+            continue
+        holds = one.is_dir() and any(_is_data(file) for file in one.iterdir())
+        if (_is_data(one) or holds) and (split := split_named(one.name)):
+            claims.setdefault(split, []).append(one)
+    return claims
+
+
+def _one(split: str, files: list[Path], folder: Path) -> Path:
+    """The only claim of a split, or the first of numbered parts of one file. Raises UsageError."""
+    if len(files) == 1:
+        return files[0]
+    stems = {re.sub(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{8,})?(?=\.)", "", file.name.lower()) for file in files}
+    if len(stems) == 1 and all(re.search(r"\d", file.name) and file.is_file() for file in files):
+        return files[0]
+    raise UsageError(
+        f"{files[0].name} and {files[1].name} in {folder} both claim to be the {split} split; "
+        "remove one, or name the file itself with --data"
+    )
 
 
 def split_file(folder: Path, split: str) -> Path | None:
-    """The file or folder of a split."""
-    return next((path for suffix in SUFFIXES if (path := folder / f"{split}{suffix}").exists()), None)
+    """The file or folder of a split; None where the folder has none. Raises UsageError where two claim it."""
+    files = _claims(Path(folder)).get(NAMES.get(split, split))
+    return _one(split, files, folder) if files else None
 
 
 def shipped() -> Path:

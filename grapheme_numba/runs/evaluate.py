@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from grapheme_numba.data.splits import find_splits, split_file
+from grapheme_numba.data.splits import find_splits
 from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.errors import MissingInputError
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.runs import snapshot
@@ -49,8 +50,21 @@ def evaluate_checkpoint(
     """
     given = {key: value for key, value in choice.items() if value is not None}
     config = msgspec.structs.replace(checkpoint.config, **given)
-    file = test_file(data, checkpoint.config.data)
-    dataset = open_dataset(file, cache=cache, progress=progress, nameless=config.route)
+    own = checkpoint.config
+    opening: dict[str, Any] = {
+        "cache": cache,
+        "progress": progress,
+        "nameless": config.route,
+        "mapping": own.table(),
+    }
+    if data is None and own.data is not None and Path(own.data).is_file():
+        splits = open_splits(own.data, split=own.split, **opening)
+        file, dataset = Path(own.data), splits.test or splits.val or splits.train
+        if note is not None:
+            note(splits.sentence)
+    else:
+        file = test_file(data, own.data)
+        dataset = open_dataset(file, **opening)
     dataset = select_examples(find_task(checkpoint.task), dataset, config, model.layout)
     sentence = left_out(dataset)
     if sentence and note is not None:
@@ -63,8 +77,7 @@ def test_file(data: str | Path | None, trained_on: str | None) -> Path:
     if data is not None and (Path(data).is_file() or not Path(data).exists()):
         return Path(data)
     splits = find_splits(str(data) if data else trained_on)
-    folder = splits.train.parent
-    found = split_file(folder, "test") or splits.val
+    found = splits.test or splits.val
     if found is None:
-        raise MissingInputError(f"{folder} holds neither a test nor a val file; name the file with --data")
+        raise MissingInputError(f"{splits.train.parent} holds neither a test nor a val file; name the file with --data")
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from grapheme_numba import jit
 from grapheme_numba.data.sources.external import with_external
 from grapheme_numba.data.splits import find_splits
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.distributed import gradients
 from grapheme_numba.distributed.comm import Serial
 from grapheme_numba.distributed.team import Team
@@ -56,7 +56,7 @@ def prepare(
         A resumed run would continue with other data, and `override` is not given; or more ranks than shards.
     """
     comm, checkpoint = comm or Serial(), start.checkpoint
-    splits = find_splits(start.config.data)  # before all else: without data nothing is worth compiling
+    find_splits(start.config.data)  # before all else: without data nothing is worth compiling
     # A checkpoint without a number of shards is of a run that had none to share.
     n_shard = start.config.gradient_shards or (comm.size if checkpoint is None else 1)
     config = msgspec.structs.replace(start.config, gradient_shards=n_shard)
@@ -66,13 +66,21 @@ def prepare(
     if not jit.cache_in_use():
         observer.note("first start with these kernels on this machine: compiling kernels, a minute or two, once")
     jit.set_threads(comm.use_cores(config.threads))
-    given = {"cache": cache, "progress": observer.note, "nameless": config.route}
-    train = open_dataset(splits.train, **given)
+    splits = open_splits(
+        config.data,
+        split=config.split,
+        mapping=config.table(),
+        cache=cache,
+        progress=observer.note,
+        nameless=config.route,
+    )
+    observer.note(splits.sentence)
+    train = splits.train
     if config.external is not None:
         train = with_external(train, config.external, config.max_external, observer.note)
-    val = train if splits.val is None else open_dataset(splits.val, **given)
+    val = train if splits.val is None else splits.val
     if val is train:
-        observer.note(f"{splits.train} comes without a val file: validation uses the training examples")
+        observer.note(f"{splits.train.path} comes without a val file: validation uses the training examples")
     fingerprint = f"{train.fingerprint}+{val.fingerprint}"
     optimizer = optimizers.build(config.optimizer, config.weight_decay)
     if checkpoint is None:
@@ -87,6 +95,9 @@ def prepare(
     train, val = (select_examples(task, dataset, config, model.layout) for dataset in (train, val))
     for sentence in filter(None, map(left_out, (train, val))):
         observer.note(sentence)
+    if not val.summary().n:
+        observer.note(f"no example of {val.path} is left: validation uses the training examples")
+        val = train
     if checkpoint is None:
         state, progress = optimizer.init(model.parameters), RunState()
         baselines = baseline.measure(train, model.layout)

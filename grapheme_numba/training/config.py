@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from grapheme_numba.data.sources.tables.mapping import TableMapping, kinds_of
 from grapheme_numba.errors import UsageError
 
 Natural = Annotated[int, Meta(ge=0)]
@@ -33,6 +34,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # What is read and written
     data: Annotated[str | None, about("Folder with train, val and test files, or one file to train on.")] = None
     output: Annotated[str | None, about("Folder of this run; a new one under runs/ when not given.")] = None
+    split: Annotated[str, about("Of one file: shares of train, val, test by the hash of each input, or none.")] = (
+        "0.8,0.1,0.1"
+    )
+    target: Annotated[str | None, about("Table: column of the answers.")] = None
+    input: Annotated[tuple[str, ...], about("Table: input columns or globs; all others when not given.")] = ()
+    drop: Annotated[tuple[str, ...], about("Table: columns or globs to leave out.")] = ()
+    id_column: Annotated[str | None, about("Table: column of the ids; `id` when no value of it repeats.")] = None
+    domain: Annotated[str | None, about("Table: name of the examples, or the column that holds it.")] = None
+    weight: Annotated[str | None, about("Table: column of the examples' weights.")] = None
+    delimiter: Annotated[str | None, about("Table: sign between cells, `tab` or `space`.")] = None
+    decimal: Annotated[Literal[".", ","] | None, about("Table: decimal sign; detected when not given.")] = None
+    encoding: Annotated[str | None, about("Table: encoding of the text; detected when not given.")] = None
+    header: Annotated[Literal["yes", "no"] | None, about("Table: whether the first row holds names.")] = None
+    missing: Annotated[tuple[str, ...], about("Table: marks of missing cells, for the usual ones.")] = ()
+    comment: Annotated[str | None, about("Table: start of lines to leave out.")] = None
+    kind: Annotated[tuple[str, ...], about("Table: what a column is, COLUMN=number or COLUMN=text.")] = ()
     external: Annotated[str | None, about("Folder with GSM8K, SQuAD or MATH files that join the training data.")] = None
     max_external: Annotated[Positive | None, about("Most examples of each of them.")] = None
     # How long
@@ -107,6 +124,24 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     )
     save_every: Annotated[Positive | None, about("Steps between two checkpoints; once an epoch when not given.")] = None
     keep_last: Annotated[Positive, about("How many of the newest checkpoints stay.")] = 3
+
+    def table(self) -> TableMapping:
+        """The mapping of a table's columns. Raises UsageError."""
+        return TableMapping(
+            target=self.target,
+            inputs=self.input,
+            drop=self.drop,
+            id=self.id_column,
+            domain=self.domain,
+            weight=self.weight,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            encoding=self.encoding,
+            header=None if self.header is None else self.header == "yes",
+            missing=self.missing,
+            comment=self.comment,
+            kinds=kinds_of(self.kind),
+        )
 
 
 # These may change when a run resumes: none of them alters a single bit of the result.

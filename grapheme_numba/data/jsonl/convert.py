@@ -14,7 +14,8 @@ from typing import NamedTuple
 import msgspec
 import pyarrow as pa
 
-from grapheme_numba.data.jsonl.lines import find_sources, total_bytes
+from grapheme_numba.data.folders import REJECTS
+from grapheme_numba.data.jsonl.lines import PARQUET, find_sources, total_bytes
 from grapheme_numba.data.jsonl.parsing import parsed_blocks
 from grapheme_numba.data.parquet.files import ParquetSource
 from grapheme_numba.data.parquet.row_groups import row_groups
@@ -40,7 +41,8 @@ class Converted(NamedTuple):
 
 def default_rejects_path(output: Path) -> Path:
     """`data.parquet` -> `data.rejects.jsonl`, beside it."""
-    return output.with_name(output.name.removesuffix(".parquet") + ".rejects.jsonl")
+    stem = output.stem if output.suffix.lower() in PARQUET else output.name
+    return output.with_name(stem + REJECTS)
 
 
 def convert(
@@ -116,7 +118,6 @@ def convert(
     return Converted(lines, sink.rows, refused.count, refused.first, outputs, refused.path)
 
 
-REJECTS = ".rejects.jsonl"
 COPIED = 1 << 20  # bytes of rejects moved at once
 
 

@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from grapheme_numba.data.folders import files_in
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
+PARQUET = (".parquet", ".pq", ".parq")
 BLOCK_BYTES = 4 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -33,12 +35,6 @@ class Block(NamedTuple):
     too_long: int = 0
 
 
-def _is_source(path: Path) -> bool:
-    """Whether a file of a folder is meant: not our own rejects, nothing hidden."""
-    hidden = any(part.startswith(".") for part in path.parts)
-    return path.name.endswith(ENDINGS) and not path.name.endswith(".rejects.jsonl") and not hidden
-
-
 def find_sources(names: Iterable[str]) -> list[str]:
     """The files that the given names mean, in order: `-` is standard input, folders and globs are expanded.
 
@@ -46,7 +42,7 @@ def find_sources(names: Iterable[str]) -> list[str]:
     """
     found = []
     for name in map(str, names):
-        if name.endswith(".parquet"):
+        if name.lower().endswith(PARQUET):
             raise UsageError(
                 f"{name} is named as Parquet, but JSONL is wanted here; `grapheme-data export` turns it back"
             )
@@ -55,9 +51,7 @@ def find_sources(names: Iterable[str]) -> list[str]:
             continue
         path = Path(name)
         if path.is_dir():
-            inside = sorted(
-                str(file) for file in path.rglob("*") if _is_source(file.relative_to(path)) and file.is_file()
-            )
+            inside = [str(file) for file in files_in(path, lambda low: low.endswith(ENDINGS))]
             if not inside:
                 raise MissingInputError(f"folder {name} holds no {', '.join(ENDINGS[:2])} file (also .gz or .zst)")
             found += inside
@@ -87,9 +81,9 @@ def _open(name: str):
         raw = open(name, "rb")  # noqa: SIM115, read_blocks closes it
     except OSError as error:
         raise MissingInputError(f"cannot read {name}: {error.strerror}") from None
-    if name.endswith(".gz"):
+    if name.lower().endswith(".gz"):
         return raw, gzip.GzipFile(fileobj=raw)
-    if name.endswith(".zst"):
+    if name.lower().endswith(".zst"):
         return raw, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
     return raw, raw
 

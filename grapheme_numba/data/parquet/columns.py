@@ -51,6 +51,11 @@ def string_views(array: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
     return offset, _view(array.buffers()[2], np.uint8, 0, int(offset[-1]))
 
 
+def list_offsets(array: pa.ListArray) -> np.ndarray:
+    """(n + 1,) int32: where each list starts in `array.values`, and where the last ends."""
+    return _offsets(array)
+
+
 def number_views(array: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     """(offset (n + 1,) int32, numbers float64) of a list array."""
     offset, flat = _offsets(array), array.values

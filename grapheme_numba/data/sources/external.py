@@ -1,25 +1,36 @@
 """Ready-made data: published layouts and tables into Parquet, and finding them in a folder."""
 
+import glob
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from grapheme_numba.data.folders import files_in
 from grapheme_numba.data.jsonl.convert import Converted, default_rejects_path
 from grapheme_numba.data.parquet.row_groups import row_groups
 from grapheme_numba.data.parquet.sinks import FileSink
-from grapheme_numba.data.records import parse_example
-from grapheme_numba.data.rejects import Reject, RejectSink
-from grapheme_numba.data.schema import VERSION, to_arrow
-from grapheme_numba.data.sources.hub_layouts import DOMAINS, ENDINGS, READERS, layout_of
-from grapheme_numba.data.sources.tables import table_records
-from grapheme_numba.data.stream.cache import content_digest, user_data_cache
+from grapheme_numba.data.records import MixedExample, parse_example
+from grapheme_numba.data.rejects import NO_OFFSET, Reject, RejectSink
+from grapheme_numba.data.schema import TABULAR_SCHEMA, VERSION, to_arrow, to_plain
+from grapheme_numba.data.sources.hub_layouts import ENDINGS, READERS, Item, competition_math, layout_of, squad
+from grapheme_numba.data.sources.pictures import folder_examples, looks_of, picture_files, row_examples
+from grapheme_numba.data.sources.row_layouts import LAYOUTS, detect, items_of, rows_of
+from grapheme_numba.data.sources.tables.import_table import TableConverted, import_tables, labels_of
+from grapheme_numba.data.sources.tables.mapping import TableMapping, roles_of
+from grapheme_numba.data.sources.tables.open_table import ALL, TEXT, open_table
+from grapheme_numba.data.sources.tables.streams import PACKED, bare_name, opened
+from grapheme_numba.data.stream.cache import cached_parquet, content_digest, user_data_cache
 from grapheme_numba.data.stream.dataset import Dataset
-from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.files.storage import mode_of
 
+FLAT = tuple(TABULAR_SCHEMA.names)
 BATCH_ROWS = 1024
 
 
@@ -30,29 +41,34 @@ class Found(NamedTuple):
     path: Path
 
 
-def _files(layout: str, names: Iterable[str | Path]) -> list[Path]:
-    """The files that names mean for a layout: folders are searched."""
-    files = []
+def _files(layout: str | None, names: Iterable[str | Path]) -> list[Path]:
+    """The files that names mean for a layout: folders are searched, globs expanded."""
+    endings = ENDINGS.get(layout or "", (".csv",) if layout == "csv" else ALL)
+    packed = tuple(ending + more for ending in endings for more in ("", *PACKED))
+    files: list[Path] = []
     for path in map(Path, names):
         if path.is_dir():
-            inside = sorted(path.rglob(f"*{ENDINGS.get(layout, '.csv')}"))
+            inside = files_in(path, lambda name: name.endswith(packed))
             if not inside:
-                raise MissingInputError(f"folder {path} holds no {ENDINGS.get(layout, '.csv')} file")
+                raise MissingInputError(
+                    f"folder {path} holds no {endings[0]} file (nor {', '.join(endings[1:]) or 'packed one'})"
+                )
             files += inside
         elif path.exists():
             files.append(path)
         else:
-            raise MissingInputError(f"{path} does not exist; name the files or folders to import")
+            matching = sorted(map(Path, glob.glob(str(path), recursive=True)))
+            if not matching:
+                raise MissingInputError(f"{path} does not exist; name the files or folders to import")
+            files += matching
     return files
 
 
-def _published(layout: str, path: Path, domain: str) -> Iterator[tuple]:
-    """(place, record or None, reason) for each item of a published file."""
-    for item in READERS[layout](path):
+def _published(layout: str, path: Path, domain: str, label: str) -> Iterator[tuple[str, dict | None, str | None]]:
+    """(place, record or None, reason) for each item of a file."""
+    for item in _items(layout, path):
         record = {
-            "id": f"{domain}-{path.stem}-{item.place}"
-            if layout != "math"
-            else f"{domain}-{path.parent.name}-{path.stem}",
+            "id": f"{domain}-{label}-{item.place}" if item.place != path.name else f"{domain}-{label}",
             "domain": domain,
             "input_type": "text",
             "input": {"text": item.question},
@@ -62,7 +78,27 @@ def _published(layout: str, path: Path, domain: str) -> Iterator[tuple]:
         yield item.place, None if item.reason else record, item.reason
 
 
-def _judged(records: Iterable[tuple], path: Path) -> Iterator:
+def _items(layout: str, path: Path) -> Iterator[Item]:
+    """The items of a file: of a published document, or row by row."""
+    if layout == "math" and _is_problem(path):
+        return competition_math(path)
+    if layout == "squad" and bare_name(path).endswith(".json") and not _is_list(path):
+        return squad(path)
+    return items_of(layout, path)
+
+
+def _is_problem(path: Path) -> bool:
+    """Whether a file of MATH is one problem, as the data set itself has them."""
+    return bare_name(path).endswith(".json") and not _is_list(path)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a JSON document starts with a list of objects."""
+    with opened(path) as stream:
+        return re.match(rb"(\xef\xbb\xbf)?\s*\[\s*\{", stream.read(4096)) is not None
+
+
+def _checked(records: Iterable[tuple[str, dict | None, str | None]], path: Path) -> Iterator[MixedExample | Reject]:
     """A MixedExample or a Reject for each record."""
     for number, (place, record, reason) in enumerate(records, 1):
         if record is not None:
@@ -71,7 +107,116 @@ def _judged(records: Iterable[tuple], path: Path) -> Iterator:
                 continue
             except RecordError as error:
                 reason = str(error)
-        yield Reject(str(path), number, 0, reason, str(place)[:80])
+        yield Reject(str(path), number, NO_OFFSET, reason or "", str(place)[:80])
+
+
+def _own_rows(path: Path) -> Iterator[tuple[str, dict | None, str | None]]:
+    """Records of our own in another file: nested as in JSONL, or flat as in our Parquet."""
+    for number, row in enumerate(rows_of(path), 1):
+        if isinstance(row, str):
+            yield str(number), None, row
+        elif "input" in row:
+            yield str(row.get("id", number)), {k: v for k, v in row.items() if v is not None or k == "metadata"}, None
+        else:
+            try:
+                yield str(row.get("id")), to_plain(MixedExample(**{k: row.get(k) for k in FLAT if k in row})), None
+            except (TypeError, ValueError, AttributeError) as error:
+                yield str(row.get("id")), None, str(error)[:120]
+
+
+def import_data(
+    layout: str | None,
+    names: Iterable[str | Path],
+    output: str | Path,
+    mapping: TableMapping | None = None,
+    *,
+    rejects: str | Path | None = None,
+    image_size: str | None = None,
+    most: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> TableConverted:
+    """Write examples of tables, of published or common layouts, or of pictures as Parquet.
+
+    layout : one of LAYOUTS, `table`, `csv` (a table, its inputs joined as `mapping.layout` says), or None to find out
+        by the columns: a table where the mapping names a target
+    rejects : where refused rows go; None for `<output>.rejects.jsonl`
+    image_size : as `pictures.looks_of` reads it; most : at most so many examples
+
+    Items that cannot be used are counted and written to the rejects with their reason; the caller compares their
+    number with what it tolerates. Raises UsageError, MissingInputError, RecordError when nothing could be used.
+    """
+    mapping, output = mapping or TableMapping(), Path(output)
+    rejects = Path(rejects or default_rejects_path(output))
+    names = [names] if isinstance(names, str | Path) else list(names)
+    if layout == "images" or (layout is None and mapping.target is None and _is_pictures(names)):
+        folders = [Path(name) for name in names]
+        if all(folder.is_dir() for folder in folders):
+            return _pictures(folders, output, rejects, mapping, image_size, most, progress)
+    files = _files(layout, names)
+    refuse_overwriting([output, rejects], files)
+    if layout in ("csv", "table") or mapping.target is not None:
+        return import_tables(files, output, mapping, rejects=rejects, most=most, progress=progress)
+    for path in files:
+        if bare_name(path).endswith(TEXT) and layout is None:
+            open_table(path, mapping)  # what is wrong with the file itself comes first
+            roles_of(mapping, open_table(path, mapping).names, path)
+    found = {path: layout_of(path) or detect(path) if layout is None else detect(path, layout) for path in files}
+    labels = dict(zip(files, _labels(files)))
+    notes = [f"{path}: read as {one}" for path, one in found.items()] if layout is None else []
+    looks = looks_of(image_size)
+    if "images" in found.values():
+        notes.append(looks.sentence())
+
+    def items() -> Iterator[MixedExample | Reject]:
+        for path, one in found.items():
+            if one == "records":
+                yield from _checked(_own_rows(path), path)
+            elif one == "images":
+                yield from row_examples(path, mapping.domain or "images", looks)
+            else:
+                yield from _checked(_published(one, path, mapping.domain or LAYOUTS[one].domain, labels[path]), path)
+
+    return TableConverted(write_items(items(), output, most, progress, rejects, mode_of(files)), [], notes)
+
+
+def _labels(files: list[Path]) -> list[str]:
+    """A name for each file: its stem, of files of one problem and of equal stems with their folder."""
+    if len(files) > 1 or bare_name(files[0]).endswith(".json"):
+        return labels_of(files, 2 if _in_folders(files) else 1)
+    return labels_of(files)
+
+
+def _in_folders(files: list[Path]) -> bool:
+    return all(bare_name(path).endswith(".json") for path in files) and layout_of(files[0]) == "math"
+
+
+def _is_pictures(names: list[str | Path]) -> bool:
+    """Whether every name is a folder that holds pictures by class and no data files."""
+    folders = [Path(name) for name in names]
+    return bool(folders) and all(
+        folder.is_dir() and not files_in(folder, lambda name: name.endswith(ALL)) and picture_files(folder)
+        for folder in folders
+    )
+
+
+def _pictures(folders, output, rejects, mapping, image_size, most, progress) -> TableConverted:
+    looks = looks_of(image_size)
+
+    def items() -> Iterator[MixedExample | Reject]:
+        for folder in folders:
+            yield from folder_examples(folder, mapping.domain or "images", looks)
+
+    return TableConverted(write_items(items(), output, most, progress, rejects), [], [looks.sentence()])
+
+
+def joined_columns(
+    names: Iterable[str | Path], columns: Sequence[str], target: str | None
+) -> tuple[tuple[str, ...], str]:
+    """The input columns and the target of a table whose inputs are joined. UsageError where one is not given."""
+    if not columns or target is None:
+        seen = open_table(_files("csv", names)[0], TableMapping()).names
+        raise UsageError(f"name the columns: --input-column and --target-column, of {', '.join(seen)}")
+    return tuple(columns), target
 
 
 def import_files(
@@ -85,29 +230,27 @@ def import_files(
     most: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Converted:
-    """Write the examples of published files (gsm8k, squad, math) or tables (csv) as Parquet.
+    """`import_data` of one named layout; a table (csv) wants its `columns` and `target`.
 
-    columns, target : of a table; domain : name for the examples; most : at most so many examples
-    Items that cannot be used are skipped, counted and written beside the output with their reason.
-    Raises RecordError when nothing could be used.
+    Input columns of numbers make a sequence, others a text.
     """
-
-    files = _files(layout, names)
-    refuse_overwriting([output, default_rejects_path(Path(output))], files)
-
-    def items():
-        for path in files:
-            if layout == "csv":
-                yield from _judged(table_records(path, columns, target, domain or path.stem), path)
-            else:
-                yield from _judged(_published(layout, path, domain or DOMAINS[layout]), path)
-
-    return write_items(items(), Path(output), most, progress, mode_of(files))
+    mapping = TableMapping(domain=domain)
+    if layout == "csv":
+        inputs, target = joined_columns(names, columns, target)
+        mapping = TableMapping(domain=domain, inputs=inputs, target=target, layout="values")
+    return import_data(layout, names, output, mapping, most=most, progress=progress).converted
 
 
-def write_items(items: Iterator, output: Path, most: int | None, progress=None, mode: int = 0o666) -> Converted:
+def write_items(
+    items: Iterator[MixedExample | Reject],
+    output: Path,
+    most: int | None,
+    progress=None,
+    rejects: Path | None = None,
+    mode: int = 0o666,
+) -> Converted:
     """Write MixedExamples to a Parquet file and Rejects beside it, at most `most` examples."""
-    refused, sink, rows = RejectSink(default_rejects_path(output), mode), FileSink(output, mode), 0
+    refused, sink, rows = RejectSink(rejects or default_rejects_path(output), mode), FileSink(output, mode), 0
 
     def batches():
         nonlocal rows
@@ -141,6 +284,33 @@ def write_items(items: Iterator, output: Path, most: int | None, progress=None, 
         sink.abandon()
         raise
     return Converted(rows + refused.count, rows, refused.count, refused.first, outputs, refused.path)
+
+
+def cached_import(
+    path: Path, mapping: TableMapping | None, cache: bool, progress: Callable[[str], None] | None
+) -> tuple[Path, Path | None]:
+    """(Parquet file, temporary folder that goes with it or None) of a table or another layout, made once.
+
+    Raises RecordError where a row is refused.
+    """
+    mapping = mapping or TableMapping()
+    kind = hashlib.blake2b(msgspec.json.encode(mapping), digest_size=6).hexdigest()
+
+    def make(target: Path, note: Callable[[str], None] | None) -> None:
+        whole = msgspec.structs.replace(mapping, split=None)
+        done = import_data(None, [path], target, whole)
+        for sentence in (*done.notes, *done.columns):
+            if note is not None:
+                note(sentence)
+        if refused := done.converted.first_reject:
+            target.unlink()
+            done.converted.rejects_path.unlink()
+            raise RecordError(
+                f"{path}, row {refused.line}: {refused.reason} ({done.converted.rejects} of {done.converted.rows_in} "
+                "rows are refused); `grapheme-data convert --max-rejects N` leaves them out"
+            )
+
+    return cached_parquet(path, cache, progress, make=make, kind=f"-{kind}")
 
 
 def find_external(folder: str | Path) -> list[Found]:

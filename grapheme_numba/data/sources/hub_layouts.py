@@ -39,23 +39,6 @@ def _field(record, key: str, kind: type):
     return value
 
 
-def gsm8k(path: Path) -> Iterator[Item]:
-    """JSONL of `question` and `answer`, which ends in `#### number`."""
-    with open(path, encoding="utf-8-sig", errors="surrogateescape") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-                solution = _field(record, "answer", str)
-                if "####" not in solution:
-                    raise ValueError("the answer has no final `#### number`")
-                answer = solution.rpartition("####")[2].strip().replace(",", "")
-                yield Item(str(number), _field(record, "question", str), answer, {"solution": solution})
-            except (ValueError, RecursionError) as error:
-                yield Item(str(number), "", "", {}, str(error)[:120])
-
-
 def squad(path: Path) -> Iterator[Item]:
     """SQuAD JSON: the question and its context; an impossible question has an empty answer."""
     document = load_json(path)
@@ -110,9 +93,9 @@ def boxed(solution: str) -> str:
     raise ValueError("the braces of the solution's \\boxed{} do not close")
 
 
-READERS = {"gsm8k": gsm8k, "squad": squad, "math": competition_math}
-DOMAINS = {"gsm8k": "gsm8k", "squad": "squad", "math": "competition_math"}
-ENDINGS = {"gsm8k": ".jsonl", "squad": ".json", "math": ".json"}
+READERS = ("gsm8k", "squad", "math")
+_ROWS = (".jsonl", ".ndjson", ".parquet")
+ENDINGS = {"gsm8k": _ROWS, "squad": (".json", *_ROWS), "math": (".json", *_ROWS)}
 
 
 def layout_of(path: Path) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.parquet.files import ParquetSource
-from grapheme_numba.data.records import Limits
+from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.schema import VERSION
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError
 from grapheme_numba.files import cache_folders, locks
@@ -77,12 +77,30 @@ def _valid(target: Path) -> bool:
         source.close()
 
 
-def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | None, limits: Limits):
-    """(Parquet file, temporary folder that should go with the dataset or None) of a JSONL file."""
+Make = Callable[[Path, Callable[[str], None] | None], None]  # writes a Parquet file, and says what takes time
+
+
+def cached_parquet(
+    path: Path,
+    cache: bool,
+    progress: Callable[[str], None] | None,
+    limits: Limits = DEFAULT_LIMITS,
+    make: Make | None = None,
+    kind: str = "",
+) -> tuple[Path, Path | None]:
+    """(Parquet file, temporary folder that should go with the dataset or None) of a JSONL file.
+
+    make, kind : another conversion, and a word for the cached file's name that tells it from others
+    """
+    if make is None:
+
+        def make(target: Path, note: Callable[[str], None] | None) -> None:
+            _convert(path, target, note, limits)
+
     if not cache:
         folder = Path(tempfile.mkdtemp(prefix="grapheme-data-"))
         try:
-            _convert(path, folder / "data.parquet", progress, limits)
+            make(folder / "data.parquet", progress)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -90,13 +108,13 @@ def cached_parquet(path: Path, cache: bool, progress: Callable[[str], None] | No
     folder = cache_folder(path)
     prefix = f"{path.name}-{hashlib.blake2b(str(path.resolve()).encode(), digest_size=4).hexdigest()}"
     digest = content_digest(path)
-    kind = "-nameless" if limits.nameless else ""
+    kind = kind or ("-nameless" if limits.nameless else "")
     target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
     with locks.exclusive(folder / f"{prefix}.lock"):  # a second run waits here and then finds the conversion done
         if not _valid(target):
             if progress is not None:
                 progress(f"converting {path} once into {folder}")
-            _convert(path, target, progress, limits)
+            make(target, progress)
             if content_digest(path) != digest:
                 target.unlink()
                 raise RecordError(f"{path} changed while it was read; run again when nobody writes to it")

@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from grapheme_numba.data.codec.layout import Layout
+from grapheme_numba.data.jsonl.lines import PARQUET
 from grapheme_numba.data.large_work import LARGE, give_back
 from grapheme_numba.data.parquet.columns import NEEDED, Window, window_of
-from grapheme_numba.data.parquet.files import ParquetSource
+from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource
 from grapheme_numba.data.records import Limits, MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow
+from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.stream.batches import LEFT_OUT, Batch, Misfits, Plan, count_misfits, kept, row_bytes
 from grapheme_numba.data.stream.cache import cached_parquet
 from grapheme_numba.data.stream.order import Span, rows_of, stream_of
@@ -24,6 +26,8 @@ from grapheme_numba.data.stream.slabs import SLAB_BYTES, slabs
 from grapheme_numba.data.summary import SCANNED, DatasetSummary, summarize
 from grapheme_numba.errors import MissingInputError, RecordError
 
+FOOTER_BYTES = 64 << 20  # at the end of a Parquet file, in which the mark of our own is looked for
+OTHER_TABLES = (".csv", ".tsv", ".tab", ".json", ".arrow", ".arrows", ".feather", ".ipc", ".txt", ".dat", ".data")
 MOST_AHEAD_BYTES = 16 << 20  # of a batch, to be prepared ahead: several are, at the same time
 
 
@@ -49,6 +53,7 @@ class Dataset:
         self._first = np.cumsum([0, *self._rows])
         self._summary = None
         self._temporary = self._only = None
+        self.kept_open: list[Dataset] = []  # those whose files these are
         self._left_out: frozenset[str] = frozenset()
         self._retell: Callable[[pa.Table], pa.Table] | None = None
 
@@ -185,7 +190,7 @@ def open_parquet(path: str | Path) -> Dataset:
         )
     if not path.is_dir():
         return Dataset(path, [path])
-    files = sorted(path.glob("*.parquet"))
+    files = sorted(file for file in path.iterdir() if file.name.endswith(PARQUET) and file.name[0] != ".")
     if not files:
         raise MissingInputError(
             f"folder {path} holds no .parquet file; name a .jsonl file in it, or make Parquet with "
@@ -194,14 +199,38 @@ def open_parquet(path: str | Path) -> Dataset:
     return Dataset(path, files)
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file is to be read as JSONL of records, or is Parquet that this program wrote."""
+    name = path.name.lower()
+    if name.endswith(PARQUET):
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - FOOTER_BYTES))
+            tail = file.read()
+        return not tail.endswith(b"PAR1") or VERSION_KEY.encode() in tail
+    with open(path, "rb") as file:
+        if file.read(4) == b"PAR1":
+            return True
+    for packed in (".gz", ".zst"):
+        name = name.removesuffix(packed)
+    if not name.endswith((".jsonl", ".ndjson")):
+        return not name.endswith(OTHER_TABLES)
+    from grapheme_numba.data.sources.row_layouts import is_of_records
+
+    return is_of_records(path)
+
+
 def open_dataset(
     path: str | Path,
     *,
     cache: bool = True,
     progress: Callable[[str], None] | None = None,
     nameless: bool = False,
+    mapping: TableMapping | None = None,
 ) -> Dataset:
     """Open .jsonl[.gz|.zst] (converted once into a cache), .parquet, or a folder of .parquet.
+
+    Other tables and layouts are converted into the cache too: with a target in `mapping` as tables, else by their
+    columns (`sources.row_layouts`); what was decided goes to `progress`.
 
     cache : False converts JSONL into a temporary folder that goes with the Dataset
     progress : called with one plain sentence when something takes time (a conversion)
@@ -211,9 +240,18 @@ def open_dataset(
     do not hold examples.
     """
     path = Path(path)
-    if path.suffix == ".parquet" or not path.is_file():
+    if not path.is_file():
         return open_parquet(path)
-    file, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
+    if is_ours(path):
+        with open(path, "rb") as file:
+            magic = file.read(4)
+        if path.name.lower().endswith(PARQUET) or magic == b"PAR1":
+            return Dataset(path, [path])
+        file, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
+    else:
+        from grapheme_numba.data.sources.external import cached_import
+
+        file, temporary = cached_import(path, mapping, cache, progress)
     dataset = open_parquet(file)
     dataset.path = path
     if temporary is not None:

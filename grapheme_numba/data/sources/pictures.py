@@ -1,0 +1,117 @@
+"""Pictures as examples: folders of files by class, and image structs of Parquet, resized, grey or RGB, as stated.
+
+Pixels are from 0 to 1 with four decimals, row-major. RGB stands as three grey pictures one below the other (so a
+picture of width w and height h has height 3 h). Pillow (the extra `[image]`) opens the files.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from grapheme_numba.data.records import MixedExample
+from grapheme_numba.data.rejects import NO_OFFSET, Reject
+from grapheme_numba.data.sources.row_layouts import LAYOUTS, rows_of
+from grapheme_numba.errors import RecordError, UsageError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+USUAL_SIDE = 28
+MOST_SIDE = 1024
+MOST_PIXELS = 64 << 20  # of a file; a few kilobytes may unpack to a gigabyte
+
+
+class Looks(NamedTuple):
+    """Width and height in pixels, and whether the three colours are kept."""
+
+    width: int
+    height: int
+    colour: bool = False
+
+    def sentence(self) -> str:
+        """What is done to every picture, for people."""
+        return (
+            f"pictures are resized to {self.width} x {self.height}, "
+            f"{'RGB, the three colours one below the other' if self.colour else 'grey'} (--image-size)"
+        )
+
+
+def looks_of(text: str | None) -> Looks:
+    """`28`, `32x24`, `32x32,rgb`, `28,grey` as Looks. Raises UsageError."""
+    if text is None:
+        return Looks(USUAL_SIDE, USUAL_SIDE)
+    found = re.fullmatch(r"(\d+)(?:[x×](\d+))?(?:,(grey|gray|rgb))?", text.strip().lower())
+    if not found or not all(1 <= int(side) <= MOST_SIDE for side in found.groups()[:2] if side):
+        raise UsageError(f"--image-size {text}: wants a side or WxH of 1 to {MOST_SIDE} pixels, as 28, 32x24 or 32,rgb")
+    width = int(found[1])
+    return Looks(width, int(found[2] or width), found[3] == "rgb")
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise UsageError("pictures need Pillow: pip install 'grapheme-numba[image]'") from None
+    return Image
+
+
+def pixels_of(data: bytes, looks: Looks) -> tuple[int, int, list[float]]:
+    """(width, height, pixels) of one picture. Raises RecordError for one that is cut, huge or none."""
+    image = _pillow()
+    try:
+        with image.open(io.BytesIO(data)) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise RecordError(f"the picture has {picture.width} x {picture.height} pixels, more than {MOST_PIXELS}")
+            picture.load()
+            plain = picture.convert("RGB" if looks.colour else "L").resize((looks.width, looks.height))
+            bands = [band.tobytes() for band in plain.split()]
+    except RecordError:
+        raise
+    except Exception as error:
+        raise RecordError(f"the picture cannot be read: {str(error)[:80]}; is it damaged or cut?") from None
+    return looks.width, looks.height * len(bands), [round(byte / 255, 4) for band in bands for byte in band]
+
+
+def picture_files(folder: Path) -> list[tuple[str, Path]]:
+    """(class, file) of the pictures in a folder of folders, each of which is named as its class."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in ENDINGS and path.is_file() and path.parent != folder:
+            found.append((path.parent.name, path))
+    return found
+
+
+def _example(name: str, domain: str, answer: str, data: bytes, looks: Looks) -> MixedExample:
+    width, height, pixels = pixels_of(data, looks)
+    return MixedExample(name, domain, "image", width=width, height=height, pixels=pixels, expected_output=answer)
+
+
+def folder_examples(folder: Path, domain: str, looks: Looks) -> Iterator[MixedExample | Reject]:
+    """Examples of a folder of pictures by class, or why one is none."""
+    for number, (label, path) in enumerate(picture_files(folder), 1):
+        try:
+            name = f"{domain}-{path.relative_to(folder).with_suffix('')}"
+            yield _example(name, domain, label, path.read_bytes(), looks)
+        except (RecordError, OSError) as error:
+            yield Reject(str(path), number, NO_OFFSET, str(error), label[:80])
+
+
+def row_examples(path: Path, domain: str, looks: Looks) -> Iterator[MixedExample | Reject]:
+    """Examples of rows with a picture (`image`, a struct of `bytes` and `path`) and a label."""
+    images, labels = (one if isinstance(one, tuple) else (one,) for one in LAYOUTS["images"].columns)
+    for number, row in enumerate(rows_of(path), 1):
+        try:
+            if isinstance(row, str):
+                raise RecordError(row)
+            picture = next((row[name] for name in images if row.get(name) is not None), None)
+            label = next((row[name] for name in labels if row.get(name) is not None), None)
+            if label is None:
+                raise RecordError("the answer is missing (column label)")
+            data = picture.get("bytes") if isinstance(picture, Mapping) else picture
+            if isinstance(picture, Mapping) and data is None and isinstance(picture.get("path"), str):
+                data = (path.parent / picture["path"]).read_bytes()
+            if not isinstance(data, bytes):
+                raise RecordError("the picture is missing, or neither bytes nor a path to a file")
+            yield _example(f"{domain}-{path.stem}-{number}", domain, str(label), data, looks)
+        except (RecordError, OSError) as error:
+            yield Reject(str(path), number, NO_OFFSET, str(error), "")

@@ -1,0 +1,153 @@
+"""What whole columns hold, block by block, and what they are taken for: never decided by a part of the rows.
+
+A column is of numbers where at most one in TOLERATED of its cells that are not missing is no numeral; those few
+cells' rows are refused, each with its number. All else is text. The order of rows changes nothing.
+"""
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grapheme_numba.data.sources.tables.cells import may_be_numbers, numbers_of
+from grapheme_numba.data.sources.tables.dialect import Dialect
+
+TOLERATED = 20
+MOST_DISTINCT = 1000  # different texts that are remembered
+SHOWN = 3
+
+Kind = Literal["number", "text", "empty"]
+
+
+class ColumnFacts(msgspec.Struct, kw_only=True):
+    """Counts of one column. `typed` is the kind that the file's own schema says, None for text.
+
+    n, missing : rows, and those without a value; marks : cells that are missing where the column is of numbers
+    numbers, others : cells that are numerals, and that are not; low, high, whole : range, and no fraction anywhere
+    distinct : different texts, None for more than MOST_DISTINCT; longest : most bytes of a text
+    strange : the first few cells that are no numerals, with their row
+    """
+
+    name: str
+    typed: Kind | None = None
+    n: int = 0
+    missing: int = 0
+    marks: int = 0
+    numbers: int = 0
+    others: int = 0
+    low: float = float("inf")
+    high: float = float("-inf")
+    whole: bool = True
+    distinct: set[str] | None = msgspec.field(default_factory=set)
+    longest: int = 0
+    strange: list[tuple[int, str]] = msgspec.field(default_factory=list)
+
+    def add(self, other: "ColumnFacts", first_row: int) -> None:
+        """Take in the facts of the next block, whose first row is `first_row`."""
+        self.typed = other.typed
+        for key in ("n", "missing", "marks", "numbers", "others"):
+            setattr(self, key, getattr(self, key) + getattr(other, key))
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.whole, self.longest = self.whole and other.whole, max(self.longest, other.longest)
+        if self.distinct is not None:
+            self.distinct = None if other.distinct is None else self.distinct | other.distinct
+            if self.distinct is not None and len(self.distinct) > MOST_DISTINCT:
+                self.distinct = None
+        room = SHOWN - len(self.strange)
+        self.strange += [(row + first_row, text) for row, text in other.strange[:room]]
+
+    def kind(self, forced: str | None = None) -> Kind:
+        """What the column is taken for."""
+        if forced is not None:
+            return "number" if forced == "number" else "text"
+        if self.typed is not None:
+            return "empty" if self.typed == "number" and self.missing == self.n else self.typed
+        if not self.numbers:
+            return "text" if self.others or self.marks else "empty"
+        return "number" if self.others * TOLERATED <= self.numbers + self.others else "text"
+
+    def sentence(self, role: str, forced: str | None = None) -> str:
+        """One line for people: name, role, kind, why, missing cells, range or classes."""
+        kind, n = self.kind(forced), self.numbers + self.others
+        missing = self.missing + (self.marks if kind == "number" else 0)
+        parts = [f"  {self.name}: {role}, {kind}"]
+        if forced is not None:
+            parts.append("as you say")
+        elif self.typed is not None:
+            parts.append("as its type says")
+        elif kind == "number":
+            parts.append(f"{self.numbers:,} of {n:,} cells are numerals")
+            if self.others:
+                row, text = self.strange[0]
+                parts.append(f"rows of the others are refused, as row {row}: {text[:40]!r}")
+        elif kind == "text":
+            parts.append(f"{n - self.numbers + self.marks:,} of {n + self.marks:,} cells are no numerals")
+        if missing:
+            parts.append(f"{missing:,} of {self.n:,} missing")
+        if kind == "number" and self.numbers:
+            parts.append(f"from {_short(self.low)} to {_short(self.high)}{', whole' if self.whole else ''}")
+        elif kind == "text":
+            distinct = self.distinct
+            classes = f"more than {MOST_DISTINCT:,}" if distinct is None else f"{len(distinct):,}"
+            some = f" ({', '.join(sorted(distinct))[:60]})" if distinct and len(distinct) <= 6 else ""
+            parts.append(f"{classes} different{some}")
+        return ", ".join(parts)
+
+
+def _short(number: float) -> str:
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.6g}"
+
+
+def number_facts(name: str, numbers: npt.NDArray[np.float64], typed: Kind | None) -> ColumnFacts:
+    """The facts of cells that are numbers already, NaN where missing."""
+    facts = ColumnFacts(name=name, typed=typed, n=len(numbers), distinct=None)
+    finite = np.isfinite(numbers)
+    held = numbers[finite]
+    facts.numbers, facts.missing = len(held), int(np.count_nonzero(np.isnan(numbers)))
+    facts.others = len(numbers) - facts.numbers - facts.missing
+    if facts.others:
+        rows = np.flatnonzero(np.isinf(numbers))[:SHOWN]
+        facts.strange = [(int(row) + 1, str(numbers[row])) for row in rows]
+    if len(held):
+        facts.low, facts.high = float(held.min()), float(held.max())
+        facts.whole = bool(np.all(held == np.floor(held)))
+    return facts
+
+
+def text_facts(name: str, cells: pa.StringArray, dialect: Dialect, typed: Kind | None) -> ColumnFacts:
+    """The facts of cells of text, null where missing in any column."""
+    facts = ColumnFacts(name=name, typed=typed, n=len(cells), missing=cells.null_count)
+    facts.longest = pc.max(pc.binary_length(cells)).as_py() or 0
+    distinct = pc.unique(cells) if len(cells) else cells
+    if len(distinct) - (1 if cells.null_count else 0) > MOST_DISTINCT:
+        facts.distinct = None
+    else:
+        facts.distinct = set(distinct.drop_null().to_pylist())
+    maybe = may_be_numbers(cells)
+    if facts.missing:
+        maybe &= pc.is_valid(cells).to_numpy(zero_copy_only=False)
+    marks = np.zeros(len(cells), bool)
+    if dialect.missing_number:
+        marks = pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(dialect.missing_number, pa.string())).to_numpy(
+            zero_copy_only=False
+        )
+        marks &= ~pc.is_null(cells).to_numpy(zero_copy_only=False)
+    facts.marks = int(np.count_nonzero(marks))
+    readable = np.zeros(len(cells), bool)
+    rows = np.flatnonzero(maybe & ~marks)
+    if len(rows):
+        numbers, fits = numbers_of(cells.take(pa.array(rows)), dialect.decimal)
+        readable[rows] = fits
+        held = numbers[fits]
+        if len(held):
+            facts.low, facts.high = float(held.min()), float(held.max())
+            facts.whole = bool(np.all(held == np.floor(held)))
+    facts.numbers = int(np.count_nonzero(readable))
+    facts.others = len(cells) - facts.missing - facts.marks - facts.numbers
+    if facts.others and facts.numbers:
+        strange = ~readable & ~marks & pc.is_valid(cells).to_numpy(zero_copy_only=False)
+        facts.strange = [(int(row) + 1, cells[int(row)].as_py()) for row in np.flatnonzero(strange)[:SHOWN]]
+    return facts

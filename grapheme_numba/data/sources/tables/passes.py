@@ -1,0 +1,232 @@
+"""A table read by all cores, its columns decided by all of their rows.
+
+The first block shows what the columns seem to be, and the table is read as that while the facts of all blocks are
+gathered. Where they say otherwise at the end, it is read a second time; so a column is never decided by a part of it,
+and nearly all tables are read once (reading twice always cost 45 % more).
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grapheme_numba.data.parquet.columns import string_views
+from grapheme_numba.data.sources.tables.column_facts import ColumnFacts, Kind, number_facts, text_facts
+from grapheme_numba.data.sources.tables.mapping import ID, Roles, TableMapping, roles_of
+from grapheme_numba.data.sources.tables.open_table import open_table, unusable
+from grapheme_numba.data.sources.tables.readers import Block, Job, Table
+from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
+from grapheme_numba.data.sources.tables.typed import kind_of_type
+from grapheme_numba.errors import RecordError, UsageError
+
+AHEAD = 2  # blocks that wait, for each thread
+FREE_TEXT = 64  # more different texts than that in the only input column: its words count, it is no category
+USUAL = "data"
+
+
+class Changed(Exception):
+    """The facts of whole columns say another form than the first block did."""
+
+    def __init__(self, form: Form):
+        self.form = form
+
+
+def domain_of(path: Path) -> str:
+    """The name of a table's examples where nothing else says it: the file's, or of a split the folder's."""
+    stem = path.name.split(".")[0] or USUAL
+    first = stem.lower().split("-")[0]
+    if first in ("train", "val", "validation", "valid", "dev", "test"):
+        return path.resolve().parent.name or USUAL
+    return stem
+
+
+def usable_roles(table: Table, mapping: TableMapping, answers: bool, notes: list[str]) -> Roles:
+    """The roles of a table's columns, without those whose type no input takes; named ones are a UsageError."""
+    roles = roles_of(mapping, table.names, table.path, answers=answers)
+    inputs = []
+    for name in roles.inputs:
+        kind = table.types.get(name)
+        word = "text" if kind is None else kind_of_type(kind)
+        alone = len(roles.inputs) == 1
+        if kind is None or word in ("text", "number", "date", "bytes") or (word == "numbers" and alone):
+            inputs.append(name)
+        elif name in mapping.inputs:
+            raise UsageError(
+                f"{table.path}: column {name!r} is {unusable(kind)}"
+                + ("; a list of numbers is taken as the only --input" if word == "numbers" else "")
+            )
+        else:
+            notes.append(f"  {name}: left out, {unusable(kind)}")
+    if not inputs:
+        raise UsageError(f"{table.path} has no column whose type an input takes; it has {', '.join(table.names[:20])}")
+    if roles.target is not None and kind_of_type(table.types.get(roles.target, pa.string())) not in (
+        *("text", "number", "date", "bytes"),
+    ):
+        raise UsageError(f"{table.path}: the target {roles.target!r} is {str(table.types[roles.target])[:60]}")
+    return roles._replace(inputs=tuple(inputs))
+
+
+class TablePasses:
+    """One table on its way to the sinks."""
+
+    def __init__(self, path: Path, mapping: TableMapping, label: str, answers: bool):
+        self.table = open_table(path, mapping)
+        self.mapping, self.label, self.notes = mapping, label, list(self.table.notes)
+        self.roles = usable_roles(self.table, mapping, answers, self.notes)
+        self.facts: dict[str, ColumnFacts] = {}
+        self._hashes: list[np.ndarray] = []
+        self.auto_id = mapping.id is None and ID in self.table.names and ID not in mapping.inputs
+        if self.auto_id and (ID in (self.roles.target, self.roles.domain, self.roles.weight, self.roles.split)):
+            self.auto_id = False
+        if self.auto_id and ID in self.roles.inputs and len(self.roles.inputs) > 1:
+            rest = tuple(name for name in self.roles.inputs if name != ID)
+            self.roles = self.roles._replace(id=ID, inputs=rest)
+        else:
+            self.auto_id = False
+
+    def forced(self, name: str) -> str | None:
+        """The kind that the user wants a column to be, None if none."""
+        return next(
+            (kind for glob, kind in self.mapping.kinds.items() if name == glob or fnmatchcase(name, glob)), None
+        )
+
+    def form(self, facts: dict[str, ColumnFacts], roles: Roles) -> Form:
+        """What the facts say that the columns are."""
+        kinds: dict[str, Kind] = {name: fact.kind(self.forced(name)) for name, fact in facts.items()}
+        inputs = tuple(name for name in roles.inputs if kinds[name] != "empty")
+        if not inputs:
+            raise RecordError(f"{self.table.path}: every input column is empty")
+        roles = roles._replace(inputs=inputs)
+        listed = len(inputs) == 1 and inputs[0] in self.table.types
+        if listed and kind_of_type(self.table.types[inputs[0]]) == "numbers":
+            return Form(roles, kinds, "sequence")
+        text = [name for name in inputs if kinds[name] == "text"]
+        if self.mapping.layout == "values":
+            return Form(roles, kinds, "text" if text else "sequence")
+        distinct = facts[inputs[0]].distinct
+        if text and len(inputs) == 1 and (distinct is None or len(distinct) > FREE_TEXT):
+            return Form(roles, kinds, "text")
+        return Form(roles, kinds, "tabular")
+
+    def facts_of(self, block: Block) -> dict[str, ColumnFacts]:
+        """The facts of the columns of a block."""
+        found = {}
+        for name, cells in block.columns.items():
+            kind = self.table.types.get(name)
+            word = None if kind is None else kind_of_type(kind)
+            if pa.types.is_floating(cells.type):
+                typed: Kind | None = None if word not in ("number", "date") else "number"
+                found[name] = number_facts(name, cells.to_numpy(zero_copy_only=False), typed)
+            elif pa.types.is_string(cells.type):
+                found[name] = text_facts(name, cells, self.table.dialect, None)
+            else:
+                found[name] = ColumnFacts(name=name, typed="number", n=len(cells), missing=cells.null_count)
+        return found
+
+    def numeric(self, form: Form | None) -> set[str]:
+        """The columns that may be read as doubles at once: an answer and a text keep how they are written."""
+        if form is None or form.input_type == "text":
+            return set()
+        roles = form.roles
+        names = [*roles.inputs, *([roles.weight] if roles.weight else [])]
+        return {name for name in names if form.kinds[name] == "number"} - {roles.target, roles.id, roles.split}
+
+    def exact(self, form: Form | None) -> set[str]:
+        """The columns whose cells are needed as they are written."""
+        roles = self.roles
+        names = {roles.target, roles.id, roles.domain, roles.split} - {None}
+        if self.mapping.layout == "values" and (form is None or form.input_type == "text"):
+            names |= set(roles.inputs)
+        return names
+
+    def work(self, job: Job, form: Form) -> tuple[Made, dict[str, ColumnFacts], int]:
+        """Read one block and make its examples; runs in a thread."""
+        block = job()
+        for name, cells in block.columns.items():
+            if not (pa.types.is_string(cells.type) or pa.types.is_floating(cells.type) or pa.types.is_list(cells.type)):
+                if kind_of_type(cells.type) == "numbers":
+                    block.columns[name] = pc.cast(cells, pa.list_(pa.float64()))
+                else:
+                    raise RecordError(f"{self.table.path}: column {name!r} holds {unusable(cells.type)}")
+        facts = self.facts_of(block)
+        return examples_of(block, form, self.table.dialect, self._domain()), facts, block.n
+
+    def _domain(self) -> str:
+        given = self.mapping.domain
+        return domain_of(self.table.path) if given is None or given in self.table.names else given
+
+    def first_form(self) -> Form:
+        """The form that the first block shows."""
+        for job, _ in self.table.jobs(self.roles.used, (), self.exact(None)):
+            block = job()
+            if not len(block.row) and block.refused:
+                first = block.refused[0]
+                raise RecordError(f"{self.table.path} is not a table: row {first.row}: {first.reason}")
+            if not block.n:
+                continue
+            return self.form(self.facts_of(block), self.roles)
+        raise RecordError(f"{self.table.path} holds no row of cells; at least one is needed")
+
+    def passes(self, form: Form, progress: Callable[[int], None] | None) -> Iterator[tuple[Made, int]]:
+        """(examples of each block, rows before it), in order; at the end `Changed` where the facts differ."""
+        self.facts, self._hashes = {name: ColumnFacts(name=name) for name in self.roles.used}, []
+        rows, threads = 0, len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(threads, "grapheme-table") as pool:
+            waiting: deque = deque()
+
+            def next_made() -> tuple[Made, int]:
+                nonlocal rows
+                future, size = waiting.popleft()
+                made, facts, n = future.result()
+                for name, fact in facts.items():
+                    self.facts[name].add(fact, rows)
+                before, rows = rows, rows + n
+                if progress is not None:
+                    progress(size)
+                return made, before
+
+            try:
+                for job, size in self.table.jobs(self.roles.used, self.numeric(form), self.exact(form)):
+                    while len(waiting) > AHEAD * threads:
+                        yield next_made()
+                    waiting.append((pool.submit(self.work, job, form), size))
+                while waiting:
+                    yield next_made()
+            finally:
+                for future, _ in waiting:
+                    future.cancel()
+        found = self.form(self.facts, self.roles)
+        if (found.roles.inputs, found.input_type) != (form.roles.inputs, form.input_type) or any(
+            found.kinds[name] != form.kinds[name] for name in form.roles.used
+        ):
+            raise Changed(found)
+
+    def note_ids(self, ids: pa.StringArray) -> None:
+        """Remember a hash of each id."""
+        from grapheme_numba.kernels.codec.table_text import hash_strings
+
+        hashes = np.zeros(len(ids), np.uint64)
+        offset, text = string_views(ids)
+        hash_strings(offset.astype(np.int64), text, hashes)
+        self._hashes.append(hashes)
+
+    def ids_repeat(self) -> bool:
+        """Whether an id came twice."""
+        hashes = np.concatenate([np.zeros(0, np.uint64), *self._hashes])
+        return len(np.unique(hashes)) < len(hashes)
+
+    def sentences(self, form: Form) -> list[str]:
+        """One line for each column that is used."""
+        found = []
+        for name in self.roles.used:
+            role = "target" if name == form.roles.target else "input" if name in form.roles.inputs else "left out"
+            for key in ("id", "domain", "weight", "split"):
+                role = key if getattr(form.roles, key) == name else role
+            found.append(self.facts[name].sentence(role, self.forced(name)))
+        return found

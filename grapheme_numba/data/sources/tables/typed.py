@@ -1,0 +1,295 @@
+"""Tables whose files say the types of their columns (Parquet, Arrow, Feather), and rows of JSON."""
+
+import io
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from grapheme_numba.data.sources.tables.dialect import Dialect
+from grapheme_numba.data.sources.tables.mapping import TableMapping
+from grapheme_numba.data.sources.tables.readers import Array, Block, Job, Refused
+from grapheme_numba.data.sources.tables.streams import BLOCK_BYTES, bare_name, opened, read, seekable
+from grapheme_numba.errors import RecordError
+
+ROWS = 32_768
+MOST_JSON = 512 << 20  # bytes of one JSON document, which has to be read whole
+DAY = 86_400_000_000  # microseconds
+JSON_LINES = (".jsonl", ".ndjson")
+
+
+def _dialect(mapping: TableMapping) -> Dialect:
+    given = mapping.missing
+    if given:
+        return Dialect(decimal=mapping.decimal or ".", missing=("", *given), missing_number=())
+    return Dialect(decimal=mapping.decimal or ".")
+
+
+class ParquetTable:
+    """Parquet of any writer, read row group by row group."""
+
+    def __init__(self, path: Path, mapping: TableMapping):
+        self.path, self.dialect, self.notes = path, _dialect(mapping), []
+        try:
+            with seekable(path) as file:
+                schema = pq.ParquetFile(file).schema_arrow
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise RecordError(f"{path} is not Parquet: {str(error)[:120]}; is it damaged or cut?") from None
+        self.names, self.types = list(schema.names), dict(zip(schema.names, schema.types))
+
+    def jobs(
+        self, columns: Collection[str], numeric: Collection[str], exact: Collection[str]
+    ) -> Iterator[tuple[Job, int]]:
+        """Blocks of at most ROWS rows."""
+        with seekable(self.path) as file:
+            table = pq.ParquetFile(file, page_checksum_verification=True)
+            yield from _batch_jobs(self.path, table.iter_batches(ROWS, columns=list(columns)), self.dialect, exact)
+
+
+class ArrowTable:
+    """Arrow files and streams, and Feather."""
+
+    def __init__(self, path: Path, mapping: TableMapping):
+        self.path, self.dialect, self.notes = path, _dialect(mapping), []
+        try:
+            with seekable(path) as file:
+                schema, _ = arrow_batches(file)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise RecordError(f"{path} is not an Arrow file: {str(error)[:120]}; is it damaged or cut?") from None
+        self.names, self.types = list(schema.names), dict(zip(schema.names, schema.types))
+
+    def jobs(
+        self, columns: Collection[str], numeric: Collection[str], exact: Collection[str]
+    ) -> Iterator[tuple[Job, int]]:
+        """Blocks as the file holds them."""
+        names = list(columns)
+        with seekable(self.path) as file:
+            batches = (batch.select(names) for batch in arrow_batches(file)[1])
+            yield from _batch_jobs(self.path, batches, self.dialect, exact)
+
+
+def arrow_batches(file: IO[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The schema and the batches of an Arrow file or stream."""
+    try:
+        reader = pa.ipc.open_file(file)
+        return reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
+    except pa.ArrowInvalid:
+        file.seek(0)
+        stream = pa.ipc.open_stream(file)
+        return stream.schema, iter(stream)
+
+
+def _batch_jobs(
+    path: Path, batches: Iterator[pa.RecordBatch], dialect: Dialect, exact: Collection[str]
+) -> Iterator[tuple[Job, int]]:
+    n = 0
+    try:
+        for batch in batches:
+            for start in range(0, batch.num_rows, ROWS):
+                piece = batch.slice(start, ROWS)
+                n += piece.num_rows
+                yield _typed_job(piece, dialect, exact), piece.nbytes
+    except (pa.ArrowException, OSError) as error:
+        raise RecordError(f"{path}, after row {n}: {str(error)[:120]}") from None
+
+
+def _typed_job(batch: pa.RecordBatch, dialect: Dialect, exact: Collection[str]) -> Job:
+    def job() -> Block:
+        arrays = {}
+        for name, array in zip(batch.schema.names, batch.columns):
+            written = name in exact and kind_of_type(array.type) in ("text", "number", "date")
+            arrays[name] = answer_text(array) if written else plain(array)
+        return Block(with_missing(arrays, dialect), np.arange(batch.num_rows), batch.num_rows, [])
+
+    return job
+
+
+def with_missing(arrays: dict[str, Array], dialect: Dialect) -> dict[str, Array]:
+    """Columns with null for the marks of missing cells in columns of text."""
+    marks = pa.array(dialect.missing, pa.string())
+    for name, array in arrays.items():
+        if pa.types.is_string(array.type):
+            missing = pc.is_in(array, marks)
+            if pc.any(missing, min_count=0).as_py():
+                arrays[name] = pc.if_else(missing, pa.scalar(None, pa.string()), array)
+    return arrays
+
+
+def kind_of_type(kind: pa.DataType) -> str:
+    """`text`, `number`, `date`, `bytes`, `numbers` (a list of them), `picture` or `other`."""
+    types = pa.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or types.is_boolean(kind):
+        return "text"
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
+        return "number"
+    if types.is_temporal(kind):
+        return "date"
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return "bytes"
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return "numbers" if kind_of_type(kind.value_type) == "number" else "other"
+    if types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
+        return "picture"
+    return "other"
+
+
+def plain(array: Array) -> Array:
+    """A column as strings or doubles; dates as days since 1970, times as seconds; lists and others as they are."""
+    types, kind = pa.types, array.type
+    if types.is_dictionary(kind):
+        array = array.dictionary_decode()
+        kind = array.type
+    if types.is_string(kind):
+        return array
+    if types.is_boolean(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return pc.cast(array, pa.string())
+    if types.is_null(kind):
+        return pa.nulls(len(array), pa.float64())
+    if types.is_float16(kind):
+        array = pc.cast(array, pa.float32())
+    if types.is_decimal(kind) or types.is_integer(kind) or types.is_floating(kind):
+        return pc.cast(array, pa.float64(), safe=False)
+    if types.is_date(kind) or types.is_timestamp(kind):
+        ticks = pc.cast(pc.cast(array, pa.timestamp("us"), safe=False), pa.int64())
+        return pc.divide(pc.cast(ticks, pa.float64(), safe=False), float(DAY))
+    if types.is_time(kind):
+        wide = pc.cast(array, pa.time64("us")) if types.is_time32(kind) else array
+        scale = 1e9 if wide.type.unit == "ns" else 1e6
+        return pc.divide(pc.cast(pc.cast(wide, pa.int64()), pa.float64(), safe=False), scale)
+    if types.is_duration(kind):
+        ticks = pc.cast(pc.cast(array, pa.duration("us"), safe=False), pa.int64())
+        return pc.divide(pc.cast(ticks, pa.float64(), safe=False), 1e6)
+    if kind_of_type(kind) == "bytes":
+        try:
+            return pc.cast(pc.cast(array, pa.binary()), pa.string())
+        except pa.ArrowInvalid:
+            return array
+    return array
+
+
+def answer_text(array: Array) -> pa.StringArray:
+    """A typed column as text: whole numbers without a fraction, floats with the fewest digits that give them back."""
+    types = pa.types
+    if types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if types.is_float16(array.type):
+        array = pc.cast(array, pa.float32())
+    if types.is_floating(array.type):
+        finite = pc.is_finite(array)
+        whole = pc.and_(finite, pc.and_(pc.equal(array, pc.floor(array)), pc.less(pc.abs(array), 2.0**53)))
+        held = pc.if_else(whole, array, pa.scalar(0, array.type))
+        text = pc.if_else(whole, pc.cast(pc.cast(held, pa.int64()), pa.string()), pc.cast(array, pa.string()))
+        return pc.if_else(pc.is_nan(array), pa.scalar(None, pa.string()), text)
+    if types.is_decimal(array.type):
+        text = pc.cast(array, pa.string())
+        if array.type.scale > 0:
+            text = pc.replace_substring_regex(pc.replace_substring_regex(text, r"(\.\d*?)0+$", r"\1"), r"\.$", "")
+        return text
+    return pc.cast(array, pa.string())
+
+
+class JsonTable:
+    """Rows of JSON: an object a line, or one array of them. Cells are text; booleans are `true` and `false`."""
+
+    def __init__(self, path: Path, mapping: TableMapping):
+        self.path, self.dialect, self.notes = path, _dialect(mapping), []
+        self.types: dict[str, pa.DataType] = {}
+        self._lines = bare_name(path).endswith(JSON_LINES)
+        self._rows: list[object] | None = None if self._lines else self._document()
+        names: dict[str, None] = {}
+        for rows in self._row_blocks():
+            for row in rows:
+                if isinstance(row, dict):
+                    names.update(dict.fromkeys(row))
+        self.names = list(names)
+        if not self.names:
+            raise RecordError(f"{path} holds no JSON object with fields; one a row is wanted")
+
+    def _document(self) -> list[object]:
+        with opened(self.path) as stream:
+            data = read(stream, MOST_JSON + 1, self.path)
+        if len(data) > MOST_JSON:
+            raise RecordError(f"{self.path} has more than {MOST_JSON} bytes; write its rows as JSONL first")
+        try:
+            found = json.loads(data.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise RecordError(f"{self.path} is not JSON: {str(error)[:100]}") from None
+        if isinstance(found, dict):
+            lists = [value for value in found.values() if isinstance(value, list)]
+            if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):
+                found = lists[0]
+        if not isinstance(found, list):
+            raise RecordError(f"{self.path} is not a table: a list of objects is wanted, or an object a line in .jsonl")
+        return found
+
+    def _row_blocks(self) -> Iterator[list[object]]:
+        if self._rows is not None:
+            for start in range(0, len(self._rows), ROWS):
+                yield self._rows[start : start + ROWS]
+            return
+        with opened(self.path) as stream:
+            lines = io.BufferedReader(stream)  # type: ignore[type-var]
+            first = True
+            while data := lines.readlines(BLOCK_BYTES):
+                if first:
+                    data[0], first = data[0].removeprefix(b"\xef\xbb\xbf"), False
+                yield [_json(line) for line in data if line.strip()]
+
+    def jobs(
+        self, columns: Collection[str], numeric: Collection[str], exact: Collection[str]
+    ) -> Iterator[tuple[Job, int]]:
+        """Blocks as text cells; nested cells as JSON text."""
+        for rows in self._row_blocks():
+            yield self._job(rows, list(columns)), 0
+
+    def _job(self, rows: list[object], columns: list[str]) -> Job:
+        def job() -> Block:
+            good = [(i, row) for i, row in enumerate(rows) if isinstance(row, dict)]
+            refused = [
+                Refused(i + 1, str(row) if isinstance(row, NotJson) else "the row is not a JSON object", "")
+                for i, row in enumerate(rows)
+                if not isinstance(row, dict)
+            ]
+            arrays = {name: pa.array([_cell(row.get(name)) for _, row in good], pa.string()) for name in columns}
+            return Block(
+                with_missing(arrays, self.dialect), np.array([i for i, _ in good], np.int64), len(rows), refused
+            )
+
+        return job
+
+
+class NotJson(str):
+    """Why a line is not JSON."""
+
+
+def _json(line: bytes) -> object:
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            return json.loads(line)  # which also takes NaN
+        except (ValueError, RecursionError) as error:
+            return NotJson(f"not JSON: {str(error)[:80]}")
+
+
+def _cell(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        try:
+            if value is not None:
+                value.encode()
+            return value
+        except UnicodeEncodeError:
+            return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return None if value != value else repr(value)
+    return json.dumps(value, ensure_ascii=False)
