@@ -246,7 +246,7 @@ class ParquetSource:
     def __init__(self, path: Path):
         self.path = Path(path)
         try:
-            self._raw = pa.OSFile(str(self.path), "r")
+            self._raw = pa.OSFile(os.fsencode(self.path), "r")
         except OSError as error:
             raise MissingInputError(f"cannot read {path}: {os.strerror(error.errno or 0)}") from None
         try:

@@ -106,7 +106,7 @@ def cached_parquet(
             raise
         return folder / "data.parquet", folder
     folder = cache_folder(path)
-    prefix = f"{path.name}-{hashlib.blake2b(str(path.resolve()).encode(), digest_size=4).hexdigest()}"
+    prefix = f"{path.name}-{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=4).hexdigest()}"
     digest = content_digest(path)
     kind = kind or ("-nameless" if limits.nameless else "")
     target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
