@@ -8,7 +8,7 @@ and nearly all tables are read once (reading twice always cost 45 % more).
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -140,7 +140,7 @@ class TablePasses:
     def exact(self, form: Form | None) -> set[str]:
         """The columns whose cells are needed as they are written."""
         roles = self.roles
-        names = {roles.target, roles.id, roles.domain, roles.split} - {None}
+        names = {name for name in (roles.target, roles.id, roles.domain, roles.split) if name is not None}
         if self.mapping.layout == "values" and (form is None or form.input_type == "text"):
             names |= set(roles.inputs)
         return names
@@ -178,7 +178,7 @@ class TablePasses:
         self.facts, self._hashes = {name: ColumnFacts(name=name) for name in self.roles.used}, []
         rows, threads = 0, len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(threads, "grapheme-table") as pool:
-            waiting: deque = deque()
+            waiting: deque[tuple[Future[tuple[Made, dict[str, ColumnFacts], int]], int]] = deque()
 
             def next_made() -> tuple[Made, int]:
                 nonlocal rows

@@ -6,7 +6,7 @@ A block is read in a thread of its own (`Job`), so a CSV of a gigabyte is read b
 import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.streams import opened, read, text_blocks
 from grapheme_numba.errors import RecordError
 
-Array = pa.Array
+Array: TypeAlias = Any  # pa.Array, which has no types to check by
 
 
 class Refused(NamedTuple):
@@ -143,7 +143,7 @@ class TextTable:
                     arrays[name] = pc.if_else(missing, pa.scalar(None, pa.string()), array)
         return Block(arrays, row, n, sorted(refused))
 
-    def _parsed(self, data: bytes, header: bool, columns: list[str], fast: set[str], odd) -> pa.Table:
+    def _parsed(self, data: bytes, header: bool, columns: list[str], fast: set[str], odd: Callable[[Any], str]) -> Any:
         types = {name: pa.float64() if name in fast else pa.string() for name in columns}
         dialect = self.dialect
         reading = pacsv.ReadOptions(

@@ -35,7 +35,8 @@ class ParquetTable:
     """Parquet of any writer, read row group by row group."""
 
     def __init__(self, path: Path, mapping: TableMapping):
-        self.path, self.dialect, self.notes = path, _dialect(mapping), []
+        self.path, self.dialect = path, _dialect(mapping)
+        self.notes: list[str] = []
         try:
             with seekable(path) as file:
                 schema = pq.ParquetFile(file).schema_arrow
@@ -56,7 +57,8 @@ class ArrowTable:
     """Arrow files and streams, and Feather."""
 
     def __init__(self, path: Path, mapping: TableMapping):
-        self.path, self.dialect, self.notes = path, _dialect(mapping), []
+        self.path, self.dialect = path, _dialect(mapping)
+        self.notes: list[str] = []
         try:
             with seekable(path) as file:
                 schema, _ = arrow_batches(file)
@@ -200,7 +202,8 @@ class JsonTable:
     """Rows of JSON: an object a line, or one array of them. Cells are text; booleans are `true` and `false`."""
 
     def __init__(self, path: Path, mapping: TableMapping):
-        self.path, self.dialect, self.notes = path, _dialect(mapping), []
+        self.path, self.dialect = path, _dialect(mapping)
+        self.notes: list[str] = []
         self.types: dict[str, pa.DataType] = {}
         self._lines = bare_name(path).endswith(JSON_LINES)
         self._rows: list[object] | None = None if self._lines else self._document()
