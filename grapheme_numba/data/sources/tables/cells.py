@@ -36,7 +36,7 @@ def plain_numerals(strings: pa.StringArray, decimal: str = ".") -> pa.StringArra
             pc.cast(strings, pa.float64())  # which takes no blanks, plus signs and thousands marks
             return strings
         except pa.ArrowInvalid:
-            pass
+            pass  # a cell that Arrow does not read: the expressions below look at each
     mark = re.escape("," if decimal == "." else ".")
     point = re.escape(decimal)
     text = pc.utf8_trim_whitespace(strings)
@@ -64,7 +64,7 @@ def numbers_of(strings: pa.StringArray, decimal: str = ".") -> tuple[npt.NDArray
             numbers = pc.cast(strings, pa.float64()).to_numpy(zero_copy_only=False)
             return np.where(np.isfinite(numbers), numbers, np.nan), np.isfinite(numbers)
         except pa.ArrowInvalid:
-            pass
+            pass  # a cell that Arrow does not read: the expressions below look at each
     text = plain_numerals(strings, decimal)
     fits = pc.fill_null(pc.match_substring_regex(text, NUMERAL), False)
     kept = pc.if_else(fits, pc.replace_substring_regex(text, r"^\+", ""), pa.scalar(None, pa.string()))

@@ -122,7 +122,7 @@ def _encoding(sample: bytes, given: str | None, path: Path) -> str:
         codecs.getincrementaldecoder("utf-8")().decode(sample, False)
         return "utf-8"
     except UnicodeDecodeError:
-        pass
+        pass  # not UTF-8: one of the encodings of a byte a character
     undefined = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))  # no characters of cp1252
     return "latin-1" if any(byte in undefined for byte in sample) else "cp1252"
 
