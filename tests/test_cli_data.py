@@ -165,7 +165,7 @@ def test_sigterm_stops_with_75_and_leaves_nothing(tmp_path):
     with open(fifo, "wb") as file:  # opens when the other side does
         file.write(TEXT + b"\n")
         file.flush()
-        while not list(tmp_path.glob(".a.parquet.*")):
+        while not list(tmp_path.glob(".partial-*")):
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.05)
