@@ -1,8 +1,8 @@
 """`python -m grapheme_numba` lists the three programs and what each of their commands does."""
 
 from grapheme_numba.cli import bench, data, train
-from grapheme_numba.cli.exits import exit_codes
 from grapheme_numba.cli.output import answer, open_missing_streams
+from grapheme_numba.cli.program import exit_codes
 
 PROGRAMS = {"grapheme-train": train.main, "grapheme-data": data.main, "grapheme-bench": bench.main}
 

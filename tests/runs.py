@@ -17,7 +17,7 @@ from grapheme_numba.runs.journal import read_rows
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.config import Config
 from grapheme_numba.training.observer import Observer, Observers
-from grapheme_numba.training.state import RunState, Tally
+from grapheme_numba.training.run import RunState, Tally
 from grapheme_numba.training.tasks import find_task
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"

@@ -15,7 +15,7 @@ from forked import DURATION, ForkServer
 from runs import digest, rows_without_clock, small_data
 
 from grapheme_numba.runs import checkpoint as checkpoints
-from grapheme_numba.training import config_file
+from grapheme_numba.training.config import read_config
 
 OPTIONS = [
     "--hidden",
@@ -94,7 +94,7 @@ def killed(server, folder, data, whole, aim, draw):
     assert again.code == 0, (first, again)
     assert digest(folder / "run") == digest(whole), first
     assert rows_without_clock(folder / "run") == rows_without_clock(whole), first
-    config_file.read_config(folder / "run" / "config.toml")
+    read_config(folder / "run" / "config.toml")
     shutil.rmtree(folder)
     return first
 

@@ -6,8 +6,7 @@ from runs import cli
 
 from grapheme_numba.errors import GraphemeError, MissingInputError, UsageError
 from grapheme_numba.training import config as configs
-from grapheme_numba.training import config_file
-from grapheme_numba.training.config import Config
+from grapheme_numba.training.config import MOST_BYTES, Config, parse_setting, read_config, to_toml
 
 
 def test_later_layers_win():
@@ -64,7 +63,7 @@ def test_differences_leave_out_what_cannot_alter_results():
 
 def written(tmp_path, config):
     path = tmp_path / "config.toml"
-    path.write_text(config_file.to_toml(config, "agi"))
+    path.write_text(to_toml(config, "agi"))
     return path
 
 
@@ -75,7 +74,7 @@ EVERYTHING = Config(
 
 @pytest.mark.parametrize("config", [Config(), EVERYTHING])
 def test_config_toml_comes_back_equal(tmp_path, config):
-    values = config_file.read_config(written(tmp_path, config))
+    values = read_config(written(tmp_path, config))
     assert configs.build(("file", values)) == config
 
 
@@ -103,16 +102,16 @@ def test_the_old_name_of_a_key_is_refused_with_the_new_one(tmp_path):
 def test_unreadable_configs_are_refused(tmp_path):
     path = tmp_path / "c.toml"
     with pytest.raises(MissingInputError, match=r"cannot read the config .*; check the path"):
-        config_file.read_config(path)
+        read_config(path)
     path.write_bytes(b"epochs = \xff")
     with pytest.raises(UsageError, match="is not TOML"):
-        config_file.read_config(path)
+        read_config(path)
     path.write_text("epochs 3")
     with pytest.raises(UsageError, match=r"is not TOML: .*correct the line"):
-        config_file.read_config(path)
-    path.write_bytes(b"#" * (config_file.MOST_BYTES + 1))
+        read_config(path)
+    path.write_bytes(b"#" * (MOST_BYTES + 1))
     with pytest.raises(UsageError, match="larger than"):
-        config_file.read_config(path)
+        read_config(path)
 
 
 @pytest.mark.parametrize(
@@ -126,29 +125,29 @@ def test_unreadable_configs_are_refused(tmp_path):
     ],
 )
 def test_set_takes_toml_values_and_plain_words(setting, expected):
-    assert config_file.parse_setting(setting) == expected
+    assert parse_setting(setting) == expected
 
 
 @pytest.mark.parametrize("setting", ["epochs", "=3"])
 def test_set_without_key_or_value_is_refused(setting):
     with pytest.raises(UsageError, match="--set wants key=value"):
-        config_file.parse_setting(setting)
+        parse_setting(setting)
 
 
 def check_config_mutants(tmp_path, n: int) -> tuple[int, int]:
     """(mutants, refused); whatever is not refused is a whole, valid config, which comes back from a file of its own."""
-    whole = config_file.to_toml(Config(), "agi").encode()
+    whole = to_toml(Config(), "agi").encode()
     path = tmp_path / "c.toml"
     n_mutant = refused = 0
     for changed in mutants(whole, n, 11):
         path.write_bytes(changed)
         n_mutant += 1
         try:
-            config = configs.build(("file", config_file.read_config(path)))
+            config = configs.build(("file", read_config(path)))
         except GraphemeError:
             refused += 1
             continue
-        assert configs.build(("file", config_file.read_config(written(tmp_path, config)))) == config
+        assert configs.build(("file", read_config(written(tmp_path, config)))) == config
     return n_mutant, refused
 
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from grapheme_numba.distributed.cores import Cores, own_mask
+from grapheme_numba.distributed.host import Cores, own_mask
 
 
 @pytest.fixture

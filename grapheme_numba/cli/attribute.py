@@ -18,7 +18,7 @@ from grapheme_numba.models.attribution import Explainer
 from grapheme_numba.models.naming import node_names, port_names
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.evaluate import test_file
-from grapheme_numba.runs.examples import left_out, select_examples
+from grapheme_numba.runs.session import left_out, select_examples
 from grapheme_numba.training.tasks import find_task
 
 COLUMNS = {"example": "text", "domain": "text", "expected": "text", "answer": "text", "position": "int"}

@@ -2,7 +2,6 @@
 
 import click
 
-from grapheme_numba.cli.exits import exit_codes
 from grapheme_numba.cli.options import (
     NameList,
     NumberList,
@@ -16,7 +15,7 @@ from grapheme_numba.cli.options import (
     repeat_option,
     thread_counts_option,
 )
-from grapheme_numba.cli.program import SETTINGS, Program, version_option
+from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
 
 
 @click.group(cls=Program, context_settings=SETTINGS)

@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 from grapheme_numba.cli import options
-from grapheme_numba.cli.exits import exit_codes
 from grapheme_numba.cli.options import FileName, OutputName, option
 from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, show, warn
-from grapheme_numba.cli.program import SETTINGS, Program, version_option
+from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
 from grapheme_numba.cli.table_options import LAYOUTS, TABLES, are_tables, mapping_of, show_decisions, table_options
 from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import RecordError, UsageError

@@ -16,8 +16,7 @@ from click.shell_completion import CompletionItem
 from grapheme_numba.cli.program import Option
 from grapheme_numba.errors import UsageError
 from grapheme_numba.models.slices import parse_brain_request
-from grapheme_numba.training.config import KEYS, RENAMED, Config, choices
-from grapheme_numba.training.config_file import description
+from grapheme_numba.training.config import KEYS, RENAMED, Config, choices, description
 from grapheme_numba.training.tasks import find_task
 
 DEFAULTS = Config()

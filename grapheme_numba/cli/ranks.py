@@ -4,8 +4,8 @@ import sys
 from contextlib import contextmanager
 
 from grapheme_numba.cli.data import Report, finish_with_rejects
-from grapheme_numba.cli.exits import describe_error, exit_codes
 from grapheme_numba.cli.output import warn
+from grapheme_numba.cli.program import describe_error, exit_codes
 from grapheme_numba.distributed.comm import RankFailed, join
 from grapheme_numba.errors import StoppedEarly, UsageError
 from grapheme_numba.signals import StopRequest

@@ -3,9 +3,8 @@
 import click
 
 from grapheme_numba.cli import options
-from grapheme_numba.cli.exits import exit_codes
 from grapheme_numba.cli.options import FileName, OutputName, RunName, option
-from grapheme_numba.cli.program import SETTINGS, Program, version_option
+from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.tasks import NAMES
 

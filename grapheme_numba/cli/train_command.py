@@ -11,7 +11,7 @@ from grapheme_numba.cli import options
 from grapheme_numba.cli.display import choose_display, describe
 from grapheme_numba.cli.output import aligned, answer, as_json, figure, percent
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training import config_file
+from grapheme_numba.training.config import parse_setting, read_config
 from grapheme_numba.training.observer import Observer, Observers
 from grapheme_numba.training.tasks import find_task
 
@@ -134,7 +134,7 @@ def config_layers(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """The config file, then --set, then the flags: later ones win."""
     layers = []
     if values["config_path"]:
-        layers.append((values["config_path"], config_file.read_config(values["config_path"])))
-    layers.append(("--set", dict(map(config_file.parse_setting, values["settings"]))))
+        layers.append((values["config_path"], read_config(values["config_path"])))
+    layers.append(("--set", dict(map(parse_setting, values["settings"]))))
     layers.append(("the flags", options.given(values)))
     return layers

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from grapheme_numba.distributed.cores import Cores, own_mask
-from grapheme_numba.distributed.host_memory import HostMemory
+from grapheme_numba.distributed.host import Cores, HostMemory, own_mask
 from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import GraphemeError, UsageError
 

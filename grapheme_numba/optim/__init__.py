@@ -1,7 +1,16 @@
 """Optimisers and learning-rate schedules over flat vectors: `gn.optim`."""
 
-from grapheme_numba.optim.clipping import clip_scale, gradient_norm
-from grapheme_numba.optim.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, OptimizerState, RMSprop
+from grapheme_numba.optim.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    Momentum,
+    Optimizer,
+    OptimizerState,
+    RMSprop,
+    clip_scale,
+    gradient_norm,
+)
 from grapheme_numba.optim.schedules import Schedule, constant, cosine, step
 
 __all__ = [

@@ -7,6 +7,8 @@
     RMSprop   nu = rho nu + (1-rho) g^2;                      p -= lr g / (sqrt(nu) + eps)
 
 where g is the mean gradient, clipped, and ^ undoes the zero start of the averages.
+
+The length of a gradient, and the factor that brings a long one down to a limit.
 """
 
 import math
@@ -18,8 +20,6 @@ import numpy.typing as npt
 
 from grapheme_numba.errors import CheckpointError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
-from grapheme_numba.optim.clipping import clip_scale as clip_scale
-from grapheme_numba.optim.clipping import gradient_norm as gradient_norm
 
 Vector = npt.NDArray[Any]  # (n,) float32 or float64
 
@@ -309,3 +309,16 @@ def restore(name: str, count: int, moments: dict[str, Vector], like: Vector) -> 
                 f"optimizer.{moment} is {array.dtype}{array.shape}, but the parameters are {like.dtype}{like.shape}"
             )
     return OptimizerState(count, {moment: np.ascontiguousarray(moments[moment]) for moment in MOMENTS[name]}, name)
+
+
+def gradient_norm(gradient: npt.NDArray[Any]) -> float:
+    """L2 norm of a flat gradient; NaN or infinite as soon as one element is."""
+    return math.sqrt(total) if (total := float(updates.sum_of_squares(gradient))) >= 0 else math.nan
+
+
+def clip_scale(norm: float, max_norm: float) -> float:
+    """Factor that brings a gradient of `norm` down to `max_norm` (Pascanu et al. 2013).
+
+    It is 1 when the norm is below, or `max_norm` is 0.
+    """
+    return max_norm / norm if max_norm > 0 and norm > max_norm else 1.0

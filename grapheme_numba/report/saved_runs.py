@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from grapheme_numba.errors import GraphemeError, MissingInputError, RecordError
 from grapheme_numba.runs.journal import METRICS, check
-from grapheme_numba.training import config_file
+from grapheme_numba.training.config import read_config
 
 CONFIG = "config.toml"
 
@@ -82,7 +82,7 @@ def read_run(file: Path, name: str) -> SavedRun:
         raise RecordError(f"{file} has no row that is as a run wrote it; a run writes its first after the first epoch")
     config: dict[str, Any] = {}
     try:
-        config = config_file.read_config(file.parent / CONFIG)
+        config = read_config(file.parent / CONFIG)
     except GraphemeError as fault:
         notes.append(f"{name} is compared without its configuration: {fault}")
     return SavedRun(name, whole, config, notes)

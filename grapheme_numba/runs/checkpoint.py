@@ -26,7 +26,7 @@ from grapheme_numba.files import storage
 from grapheme_numba.optim.optimizers import OptimizerState, restore
 from grapheme_numba.training import config as configs
 from grapheme_numba.training.config import Config
-from grapheme_numba.training.state import RunState
+from grapheme_numba.training.run import RunState
 
 FORMAT = "grapheme_numba checkpoint"
 VERSION = 1

@@ -16,8 +16,7 @@ from grapheme_numba.runs import session
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.run_folder import stamp
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.run import Run
-from grapheme_numba.training.state import RunState
+from grapheme_numba.training.run import Run, RunState
 from grapheme_numba.training.tasks import Task
 
 COMPARED = "compared.json"

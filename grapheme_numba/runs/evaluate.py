@@ -13,7 +13,7 @@ from grapheme_numba.errors import MissingInputError
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.runs import snapshot
 from grapheme_numba.runs.checkpoint import Checkpoint
-from grapheme_numba.runs.examples import left_out, select_examples
+from grapheme_numba.runs.session import left_out, select_examples
 from grapheme_numba.training import metrics
 from grapheme_numba.training.tasks import find_task
 

@@ -1,4 +1,7 @@
-"""A whole run from its configuration to its last checkpoint: what the two trainers share."""
+"""A whole run from its configuration to its last checkpoint: what the two trainers share.
+
+The examples of a run: routed, unknown domains left out, rejects written, as the config says.
+"""
 
 import threading
 import time
@@ -17,18 +20,53 @@ from grapheme_numba.distributed.comm import Serial
 from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import locks, storage
+from grapheme_numba.files.storage import WholeFile
+from grapheme_numba.models.router import rejects_of, with_brains
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.runs.examples import left_out, select_examples, write_rejects
 from grapheme_numba.runs.journal import METRICS, Journal, MemoryJournal
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.store import FolderStore
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training import baseline, config_file, loop, sparse_training, step
+from grapheme_numba.training import baseline, loop, sparse_training, step
+from grapheme_numba.training.config import to_toml
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.run import Run, steps_per_epoch
-from grapheme_numba.training.state import RunState
+from grapheme_numba.training.run import Run, RunState, steps_per_epoch
 from grapheme_numba.training.tasks import Task
+
+REJECTS = "rejects.jsonl"
+
+
+def select_examples(task, dataset, config, layout=None):
+    """`dataset` as the run sees it: a view. Before there is a layout it serves to describe the data.
+
+    Raises RecordError for domains that the model of `layout` does not know, unless they are to be skipped.
+    """
+    brains = config.brain if task.own_brains else [one.name for one in dataset.summary().domains]
+    return with_brains(
+        dataset,
+        brains=brains,
+        layout=layout,
+        route=config.route,
+        threshold=config.threshold,
+        unknown_domain=config.unknown_domain,
+    )
+
+
+def left_out(dataset) -> str | None:
+    """One sentence on the examples that a view leaves out, None where it takes all."""
+    n = dataset.n_rows - dataset.summary().n
+    return f"{n:,} of {dataset.n_rows:,} examples of {dataset.path} are left out: no brain takes them" if n else None
+
+
+def write_rejects(run) -> None:
+    """Write `rejects.jsonl` into the run's folder: every training example that no brain was sure of, and why."""
+    if not run.config.route:
+        return
+    with WholeFile(run.folder / REJECTS) as file:
+        for one in rejects_of(run.train, run.model.layout, run.config.threshold):
+            file.write(msgspec.json.encode(one) + b"\n")
+
 
 CONFIG = "config.toml"
 COMPILE_NOTE_AFTER = 1.5  # seconds; loading compiled kernels takes less
@@ -163,7 +201,7 @@ def open_folder(run: Run, start: Start) -> None:
     if run_folder.stamp(run.folder) != start.stamp:
         raise UsageError(f"another run has saved in {run.folder} since this one looked there; start it again")
     storage.sweep(run.folder)
-    storage.write_file(run.folder / CONFIG, config_file.to_toml(run.config, run.task).encode())
+    storage.write_file(run.folder / CONFIG, to_toml(run.config, run.task).encode())
     rows = Path(start.source or run.folder) / METRICS
     if start.checkpoint is not None:
         for moved in run_folder.set_aside_later(run.folder, start.checkpoint):

@@ -12,7 +12,7 @@ from grapheme_numba.data.stream.batches import Batch, Plan, cut, encode_pieces, 
 from grapheme_numba.data.stream.order import WINDOW_BYTES, Span, Stream
 
 SLAB_BYTES = 2 << 20  # encoded at once; larger slabs fall out of the cache, smaller ones cost calls
-Piece = tuple[Window, np.ndarray]
+RowRange = tuple[Window, np.ndarray]
 
 
 class Slab(NamedTuple):
@@ -22,7 +22,7 @@ class Slab(NamedTuple):
     made : the batches, where they had to be made one window after the other
     """
 
-    pieces: list[Piece]
+    pieces: list[RowRange]
     bounds: list[int]
     n_stream: int
     made: list[Batch]
@@ -49,7 +49,7 @@ def slabs(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterato
         pieces = chain.from_iterable(reader.pieces(parts) for reader, parts in zip(readers, slab, strict=True))
         touched = sum(reader.touched(parts) for reader, parts in zip(readers, slab, strict=True))
         if touched > 2 * WINDOW_BYTES:
-            light: list[Piece] = []
+            light: list[RowRange] = []
             rows = encode_pieces(_noted(pieces, light), layout, bounds[-1])
             yield Slab([], bounds, len(readers), list(cut(rows, light, bounds)))
             del rows, light
@@ -57,7 +57,7 @@ def slabs(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterato
             yield Slab(list(pieces), bounds, len(readers), [])
 
 
-def _noted(pieces: Iterator[Piece], light_out: list[Piece]) -> Iterator[Piece]:
+def _noted(pieces: Iterator[RowRange], light_out: list[RowRange]) -> Iterator[RowRange]:
     """The pieces; what batches need of them when they are encoded goes to `light_out`."""
     for window, order in pieces:
         light_out.append((window._replace(table=None, columns=None), order))
@@ -70,7 +70,7 @@ class _Reader:
 
     def __init__(self, stream: Stream, load: Callable[[Span], Window]):
         self._stream, self._load, self._at = stream, load, 0
-        self._loaded: Piece | None = None  # of span `_at`
+        self._loaded: RowRange | None = None  # of span `_at`
 
     def touched(self, parts: Sequence[tuple[int, int]]) -> int:
         """Bytes of the windows that hold the rows of a slab."""
@@ -78,7 +78,7 @@ class _Reader:
         spans = takewhile(lambda span: span.start < stop, islice(self._stream.spans, self._at, None))
         return sum(span.size for span in spans if span.start + span.rows > first)
 
-    def pieces(self, parts: Sequence[tuple[int, int]]) -> Iterator[Piece]:
+    def pieces(self, parts: Sequence[tuple[int, int]]) -> Iterator[RowRange]:
         """A piece for each window that holds rows of the slab, neighbouring rows of one window together."""
         orders, spans = [], self._stream.spans
         for first, stop in parts:
@@ -97,5 +97,5 @@ class _Reader:
         if orders:
             yield self._piece(orders)
 
-    def _piece(self, orders: list[np.ndarray]) -> Piece:
+    def _piece(self, orders: list[np.ndarray]) -> RowRange:
         return self._loaded[0], np.ascontiguousarray(np.concatenate(orders), np.int64)
