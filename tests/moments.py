@@ -76,7 +76,7 @@ def publish(path: Path) -> Moments:
 
         setattr(owner, name, inside)
 
-    wrapped(session, "open_dataset", "conversion")
+    wrapped(session, "open_splits", "conversion")
     wrapped(_FunctionCompiler, "compile", "compile")
     wrapped(IndexDataCacheFile, "save", "compile")
     wrapped(loop, "train", "step")

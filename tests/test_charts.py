@@ -37,7 +37,7 @@ from grapheme_numba.report.topology import (
 )
 
 sizes = st.floats(1e-12, 1e12)
-NS = "{http://www.w3.org/2000/svg}"
+NS = ""  # charts stand inside a page and name no namespace
 
 
 def points_of(svg, kind="validation"):

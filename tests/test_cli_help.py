@@ -82,7 +82,7 @@ def test_commands_options_and_choices_complete():
     assert words("grapheme-train", ["agi", "--topology"], "") == ["layered", "random", "scale_free"]
     assert words("grapheme-train", ["agi", "--activation"], "le") == ["leaky_relu", "lelu"]
     assert words("grapheme-train", ["agi", "--optimizer"], "ada")[:2] == ["adam", "adamw"]
-    assert words("grapheme-data", ["import"], "s") == ["squad"]
+    assert completed("grapheme-data", ["import"], "s") == [("plain", "squad"), ("file", "s")]
     assert completed("grapheme-train", ["agi", "--data"], "x") == [("file", "x")]
     assert completed("grapheme-train", ["agi", "--output"], "x") == [("dir", "x")]
     assert completed("grapheme-data", ["convert"], "x") == [("file", "x")]

@@ -300,7 +300,7 @@ def test_hanging_up_saves_and_stops_also_when_it_is_heard_twice(made, tmp_path):
         run.send_signal(signal.SIGHUP)
     _, said = run.communicate()
     assert run.returncode == 75, said
-    assert "because SIGHUP was received; go on with: grapheme-train agi --resume auto" in said
+    assert "because SIGHUP was received; resume with: grapheme-train agi --resume auto" in said
     assert (tmp_path / "run" / "checkpoint_last" / "manifest.json").exists()
 
 

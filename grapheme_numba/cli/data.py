@@ -13,7 +13,15 @@ from grapheme_numba.cli import options
 from grapheme_numba.cli.options import FileName, OutputName, option
 from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, show, warn
 from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
-from grapheme_numba.cli.table_options import LAYOUTS, TABLES, are_tables, mapping_of, show_decisions, table_options
+from grapheme_numba.cli.table_options import (
+    LAYOUTS,
+    TABLES,
+    LayoutOrFile,
+    are_tables,
+    mapping_of,
+    show_decisions,
+    table_options,
+)
 from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.signals import StopRequest
@@ -242,7 +250,7 @@ def inspect(path, samples, report):
 
 
 @main.command("import")
-@click.argument("inputs", nargs=-1, required=True, type=FileName())
+@click.argument("inputs", nargs=-1, required=True, type=LayoutOrFile())
 @option("-o", "--output", required=True, type=OutputName(make=Path), help="Parquet file to write.")
 @option("--layout", type=click.Choice(LAYOUTS), help="How rows are read [detected by their columns].")
 @option("--input-column", "columns", multiple=True, help="csv: input column; repeat for a sequence of numbers.")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from grapheme_numba.cli.options import option
+from grapheme_numba.cli.options import FileName, option
 
 LAYOUTS = ("gsm8k", "squad", "math", "chat", "alpaca", "completion", "text-label", "images", "records", "table", "csv")
 TABLES = (".csv", ".tsv", ".tab", ".arrow", ".feather", ".ipc", ".arrows", ".json", ".txt", ".dat", ".data")
@@ -28,6 +29,15 @@ _OPTIONS = (
     ("--kind", "kinds", {"multiple": True, "metavar": "COLUMN=number|text"}, "Table: what a column is [detected]."),
     ("--image-size", "image_size", {"metavar": "WxH[,rgb]"}, "Pictures: size in pixels, grey or rgb [28, grey]."),
 )
+
+
+class LayoutOrFile(FileName):
+    """The name of a layout or of a file."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The layouts that begin so, and what the shell finds."""
+        layouts = [CompletionItem(layout) for layout in LAYOUTS if layout.startswith(incomplete)]
+        return [*layouts, *super().shell_complete(ctx, param, incomplete)]
 
 
 def table_options(command: Callable[..., None]) -> Callable[..., None]:

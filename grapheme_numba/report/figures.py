@@ -166,6 +166,7 @@ def svg_text(plot: Any, kinds: list[str], words: str, add_titles: Callable[[Elem
     plot.add_xml_filter(finish)
     svg = plot.render_tree()
     svg.attrib.pop("id")
+    svg.attrib.pop("xmlns", None)  # a page needs none inside, and then holds no address at all
     svg.attrib |= {"role": "img", "class": "chart", "aria-label": without_controls(words)}
     return ElementTree.tostring(svg, encoding="unicode")
 

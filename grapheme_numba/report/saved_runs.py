@@ -1,12 +1,10 @@
 """The runs in folders, as `plot` reads them: also one that still trains, was killed, or is damaged in places."""
 
-import json
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from grapheme_numba.errors import GraphemeError, MissingInputError, RecordError
-from grapheme_numba.runs.journal import METRICS, check
+from grapheme_numba.runs.journal import METRICS, whole_row
 from grapheme_numba.training.config import read_config
 
 CONFIG = "config.toml"
@@ -70,7 +68,7 @@ def read_run(file: Path, name: str) -> SavedRun:
     lines = file.read_bytes().split(b"\n")
     if lines[-1] == b"":
         lines.pop()
-    rows = [row_of(line) for line in lines]
+    rows = [whole_row(line) for line in lines]
     notes = []
     # what a run is writing right now, or was when it was killed, is no damage
     damaged = [number for number, row in enumerate(rows[:-1], 1) if row is None]
@@ -86,14 +84,3 @@ def read_run(file: Path, name: str) -> SavedRun:
     except GraphemeError as fault:
         notes.append(f"{name} is compared without its configuration: {fault}")
     return SavedRun(name, whole, config, notes)
-
-
-def row_of(line: bytes) -> dict[str, Any] | None:
-    """The row of a line; None where it is not as a run wrote it."""
-    try:
-        text, _, tail = line.decode().rpartition(', "check": "')
-        row = json.loads(text + "}")
-    except (ValueError, RecursionError):
-        return None
-    intact = re.fullmatch(r'[0-9a-f]{8}"}', tail) and tail[:8] == check(text + "}")
-    return row if intact and isinstance(row, dict) else None

@@ -102,18 +102,23 @@ def read_rows(path: Path, most: int | None = None) -> list[dict]:
 
 
 def parse(line: bytes, number: int, path: Path) -> dict:
-    """One verified row."""
-    try:
-        decoded = line.decode()
-        mark = next(mark for mark in CHECK_MARKS if mark in decoded)
-        text, _, tail = decoded.rpartition(mark)
-        row = json.loads(text + "}")
-        whole = tail == f'{check(text + "}")}"}}' and row["row"] == number
-    except (ValueError, KeyError, TypeError, RecursionError, StopIteration):
-        whole = False
-    if not whole:
+    """One verified row, the `number`-th of a file. Raises RecordError."""
+    row = whole_row(line)
+    if row is None or row.get("row") != number:
         raise RecordError(f"{path} line {number + 1} is not as the run wrote it; {REMEDY}")
     return row
+
+
+def whole_row(line: bytes) -> dict | None:
+    """The row of a line; None where it is not as a run wrote it."""
+    try:
+        decoded = line.decode()
+        mark = next((mark for mark in CHECK_MARKS if mark in decoded), CHECK_MARKS[0])
+        text, _, tail = decoded.rpartition(mark)
+        row = json.loads(text + "}")
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and tail == f'{check(text + "}")}"}}' else None
 
 
 def check(text: str) -> str:

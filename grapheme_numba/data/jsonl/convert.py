@@ -173,8 +173,8 @@ def convert_together(
             finish(folder, output, rejects, done, mode_of(sources))
         comm.all_gather()
     except BaseException:
-        if comm.rank == 0:
-            shutil.rmtree(folder, ignore_errors=True)
+        # On every rank: whoever still writes when another one fails puts files back into what that one deleted.
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     rows_in, rows_out, refused = (sum(getattr(one, key) for one in done) for key in ("rows_in", "rows_out", "rejects"))
     first = next((one.first for one in done if one.first is not None), None)

@@ -51,7 +51,7 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise UsageError("pictures need Pillow: pip install 'grapheme-numba[image]'") from None
+        raise UsageError("pictures need Pillow: pip install '.[image]' in a clone") from None
     return Image
 
 
