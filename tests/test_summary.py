@@ -2,16 +2,19 @@
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer, TextAnswer
+from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer, RealAnswer, TextAnswer
 from grapheme_numba.data.codec.layout import domain_needs, shared_layout
 from grapheme_numba.data.records import parse_example
 from grapheme_numba.data.schema import to_arrow
 from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.summary import summarize
-from grapheme_numba.errors import RecordError
+from grapheme_numba.errors import RecordError, UsageError
 
 
 def summary_of(records, group=7):
@@ -24,14 +27,19 @@ def sequence(answer, values=(1, 2, 3), domain="s"):
     return {"id": "a", "domain": domain, "input_type": "sequence", "input": given, "expected_output": answer}
 
 
-def codec(answers, kind="sequence"):
+def codec(answers, kind="sequence", forced=None):
     """The codec that training chooses for these answers."""
+    return chosen(answers, kind, forced).answer
+
+
+def chosen(answers, kind="sequence", forced=None):
+    """The codec with the reason."""
     records = [sequence(answer) for answer in answers]
     if kind == "image":
         records = [{**one, "input_type": "image", "input": {"width": 1, "height": 1, "pixels": [0]}} for one in records]
     if kind == "text":
         records = [{**one, "input_type": "text", "input": {"text": "q"}} for one in records]
-    return domain_needs(summary_of(records), 1)[0].answer
+    return domain_needs(summary_of(records), 1, answer={} if forced is None else {"s": forced})[0]
 
 
 def test_the_summary_counts_what_is_there():
@@ -58,26 +66,105 @@ def test_the_summary_counts_what_is_there():
 
 def test_codecs_follow_from_the_answers():
     assert codec(["1", "-20", "3"]) == NumberAnswer(0, 25)
-    assert codec(["1", "2.5", "-0.25"]) == NumberAnswer(2, 313)
-    assert codec(["1.0", "2.5", "-0.3"]) == NumberAnswer(1, 32, fixed=True)
-    assert codec(["1.50", "2.25"]) == NumberAnswer(2, 282, fixed=True)
     assert codec(["0", "0"]) == NumberAnswer(0, 1)
-    assert codec(["1.50", "2.5"]) == LabelAnswer(("1.50", "2.5"))  # no one way to write a number
-    assert codec(["up", "down", "up"]) == LabelAnswer(("down", "up"))
+    assert codec(["up", "down", "up", "down"]) == LabelAnswer(("down", "up"))
+    assert codec(["up", "down", "up"]) == TextAnswer(16)  # one comes once
     assert codec(["1", "2"], "image") == LabelAnswer(("1", "2"))
+    assert codec(["yes", "no"] * 2, "text") == LabelAnswer(("no", "yes"))
     assert codec(["yes", "no"], "text") == TextAnswer(16)
     assert codec(["1", "no"], "text") == TextAnswer(16)
     assert codec(["x" * 17], "text") == TextAnswer(24)
     assert codec(["x" * 1000], "text") == TextAnswer(64)
     assert codec([str(i) for i in range(300)], "image") == NumberAnswer(0, 374)
     assert codec([f"n{i}" for i in range(300)], "image") == TextAnswer(16)
-    assert codec([str(10**14), "1"], "text") == TextAnswer(16)
-    assert codec([str(10**14), "0.0001"], "text") == TextAnswer(16)
+    assert codec([f"n{i % 1000}" for i in range(2000)]) == LabelAnswer(tuple(sorted(f"n{i}" for i in range(1000))))
+    assert codec([f"n{i % 1001}" for i in range(2002)]) == TextAnswer(16)
 
 
-def test_numbers_are_scaled_and_found_across_row_groups():
+def test_few_whole_numbers_that_come_often_are_labels():
+    classes = [str(i - 3) for i in range(20)]
+    assert codec(classes * 20) == LabelAnswer(tuple(sorted(classes)))
+    assert codec(classes * 19) == NumberAnswer(0, 20)
+    assert codec([*classes, "17"] * 20) == NumberAnswer(0, 22)
+    assert isinstance(codec([*classes[:-1], "0.5"] * 20), RealAnswer)
+
+
+def test_numbers_are_standardised_on_the_grid_of_the_data():
+    answers = ["1", "2.5", "-0.25"]
+    found = codec(answers)
+    assert (found.mean, found.std) == pytest.approx((np.mean([1, 2.5, -0.25]), np.std([1, 2.5, -0.25])), rel=1e-11)
+    assert (found.decimals, found.fixed, found.low, found.high) == (2, False, -0.25, 2.5)
+    assert codec(["1.0", "2.5", "-0.3"]).fixed
+    assert codec(["1.50", "2.25"]).format(150) == "1.50"
+    assert codec(["1.50", "2.5"]).format(15) == "1.5"  # no one way to write a number
+    constant = codec(["7.5"] * 5)
+    assert (constant.mean, constant.std, constant.decode(np.zeros((1, 1), np.float32)).answers) == (7.5, 1.0, ["7.5"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "decimals"),
+    [
+        (["0.1234567890123", "0.9", "0.5"], 6),  # six digits of what spreads over 0.4
+        (["1500.5", "-300000.25", "12"], 0),
+        ([str(10**14), "1"], -8),
+        ([str(10**14), "0.0001"], -8),
+        (["1e-05", "3", "2"], 5),
+        (["1,250.5", " +3", "\u22127", "1e3", "2 000", ".5", "5."], 1),
+        (["1e-30", "3e-30"], 30),
+    ],
+)
+def test_what_is_a_number_of_any_form_has_the_standardised_code(answers, decimals):
+    found = codec(answers)
+    assert isinstance(found, RealAnswer)
+    assert found.decimals == decimals
+
+
+@pytest.mark.parametrize("answers", [["007", "8"], ["1", "nan"], ["1", "inf"], ["1", "1e39"], ["1", ""], ["1,23", "4"]])
+def test_what_is_no_number_makes_no_numbers(answers):
+    assert codec(answers, "text") == TextAnswer(16)
+
+
+def test_a_forced_kind_is_taken():
+    assert codec(["1", "2", "x"], forced="label") == LabelAnswer(("1", "2", "x"))
+    assert codec(["1", "2", "x"], forced="number").mean == 1.5
+    assert codec(["1", "2", "2"], forced="text") == TextAnswer(16)
+    assert codec(["1", "2", "2"] * 30, forced="number") == NumberAnswer(0, 3)
+    assert chosen(["a"], forced="text").reason == "as --answer s=text says"
+    with pytest.raises(
+        UsageError, match="none of its 2 answers is a number \\(the first is 'a'\\); choose label or text"
+    ):
+        codec(["a", "b"], forced="number")
+    with pytest.raises(UsageError, match="more than 1000 distinct values"):
+        codec([str(i) for i in range(1001)], forced="label")
+    with pytest.raises(UsageError, match="an answer is one of number, label, text"):
+        codec(["a", "b"], forced="numbers")
+    with pytest.raises(UsageError, match="no domain is called 'home'; the nearest name is 's'"):
+        domain_needs(summary_of([sequence("1")]), 1, answer={"home": "text"})
+
+
+def test_the_reason_is_said():
+    assert chosen(["1", "2", "3"]).reason == "all are whole numbers"
+    assert chosen(["1", "2", "3.5"]).reason == "all are numbers"
+    assert chosen(["1", "2"] * 20).reason == "2 whole numbers, each seen 20 times or more"
+    assert chosen(["up", "down"] * 2).reason == "2 distinct answers, each seen twice or more"
+    assert chosen(["1", "2", "abc"]).reason == (
+        "1 of 3 are no numbers, as 'abc', and 3 of 3 distinct ones come once, as '1'"
+    )
+    assert chosen(["a", "b", "b"]).reason == "none is a number, and 1 of 2 distinct ones come once, as 'a'"
+
+
+def test_numbers_are_found_across_row_groups():
     answers = ["5"] * 10 + ["0.125"] * 10 + ["-77"] * 10
-    assert codec(answers) == NumberAnswer(3, 96_250)
+    found = codec(answers)
+    values = np.array([float(answer) for answer in answers])
+    assert (found.mean, found.std) == pytest.approx((values.mean(), values.std()), rel=1e-11)
+    assert (found.decimals, found.low, found.high) == (3, -77.0, 5.0)
+
+
+@given(st.data(), st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=40))
+def test_the_order_of_rows_never_matters(data, values):
+    answers = [repr(value) for value in values]
+    assert chosen(data.draw(st.permutations(answers))) == chosen(answers)
 
 
 def test_domains_of_one_input_type_share_its_slice():

@@ -3,7 +3,9 @@
 The streaming pass that finds a DatasetSummary: one row group at a time, no object per row.
 """
 
+import math
 from collections.abc import Iterable
+from fractions import Fraction
 
 import msgspec
 import numpy as np
@@ -13,9 +15,36 @@ import pyarrow.compute as pc
 from grapheme_numba.data.parquet.columns import codes_of, number_views, string_views, whole
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.errors import RecordError
-from grapheme_numba.kernels.codec.column_facts import largest_number, scan_numbers, scan_values
+from grapheme_numba.kernels.codec.column_facts import largest_number, scan_numbers, scan_reals, scan_values
 
-MOST_LABELS = 256  # distinct answers that are remembered as labels
+MOST_LABELS = 1000  # distinct answers that are remembered as labels
+DIGITS = 12  # of means and deviations that are kept: the others depend on the order of the rows
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Where the numbers of a column lie; means and deviations to DIGITS digits.
+
+    n : how many; low, high : smallest and largest; mean, std : of all of them (0 deviation where they are equal)
+    """
+
+    n: int = 0
+    low: float = 0.0
+    high: float = 0.0
+    mean: float = 0.0
+    std: float = 0.0
+
+
+class Numerals(msgspec.Struct, frozen=True):
+    """Those answers of a domain that are finite numbers, however they are written ("1e-05", " +3", "12,500").
+
+    spread : their values; whole : none has a fraction; decimals : most fraction digits of one of them
+    other : the first answer that is none, None where all are
+    """
+
+    spread: Spread = Spread()
+    whole: bool = False
+    decimals: int = 0
+    other: str | None = None
 
 
 class DomainSummary(msgspec.Struct, frozen=True):
@@ -26,6 +55,9 @@ class DomainSummary(msgspec.Struct, frozen=True):
     longest_input : most UTF-8 bytes (text), values (sequence) or pixels (image) of one input
     longest_answer : most UTF-8 bytes of one answer
     labels : the distinct answers, sorted by their bytes; empty when there are more than MOST_LABELS
+    label_counts : how often each of them comes
+    n_answer : examples that have an answer
+    numerals : the answers that are numbers of any form
     numbers : every answer is a canonical decimal number
     decimals : most fraction digits of one answer (numbers only)
     fixed : every answer has exactly `decimals` fraction digits, trailing zeros kept
@@ -39,6 +71,9 @@ class DomainSummary(msgspec.Struct, frozen=True):
     longest_input: int
     longest_answer: int
     labels: tuple[str, ...] = ()
+    label_counts: tuple[int, ...] = ()
+    n_answer: int = 0
+    numerals: Numerals = Numerals()
     numbers: bool = False
     decimals: int = 0
     fixed: bool = False
@@ -72,8 +107,10 @@ class _Tally:
     def __init__(self, name: str, kind: int):
         self.name, self.kind, self.n, self.unanswered = name, kind, 0, 0
         self.longest_input = self.longest_answer = 0
-        self.labels: set[str] | None = set()
+        self.labels: dict[str, int] | None = {}
         self.facts = np.array([1, 0, 99, 1], np.int64)
+        self.reals, self.real_counts = new_spread(), np.zeros(2, np.int64)
+        self.other: str | None = None
         self.by_fraction: dict[int, int] = {}
         self.values = np.array([np.inf, -np.inf, 0.0, 0.0, 0.0])
 
@@ -83,6 +120,7 @@ class _Tally:
         trimmed, fixed = bool(self.facts[3]), int(self.facts[2]) == decimals
         numbers = numbers and (trimmed or fixed)  # "3.50" beside "3.5": no one way to write a number
         low, high, squares, count, longest = self.values.tolist()
+        labels = sorted((self.labels or {}).items(), key=lambda pair: pair[0].encode())
         largest = max((most * 10 ** (decimals - f) for f, most in self.by_fraction.items()), default=0)
         return DomainSummary(
             name=self.name,
@@ -90,7 +128,10 @@ class _Tally:
             n=self.n,
             longest_input=max(self.longest_input, int(longest)),
             longest_answer=self.longest_answer,
-            labels=tuple(sorted(self.labels, key=str.encode)) if self.labels else (),
+            labels=tuple(label for label, _ in labels),
+            label_counts=tuple(n for _, n in labels),
+            n_answer=self.n - self.unanswered,
+            numerals=Numerals(spread_of(self.reals), not self.real_counts[0], int(self.real_counts[1]), self.other),
             numbers=numbers,
             decimals=decimals if numbers else 0,
             fixed=numbers and fixed and decimals > 0,
@@ -99,6 +140,28 @@ class _Tally:
             value_high=high if count else 0.0,
             value_rms=(squares / count) ** 0.5 if count else 0.0,
         )
+
+
+def new_spread() -> np.ndarray:
+    """(7,) float64 for `column_facts.add_number`, of no number yet."""
+    return np.array([np.inf, -np.inf, 0.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def spread_of(facts: np.ndarray) -> Spread:
+    """The spread of the numbers that were added to `facts` (7,)."""
+    low, high, count = facts[:3].tolist()
+    if not count:
+        return Spread()
+    if low == high:
+        return Spread(int(count), low, high, low, 0.0)
+    mean = (Fraction(facts[3]) + Fraction(facts[4])) / int(count)
+    variance = (Fraction(facts[5]) + Fraction(facts[6])) / int(count) - mean * mean
+    return Spread(int(count), low, high, rounded(float(mean)), rounded(math.sqrt(max(float(variance), 0.0))))
+
+
+def rounded(value: float) -> float:
+    """`value` to DIGITS significant digits."""
+    return float(f"{value:.{DIGITS - 1}e}")
 
 
 def _scan_numbers(tally: _Tally, rows: np.ndarray, answers: pa.StringArray) -> None:
@@ -123,9 +186,13 @@ def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) ->
     if len(answered):
         tally.longest_answer = max(tally.longest_answer, int(size.fill_null(0).to_numpy()[rows].max()))
         if tally.labels is not None:
-            tally.labels.update(pc.unique(answers.take(pa.array(answered))).to_pylist())
+            for one in pc.value_counts(answers.take(pa.array(answered))).to_pylist():
+                tally.labels[one["values"]] = tally.labels.get(one["values"], 0) + one["counts"]
             if len(tally.labels) > MOST_LABELS:
                 tally.labels = None
+        other = int(scan_reals(answered, *string_views(answers), tally.reals, tally.real_counts))
+        if other >= 0 and tally.other is None:
+            tally.other = answers[other].as_py()
         if tally.facts[0]:
             _scan_numbers(tally, answered, answers)
     if tally.kind == 0:

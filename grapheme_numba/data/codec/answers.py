@@ -1,22 +1,23 @@
 """Answer codecs: how an expected answer becomes target numbers, and how output numbers become an answer.
 
-Every codec is invertible: `decode(encode(a)) == a` for each answer that fits, also after every output
-has been perturbed by less than 0.25. An answer that does not fit is reported, never cut.
+Every codec is invertible: `decode(encode(a)) == a` for each answer that fits; of exact numbers, texts and labels
+also after every output has been perturbed by less than 0.25. An answer that does not fit is reported, never cut.
 """
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
 
 from grapheme_numba.kernels.codec import decode, encode
-from grapheme_numba.kernels.codec.tables import LABEL, NUMBER, TEXT, Answers
+from grapheme_numba.kernels.codec.tables import LABEL, NUMBER, REAL, TEXT, Answers
 
 LARGEST_NUMBER = 10**12  # scaled; beyond it the finest angle loses its digits in float64
 FINEST_PERIOD = 8.5  # an angle within 0.0575 of a turn then names one whole number: 8.5 * 0.0575 < 0.5
 STEEPEST = 6.0  # between two periods; 7.6 is where a stage's doubt no longer fits into the next period
+LARGEST_LOGIT = 1e4  # nothing beyond is more sure
 HEADROOM = 1.25  # answers up to this times the training data's largest still fit
 
 
@@ -43,7 +44,7 @@ class Decoded(NamedTuple):
 
 
 class _Codec(msgspec.Struct, frozen=True):
-    """What the three codecs share: `encode` through the compiled tables of one domain."""
+    """What all codecs share: `encode` through the compiled tables of one domain."""
 
     def encode(self, answers: Sequence[str]) -> Encoded:
         """Targets of n answers, and which of them fit."""
@@ -60,6 +61,7 @@ class TextAnswer(_Codec, frozen=True, tag="text"):
     """A text of at most `n_char` UTF-8 bytes: eight outputs (bits) a byte, a zero byte ends it."""
 
     n_char: int = 16
+    kind: ClassVar[str] = "text"
 
     @property
     def n_output(self) -> int:
@@ -89,6 +91,7 @@ class NumberAnswer(_Codec, frozen=True, tag="number"):
     decimals: int
     limit: int
     fixed: bool = False
+    kind: ClassVar[str] = "number"
 
     @property
     def periods(self) -> tuple[float, ...]:
@@ -110,33 +113,89 @@ class NumberAnswer(_Codec, frozen=True, tag="number"):
 
     def format(self, scaled: int) -> str:
         """The decimal text of value * 10**decimals."""
-        digits = str(abs(scaled)).rjust(self.decimals + 1, "0")
-        whole, fraction = digits[: len(digits) - self.decimals], digits[len(digits) - self.decimals :]
-        if not self.fixed:
-            fraction = fraction.rstrip("0")
-        return f"{'-' if scaled < 0 else ''}{whole}{'.' if fraction else ''}{fraction}"
+        return decimal_text(scaled, self.decimals, self.fixed)
+
+
+class RealAnswer(_Codec, frozen=True, tag="real"):
+    """A number of any size and precision: one output, (value - mean) / std.
+
+    mean, std : of the training answers; 1 where they are all the same
+    decimals : fraction digits of decoded numbers, negative for whole tens, hundreds and so on
+    reach : largest |value - mean| that fits
+    low, high : range of the training answers
+    fixed : decoded numbers always have `decimals` fraction digits ("3.50")
+
+    `decimals` are those of the data, or fewer where the last of them would be below a millionth of the
+    largest |value - mean|: what float32 holds of a standardised number.
+    """
+
+    mean: float
+    std: float
+    decimals: int
+    reach: float
+    low: float
+    high: float
+    fixed: bool = False
+    kind: ClassVar[str] = "number"
+
+    @property
+    def n_output(self) -> int:
+        return 1
+
+    def decode(self, outputs: np.ndarray) -> Decoded:
+        """Numbers of outputs (n, 1).
+
+        The confidence is 1 within the range of the training answers and falls beyond, to 1/2 at a standard
+        deviation: how far the network is from what it has seen, not how often it is right.
+        """
+        n = len(outputs)
+        scaled, value = np.zeros(n, np.int64), np.zeros(n)
+        decode.decode_reals(outputs, self.mean, self.std, self.reach, self.decimals, scaled, value)
+        beyond = np.maximum(np.maximum(self.low - value, value - self.high), 0.0)
+        confidence = (1.0 / (1.0 + beyond / self.std)).astype(np.float32)
+        return Decoded([self.format(int(number)) for number in scaled], confidence)
+
+    def format(self, scaled: int) -> str:
+        """The decimal text of value * 10**decimals."""
+        return decimal_text(scaled, self.decimals, self.fixed)
+
+
+def decimal_text(scaled: int, decimals: int, fixed: bool) -> str:
+    """The text of scaled * 10**-decimals; `fixed` keeps the zeros at the end of a fraction."""
+    if decimals < 0:
+        scaled, decimals = scaled * 10**-decimals, 0
+    digits = str(abs(scaled)).rjust(decimals + 1, "0")
+    whole, fraction = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
+    if not fixed:
+        fraction = fraction.rstrip("0")
+    return f"{'-' if scaled < 0 else ''}{whole}{'.' if fraction else ''}{fraction}"
 
 
 class LabelAnswer(_Codec, frozen=True, tag="label"):
-    """One of the labels found in the training data: one output a label."""
+    """One of the labels found in the training data: one output a label, the logits of a softmax."""
 
     labels: tuple[str, ...]
+    kind: ClassVar[str] = "label"
 
     @property
     def n_output(self) -> int:
         return len(self.labels)
 
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """(n, n_output) float64: the softmax of outputs; a NaN counts as the least of outputs."""
+        logits = np.nan_to_num(outputs.astype(np.float64), nan=-LARGEST_LOGIT, posinf=LARGEST_LOGIT)
+        logits = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
     def decode(self, outputs: np.ndarray) -> Decoded:
-        """The label of the highest output; confidence is its lead over the second."""
-        outputs = np.clip(np.nan_to_num(outputs), -10.0, 10.0)  # nothing beyond is more sure
-        best = np.argmax(outputs, axis=1)
-        top2 = np.sort(outputs, axis=1)[:, -2:]
-        lead = top2[:, -1] - top2[:, 0] if self.n_output > 1 else outputs[:, 0]
-        confidence = np.clip(lead, 0.0, 1.0).astype(np.float32)
-        return Decoded([self.labels[i] for i in best], confidence)
+        """The label of the highest output, and its probability as confidence."""
+        probabilities = self.probabilities(outputs)
+        best = np.argmax(probabilities, axis=1)
+        return Decoded([self.labels[i] for i in best], probabilities.max(axis=1).astype(np.float32))
 
 
-Answer = TextAnswer | NumberAnswer | LabelAnswer
+Answer = TextAnswer | NumberAnswer | RealAnswer | LabelAnswer
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -146,26 +205,33 @@ def read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _kind(answer: Answer) -> int:
-    return TEXT if isinstance(answer, TextAnswer) else LABEL if isinstance(answer, LabelAnswer) else NUMBER
+CODES = {TextAnswer: TEXT, NumberAnswer: NUMBER, RealAnswer: REAL, LabelAnswer: LABEL}  # as kernels number them
 
 
 def answer_tables(answers: Sequence[Answer]) -> Answers:
     """The codecs of all domains as the arrays that kernels read."""
-    numbers = [answer if isinstance(answer, NumberAnswer) else None for answer in answers]
-    periods = [answer.periods if answer else () for answer in numbers]
+    periods = [answer.periods if isinstance(answer, NumberAnswer) else () for answer in answers]
     labels = [answer.labels if isinstance(answer, LabelAnswer) else () for answer in answers]
     flat = [label for group in labels for label in group]
+    order = [sorted(range(len(group)), key=[label.encode() for label in group].__getitem__) for group in labels]
+
+    def column(field, dtype):
+        return np.array([getattr(answer, field, 0) for answer in answers], dtype)
+
     return Answers(
-        kind=np.array([_kind(answer) for answer in answers], np.int32),
-        n_output=np.array([answer.n_output for answer in answers], np.int32),
-        decimals=np.array([answer.decimals if answer else 0 for answer in numbers], np.int32),
-        fixed=np.array([bool(answer and answer.fixed) for answer in numbers], np.int32),
-        limit=np.array([answer.limit if answer else 0 for answer in numbers], np.int64),
+        kind=np.array([CODES[type(answer)] for answer in answers], np.int32),
+        n_output=column("n_output", np.int32),
+        decimals=column("decimals", np.int32),
+        fixed=column("fixed", np.int32),
+        limit=column("limit", np.int64),
+        mean=column("mean", np.float64),
+        std=column("std", np.float64),
+        reach=column("reach", np.float64),
         period_start=np.cumsum([0, *map(len, periods)]),
         periods=np.array([period for group in periods for period in group], np.float64),
         label_start=np.cumsum([0, *map(len, labels)]),
         label_offset=np.cumsum([0, *(len(label.encode()) for label in flat)]),
         label_bytes=read_only(np.frombuffer("".join(flat).encode(), np.uint8)),
         label_length=np.array([len(label) for label in flat], np.int32),
+        label_order=np.array([place for group in order for place in group], np.int32),
     )

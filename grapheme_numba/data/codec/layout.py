@@ -1,21 +1,13 @@
 """Where each domain enters and leaves the network: input and output ranges, and the answer's codec."""
 
-import math
+from collections.abc import Mapping
 from functools import cached_property
 
 import msgspec
 import numpy as np
 
-from grapheme_numba.data.codec.answers import (
-    HEADROOM,
-    LARGEST_NUMBER,
-    Answer,
-    Decoded,
-    LabelAnswer,
-    NumberAnswer,
-    TextAnswer,
-    answer_tables,
-)
+from grapheme_numba.data.codec.answers import Answer, Decoded, answer_tables
+from grapheme_numba.data.codec.choice import check_forced, choose_answer
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
@@ -23,11 +15,12 @@ from grapheme_numba.kernels.codec.tables import Answers, Inputs
 
 VOCAB_SIZE = 257  # a token is a byte + 1; 0 is padding
 MOST_TEXT = 1024  # bytes of a text's slice, unless asked for
-FEWEST_CHAR, MOST_CHAR = 16, 64  # of a text answer's code; longer answers do not fit and are reported
 
 
 class DomainLayout(msgspec.Struct, frozen=True):
-    """One domain's ranges. A value or pixel v enters as `(v - shift) * scale`."""
+    """One domain's ranges. A value or pixel v enters as `(v - shift) * scale`; `reason` says why its answers are
+    of that kind.
+    """
 
     name: str
     input_type: str
@@ -38,6 +31,7 @@ class DomainLayout(msgspec.Struct, frozen=True):
     answer: Answer
     shift: float = 0.0
     scale: float = 1.0
+    reason: str = ""
 
 
 class DomainNeeds(msgspec.Struct, frozen=True):
@@ -50,6 +44,7 @@ class DomainNeeds(msgspec.Struct, frozen=True):
     answer: Answer
     shift: float = 0.0
     scale: float = 1.0
+    reason: str = ""
 
     def at(self, input_start: int, output_start: int, n_input: int | None = None) -> DomainLayout:
         """This domain placed at the given first input and output."""
@@ -63,6 +58,7 @@ class DomainNeeds(msgspec.Struct, frozen=True):
             self.answer,
             self.shift,
             self.scale,
+            self.reason,
         )
 
 
@@ -172,19 +168,6 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         return msgspec.convert(plain, cls)
 
 
-def answer_codec(summary: DomainSummary) -> Answer:
-    """The codec for a domain's answers: labels for images, else numbers where all are, else text."""
-    labels = summary.labels if summary.input_type != "text" else ()
-    if labels and summary.input_type == "image":
-        return LabelAnswer(labels)
-    limit = max(math.ceil(summary.largest * HEADROOM), 1)
-    if summary.numbers and limit <= LARGEST_NUMBER:
-        return NumberAnswer(summary.decimals, limit, summary.fixed)
-    if labels:
-        return LabelAnswer(labels)
-    return TextAnswer(min(max(_round_up(summary.longest_answer, 8), FEWEST_CHAR), MOST_CHAR))
-
-
 def _round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
@@ -198,30 +181,44 @@ def _scaling(domain: DomainSummary) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-def domain_needs(summary: DatasetSummary, embedding_dim: int, text_length: int | None = None) -> list[DomainNeeds]:
+def domain_needs(
+    summary: DatasetSummary,
+    embedding_dim: int,
+    text_length: int | None = None,
+    answer: Mapping[str, str] | None = None,
+) -> list[DomainNeeds]:
     """Sizes, codecs and scaling per domain, in the summary's order, so that ranges can be given out.
+
+    answer : the kind of answer of some domains, where it is not to be found out (`choice.choose_answer`)
 
     text_length : bytes that a text may have; None for the longest of the domain, rounded up to 4, and at most
         MOST_TEXT: longer texts do not fit and are reported
     """
-    needs = []
+    needs, forced = [], answer or {}
+    check_forced(forced, [domain.name for domain in summary.domains])
     for domain in summary.domains:
         n_input = domain.longest_input
         if domain.input_type == "text":
             n_input = (text_length or min(max(_round_up(n_input, 4), 4), MOST_TEXT)) * embedding_dim
-        answer = answer_codec(domain)
+        codec, reason = choose_answer(domain, forced.get(domain.name))
         shift, scale = _scaling(domain)
-        needs.append(DomainNeeds(domain.name, domain.input_type, n_input, answer.n_output, answer, shift, scale))
+        sizes = n_input, codec.n_output
+        needs.append(DomainNeeds(domain.name, domain.input_type, *sizes, codec, shift, scale, reason))
     return needs
 
 
-def shared_layout(summary: DatasetSummary, embedding_dim: int, text_length: int | None = None) -> Layout:
+def shared_layout(
+    summary: DatasetSummary,
+    embedding_dim: int,
+    text_length: int | None = None,
+    answer: Mapping[str, str] | None = None,
+) -> Layout:
     """One input slice per input type, shared by the domains of that type; an output slice per domain.
 
     A shared slice is as wide as its widest domain, and so is each domain's range in it. Sequences end at
     the slice's last node whatever domain they are of.
     """
-    needs = domain_needs(summary, embedding_dim, text_length)
+    needs = domain_needs(summary, embedding_dim, text_length, answer)
     start = {}
     width = {kind: max((n.n_input for n in needs if n.input_type == kind), default=0) for kind in INPUT_KINDS}
     free = 0

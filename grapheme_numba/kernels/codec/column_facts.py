@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import BORROWED, PARALLEL, SERIAL
+from grapheme_numba.kernels.codec.decimals import decimal_value, read_decimal
 from grapheme_numba.kernels.codec.tables import read_number
 
 
@@ -42,6 +43,53 @@ def largest_number(rows, offset, text, decimals):
             digits *= 10
         largest = max(largest, digits)
     return largest
+
+
+@njit(**BORROWED)
+def add_exactly(total, low, value):
+    """(total, low) with `value` added: the sum as two float64, by Knuth's TwoSum.
+
+    So the sum of a column is the same for every order of its rows, in all digits that are made use of.
+    """
+    rounded = total + value
+    part = rounded - total
+    low += (total - (rounded - part)) + (value - part)
+    return rounded, low
+
+
+@njit(**BORROWED)
+def add_number(value, facts_out):
+    """Take one number into facts: (lowest, highest, n, sum and its rest, sum of squares and its rest)."""
+    facts_out[0] = min(facts_out[0], value)
+    facts_out[1] = max(facts_out[1], value)
+    facts_out[2] += 1.0
+    facts_out[3], facts_out[4] = add_exactly(facts_out[3], facts_out[4], value)
+    square = value * value
+    facts_out[5], facts_out[6] = add_exactly(facts_out[5], facts_out[6], square)
+
+
+@njit(**BORROWED)
+def scan_reals(rows, offset, text, facts_out, counts_out):
+    """What those of the given rows that are numerals have in common, however they are written.
+
+    rows : (n,) int64; offset, text : the answers
+    facts_out : (7,) float64, updated; start with (inf, -inf, 0, 0, 0, 0, 0), see `add_number`
+    counts_out : (2,) int64, updated; start with zeros: numerals that are not whole, most fraction digits
+
+    Returns the first row that is none, -1 where all are.
+    """
+    other = np.int64(-1)
+    for row in rows:
+        ok, digits, power = read_decimal(text, offset[row], offset[row + 1])
+        value = decimal_value(digits, power)
+        if not ok or not abs(value) < np.inf:
+            if other < 0:
+                other = row
+            continue
+        counts_out[0] += power < 0
+        counts_out[1] = max(counts_out[1], -power)
+        add_number(value, facts_out)
+    return other
 
 
 @njit(**BORROWED)

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import BORROWED, PARALLEL, SERIAL
-from grapheme_numba.kernels.codec.tables import CLEAR, LABEL, TEXT, TURN
+from grapheme_numba.kernels.codec.tables import CLEAR, LABEL, REAL, TEXT, TURN
 
 
 @njit(**BORROWED)
@@ -45,6 +45,36 @@ def decode_numbers(outputs, limit, periods, scaled_out, confidence_out):
 
 
 @njit(**BORROWED)
+def decode_real(output, mean, std, reach, decimals):
+    """(scaled, value) under a standardised code: mean + std * output within `reach` of the mean, and on its grid.
+
+    scaled : int64, the value in units of 10**-decimals
+    """
+    step = std * np.float64(output)
+    if step != step:
+        step = 0.0
+    value = mean + min(max(step, -reach), reach)
+    if decimals >= 0:
+        return np.int64(np.floor(value * 10.0**decimals + 0.5)), value
+    return np.int64(np.floor(value / 10.0 ** (-decimals) + 0.5)), value
+
+
+@njit(**BORROWED)
+def decode_reals(outputs, mean, std, reach, decimals, scaled_out, value_out):
+    """Decode n numbers: outputs (n, n_output) -> scaled_out (n,) int64, value_out (n,) float64 before rounding."""
+    for row in range(outputs.shape[0]):
+        scaled_out[row], value_out[row] = decode_real(outputs[row, 0], mean, std, reach, decimals)
+
+
+@njit(**BORROWED)
+def real_of(code, domain, answers):
+    """The number under one row of outputs of a REAL domain, int64 in units of 10**-decimals."""
+    mean, std, reach = answers.mean[domain], answers.std[domain], answers.reach[domain]
+    scaled, _ = decode_real(code[0], mean, std, reach, answers.decimals[domain])
+    return scaled
+
+
+@njit(**BORROWED)
 def decode_byte(code, position):
     """Byte number `position` of a text code and the least clear of its bits, in [0, 1]."""
     byte = 0
@@ -78,10 +108,12 @@ def decode_texts(outputs, bytes_out, size_out, confidence_out):
 
 @njit(**BORROWED)
 def number_length(scaled, decimals, fixed):
-    """Characters of a decimal number, as `NumberAnswer.decode` writes it."""
+    """Characters of a decimal number, as `answers.decimal_text` writes it."""
     length = 1 if scaled < 0 else 0
     rest = abs(scaled)
-    fraction = decimals
+    fraction = max(decimals, 0)
+    if scaled != 0:
+        length += max(-decimals, 0)
     if not fixed:
         while fraction > 0 and rest % 10 == 0:
             rest //= 10
@@ -114,6 +146,8 @@ def decoded_length(code, domain, answers):
             if code[label] > code[best]:
                 best = label
         return answers.label_length[answers.label_start[domain] + best]
+    if kind == REAL:
+        return number_length(real_of(code, domain, answers), answers.decimals[domain], answers.fixed[domain] != 0)
     periods = answers.periods[answers.period_start[domain] : answers.period_start[domain + 1]]
     scaled, _ = decode_number(code, answers.limit[domain], periods)
     return number_length(scaled, answers.decimals[domain], answers.fixed[domain] != 0)
@@ -151,6 +185,8 @@ def same_answer(output, target, domain, answers):
             if target[label] > target[wanted_label]:
                 wanted_label = label
         return best == wanted_label
+    if kind == REAL:
+        return real_of(output, domain, answers) == real_of(target, domain, answers)
     periods = answers.periods[answers.period_start[domain] : answers.period_start[domain + 1]]
     number, _ = decode_number(output, answers.limit[domain], periods)
     wanted_number, _ = decode_number(target, answers.limit[domain], periods)

@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from grapheme_numba.jit import BORROWED, BORROWED_INLINE
-from grapheme_numba.kernels.codec.tables import LABEL, TEXT, code_points, scaled_number
+from grapheme_numba.kernels.codec.decimals import real_number
+from grapheme_numba.kernels.codec.tables import LABEL, REAL, TEXT, code_points, scaled_number
 
 AHEAD = 64  # rows whose memory is fetched at once
 # Status of an encoded row
@@ -44,21 +45,28 @@ def number_code(scaled, answers, domain, targets_out, row):
 
 @njit(**BORROWED_INLINE)
 def find_label(text, start, stop, answers, domain):
-    """Position of an answer among the labels of its domain, -1 if it is none of them."""
+    """Position of an answer among the labels of its domain, -1 if it is none of them.
+
+    By halving: of 1,000 labels one after the other a row took ten times as long as everything else of it.
+    """
     first = answers.label_start[domain]
+    low, high = first, answers.label_start[domain + 1]
     size = stop - start
-    for label in range(first, answers.label_start[domain + 1]):
-        at = answers.label_offset[label]
-        if answers.label_offset[label + 1] - at != size:
-            continue
-        same = True
-        for i in range(size):
-            if answers.label_bytes[at + i] != text[start + i]:
-                same = False
-                break
-        if same:
-            return label - first
-    return -1
+    while low < high:
+        middle = (low + high) // 2
+        label = answers.label_order[middle]
+        at = answers.label_offset[first + label]
+        length = answers.label_offset[first + label + 1] - at
+        i = 0
+        while i < min(size, length) and answers.label_bytes[at + i] == text[start + i]:
+            i += 1
+        if i == size and i == length:
+            return np.int64(label)
+        if i == length or (i < size and answers.label_bytes[at + i] < text[start + i]):
+            low = middle + 1
+        else:
+            high = middle
+    return np.int64(-1)
 
 
 @njit(**BORROWED_INLINE)
@@ -80,6 +88,12 @@ def encode_answer(text, start, stop, answers, domain, targets_out, row):
         if label >= 0:
             targets_out[row, label] = 1.0
         return label >= 0
+    if kind == REAL:
+        known, value = real_number(text, start, stop)
+        if not known or not abs(value - answers.mean[domain]) <= answers.reach[domain]:
+            return False
+        targets_out[row, 0] = (value - answers.mean[domain]) / answers.std[domain]
+        return True
     ok, scaled = scaled_number(text, start, stop, answers.decimals[domain], answers.fixed[domain] != 0)
     if not ok or abs(scaled) > answers.limit[domain]:
         return False

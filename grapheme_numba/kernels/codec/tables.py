@@ -7,7 +7,7 @@ from numba import njit
 
 from grapheme_numba.jit import BORROWED
 
-TEXT, NUMBER, LABEL = 0, 1, 2  # kinds of answer
+TEXT, NUMBER, LABEL, REAL = 0, 1, 2, 3  # codes of an answer; a number has an exact one and a standardised one
 CLEAR = 0.64  # a sine and cosine each within 0.25 keep an amplitude of at least 1 - 0.25 * sqrt(2) = 0.646
 TURN = 0.058  # and their angle stays within asin(0.25 * sqrt(2)) = 0.0575 of a turn
 
@@ -15,14 +15,16 @@ TURN = 0.058  # and their angle stays within asin(0.25 * sqrt(2)) = 0.0575 of a 
 class Answers(NamedTuple):
     """The answer codecs of all domains, as arrays; D domains.
 
-    kind : (D,) int32, TEXT, NUMBER or LABEL
+    kind : (D,) int32, TEXT, NUMBER, LABEL or REAL
     n_output : (D,) int32
-    decimals, fixed : (D,) int32
-    limit : (D,) int64, largest |value| * 10**decimals
+    decimals, fixed : (D,) int32; of a REAL the decimals may be negative
+    limit : (D,) int64, largest |value| * 10**decimals (NUMBER)
+    mean, std, reach : (D,) float64; a value v has the code (v - mean) / std and |v - mean| <= reach (REAL)
     period_start : (D + 1,) int64 into `periods` (n_period,) float64
     label_start : (D + 1,) int64 into the labels
     label_offset : (n_label + 1,) int64 into `label_bytes` uint8
     label_length : (n_label,) int32, code points of each label
+    label_order : (n_label,) int32, the labels of each domain in the order of their bytes, counted from its first
     """
 
     kind: np.ndarray
@@ -30,12 +32,16 @@ class Answers(NamedTuple):
     decimals: np.ndarray
     fixed: np.ndarray
     limit: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    reach: np.ndarray
     period_start: np.ndarray
     periods: np.ndarray
     label_start: np.ndarray
     label_offset: np.ndarray
     label_bytes: np.ndarray
     label_length: np.ndarray
+    label_order: np.ndarray
 
 
 class Inputs(NamedTuple):

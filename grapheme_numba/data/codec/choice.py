@@ -1,0 +1,149 @@
+"""Which kind of answer a domain has, and why: decided from all answers of the training data, never from a few."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from grapheme_numba.data.codec.answers import (
+    HEADROOM,
+    LARGEST_NUMBER,
+    Answer,
+    LabelAnswer,
+    NumberAnswer,
+    RealAnswer,
+    TextAnswer,
+)
+from grapheme_numba.data.summary import MOST_LABELS, DomainSummary
+from grapheme_numba.errors import UsageError
+
+KINDS = ("number", "label", "text")
+MOST_CLASSES, LEAST_OF_A_CLASS = 20, 20  # whole numbers are classes where they are so few and come so often
+FEWEST_CHAR, MOST_CHAR = 16, 64  # of a text answer's code; longer answers do not fit and are reported
+FINEST = 1e-6  # of the largest deviation: what is left of it when a float32 holds eight times as much
+BEYOND = 8.0  # times the largest deviation of the training answers still fits
+
+
+class Choice(NamedTuple):
+    """The codec of a domain's answers, and the sentence that says why it is that one."""
+
+    answer: Answer
+    reason: str
+
+
+def choose_answer(domain: DomainSummary, forced: str | None = None) -> Choice:
+    """The codec for a domain's answers.
+
+    In this order: whole numbers of at most 20 distinct values, each seen 20 times or more, are labels (of
+    pictures however often: a number beside a picture names what is on it); finite numbers are numbers; at most
+    1,000 distinct answers, each seen twice or more, are labels; else answers are texts.
+
+    forced : one of KINDS, instead of that order
+
+    Raises UsageError where the forced kind cannot be had.
+    """
+    if forced is not None:
+        return _forced(domain, forced)
+    numerals, least = domain.numerals, min(domain.label_counts, default=0)
+    n_distinct = len(domain.labels)
+    all_numbers = numerals.spread.n == domain.n_answer > 0
+    if all_numbers and numerals.whole and 0 < n_distinct <= MOST_CLASSES:
+        if least >= LEAST_OF_A_CLASS:
+            return Choice(LabelAnswer(domain.labels), f"{n_distinct} whole numbers, each seen {least} times or more")
+        if domain.input_type == "image":
+            return Choice(LabelAnswer(domain.labels), f"{n_distinct} whole numbers beside pictures")
+    if all_numbers:
+        return _number(domain)
+    if least >= 2:
+        return Choice(LabelAnswer(domain.labels), f"{n_distinct} distinct answers, each seen {_times(least)} or more")
+    return Choice(_text(domain), _why_text(domain))
+
+
+def check_forced(forced: Mapping[str, str], names) -> None:
+    """Raise UsageError for `--answer` of a domain that is not there, or of no kind."""
+    for name, kind in forced.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+            raise UsageError(f"--answer {name}={kind}: no domain is called {name!r}; the nearest name is {near!r}")
+        if kind not in KINDS:
+            raise UsageError(f"--answer {name}={kind}: an answer is one of {', '.join(KINDS)}")
+
+
+def _forced(domain: DomainSummary, kind: str) -> Choice:
+    reason = f"as --answer {domain.name}={kind} says"
+    if kind == "text":
+        return Choice(_text(domain), reason)
+    if kind == "label":
+        if not domain.labels:
+            raise UsageError(
+                f"--answer {domain.name}=label: its answers have more than {MOST_LABELS} distinct values, and a "
+                "label takes one output for each; leave the option out, or choose number or text"
+            )
+        return Choice(LabelAnswer(domain.labels), reason)
+    if not domain.numerals.spread.n:
+        raise UsageError(
+            f"--answer {domain.name}=number: none of its {domain.n_answer} answers is a number "
+            f"(the first is {_short(domain.numerals.other)}); choose label or text"
+        )
+    return Choice(_number(domain).answer, reason)
+
+
+def _number(domain: DomainSummary) -> Choice:
+    """The exact code for whole numbers, else the standardised one.
+
+    A column of a table has the standardised one in any case: its values depend on the input by chance, and sines
+    and cosines of them are mostly noise.
+    """
+    numerals = domain.numerals
+    reason = "all are whole numbers" if numerals.whole else "all are numbers"
+    limit = max(math.ceil(domain.largest * HEADROOM), 1)
+    if domain.numbers and not domain.decimals and limit <= LARGEST_NUMBER and domain.input_type != "tabular":
+        return Choice(NumberAnswer(0, limit), reason)
+    return Choice(real_answer(domain), reason)
+
+
+def real_answer(domain: DomainSummary) -> RealAnswer:
+    """The standardised code of a domain's numbers."""
+    spread = domain.numerals.spread
+    largest = max(spread.high - spread.mean, spread.mean - spread.low)
+    if largest == 0:
+        largest = max(abs(spread.mean), 1.0)
+    decimals = min(domain.numerals.decimals, math.floor(-math.log10(largest * FINEST)))
+    return RealAnswer(
+        mean=spread.mean,
+        std=spread.std or 1.0,
+        decimals=decimals,
+        reach=BEYOND * largest,
+        low=spread.low,
+        high=spread.high,
+        fixed=domain.fixed and domain.decimals == decimals,
+    )
+
+
+def _text(domain: DomainSummary) -> TextAnswer:
+    return TextAnswer(min(max(-(-domain.longest_answer // 8) * 8, FEWEST_CHAR), MOST_CHAR))
+
+
+def _why_text(domain: DomainSummary) -> str:
+    """Why a domain's answers are neither numbers nor labels."""
+    numerals = domain.numerals
+    if not domain.n_answer:
+        return "no example has an answer"
+    n_other = domain.n_answer - numerals.spread.n
+    if numerals.spread.n:
+        head = f"{n_other} of {domain.n_answer} are no numbers, as {_short(numerals.other)}"
+    else:
+        head = "none is a number"
+    if not domain.labels:
+        return f"{head}, and more than {MOST_LABELS} are distinct"
+    rare = [label for label, n in zip(domain.labels, domain.label_counts, strict=True) if n < 2]
+    return f"{head}, and {len(rare)} of {len(domain.labels)} distinct ones come once, as {_short(rare[0])}"
+
+
+def _times(n: int) -> str:
+    return "twice" if n == 2 else f"{n} times"
+
+
+def _short(text: str | None) -> str:
+    shown = text or ""
+    return repr(shown if len(shown) <= 40 else shown[:37] + "...")
