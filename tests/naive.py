@@ -136,6 +136,24 @@ def mse(y, target, mask=None):
     return loss, grad
 
 
+def label_loss(logits, targets):
+    """Cross-entropy of one example in shares of a blind guess's, and its gradient."""
+    total = sum(math.exp(logit) for logit in logits)
+    guess = math.log(max(len(logits), 2))
+    loss = -sum(t * math.log(math.exp(logit) / total) for logit, t in zip(logits, targets, strict=True) if t)
+    grad = [(math.exp(logit) / total - t) / guess for logit, t in zip(logits, targets, strict=True)]
+    return loss / guess, grad
+
+
+def edit_distance(first, second):
+    """Levenshtein's distance, by the whole table."""
+    table = [[max(i, j) for j in range(len(second) + 1)] for i in range(len(first) + 1)]
+    for i, a in enumerate(first, 1):
+        for j, b in enumerate(second, 1):
+            table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (a != b))
+    return table[-1][-1]
+
+
 def structural_loss(n_nodes_pred, n_edges_pred, n_nodes_true, n_edges_true, alpha=1.0, beta=0.5):
     """Weighted distance of two graphs' node and edge counts."""
     return alpha * abs(n_nodes_pred - n_nodes_true) + beta * abs(n_edges_pred - n_edges_true)

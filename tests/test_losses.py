@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import grapheme_numba as gn
-from grapheme_numba.kernels.engine.losses import CHUNK, chunked_sum, gather_slices, sliced_mse, sliced_mse_grad
+from grapheme_numba.kernels.engine.losses import CHUNK, chunked_sum, gather_slices, sliced_loss, sliced_loss_grad
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -66,8 +66,9 @@ def test_the_sliced_loss_is_the_masked_one_on_each_examples_slice(rng, batch):
     start, width, n_active = slices_of_a_mixed_batch(rng, batch)
     weight = rng.random(batch)
     loss, grad, packed = np.empty(batch), np.full_like(y, np.nan), np.full((batch, 5), np.nan)
-    sliced_mse(y, packed_target, start, n_active, loss)
-    sliced_mse_grad(y, packed_target, start, n_active, weight, grad)
+    squares = np.zeros(batch, bool)
+    sliced_loss(y, packed_target, start, n_active, squares, loss)
+    sliced_loss_grad(y, packed_target, start, n_active, squares, weight, grad)
     gather_slices(y, start, width, packed)
     for i in range(batch):
         mask = [[start[i] <= k < start[i] + n_active[i] for k in range(12)]]
@@ -76,6 +77,57 @@ def test_the_sliced_loss_is_the_masked_one_on_each_examples_slice(rng, batch):
         assert loss[i] == pytest.approx(expected_loss, rel=1e-13)
         np.testing.assert_allclose(grad[i], weight[i] * np.array(expected_grad[0]), rtol=1e-13)
         assert packed[i].tolist() == [*y[i, start[i] : start[i] + width[i]], *[0.0] * (5 - width[i])]
+
+
+@pytest.mark.parametrize("batch", [1, 65])
+def test_the_sliced_loss_of_labels_against_the_twin(rng, batch):
+    y = rng.normal(size=(batch, 12)) * 4
+    start, width, n_active = slices_of_a_mixed_batch(rng, batch)
+    softmax, weight = rng.random(batch) < 0.7, rng.random(batch)
+    targets = np.zeros((batch, 5))
+    targets[np.arange(batch), rng.integers(0, width)] = 1.0
+    loss, grad = np.empty(batch), np.full_like(y, np.nan)
+    sliced_loss(y, targets, start, n_active, softmax, loss)
+    sliced_loss_grad(y, targets, start, n_active, softmax, weight, grad)
+    for i in range(batch):
+        own = slice(start[i], start[i] + n_active[i])
+        expected, expected_grad = 0.0, []
+        if n_active[i] and softmax[i]:
+            expected, expected_grad = naive.label_loss(y[i, own].tolist(), targets[i, : width[i]].tolist())
+        elif n_active[i]:
+            expected, (expected_grad,) = naive.mse([y[i, own].tolist()], [targets[i, : width[i]].tolist()])
+        assert loss[i] == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(grad[i, own], weight[i] * np.array(expected_grad), rtol=1e-12, atol=1e-15)
+        assert not np.delete(grad[i], np.r_[own]).any()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 1000])
+def test_the_loss_of_labels_is_one_where_nothing_is_known_and_its_gradient_that_of_differences(rng, n):
+    start, n_active, softmax, weight = np.zeros(1, int), np.full(1, n), np.ones(1, bool), np.ones(1)
+    targets = np.zeros((1, n))
+    targets[0, rng.integers(n)] = 1.0
+
+    def loss_at(y):
+        loss = np.empty(1)
+        sliced_loss(y, targets, start, n_active, softmax, loss)
+        return loss[0]
+
+    assert loss_at(np.full((1, n), 3.0)) == pytest.approx(0.0 if n == 1 else 1.0)
+    y, direction, grad = rng.normal(size=(1, n)), rng.normal(size=(1, n)), np.empty((1, n))
+    sliced_loss_grad(y, targets, start, n_active, softmax, weight, grad)
+    difference = (loss_at(y + 1e-6 * direction) - loss_at(y - 1e-6 * direction)) / 2e-6
+    assert float((grad * direction).sum()) == pytest.approx(difference, rel=1e-6, abs=1e-9)
+
+
+def test_the_loss_of_labels_takes_extreme_logits():
+    y = np.array([[1e4, -1e4, 0.0], [-np.inf, 0.0, 0.0]], np.float32)
+    targets = np.array([[0, 1, 0], [0, 1, 0]], np.float32)
+    loss, grad = np.empty(2), np.empty_like(y)
+    common = np.zeros(2, int), np.full(2, 3), np.ones(2, bool)
+    sliced_loss(y, targets, *common, loss)
+    sliced_loss_grad(y, targets, *common, np.ones(2), grad)
+    assert loss.tolist() == pytest.approx([2e4 / np.log(3), np.log(2) / np.log(3)])
+    np.testing.assert_allclose(grad * np.log(3), [[1, -1, 0], [0, -0.5, 0.5]], rtol=1e-6)
 
 
 def test_sums_have_a_fixed_order_and_lose_little(rng):

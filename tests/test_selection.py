@@ -6,8 +6,11 @@ from grapheme_numba.training.metrics import Score, selection
 
 
 def scores(*pairs):
-    each = [Score(str(i), 1, mse, constant, 0.0, None, None, 0.0, 0) for i, (mse, constant) in enumerate(pairs)]
-    return [*each, Score("all", 1, 9.0, 9.0, 0.0, None, None, 0.0, 0)]
+    return [*(score(str(i), mse, constant) for i, (mse, constant) in enumerate(pairs)), score("all", 9.0, 9.0)]
+
+
+def score(domain, mse, constant):
+    return Score(domain=domain, n=1, mse=mse, mse_constant=constant, exact=0.0, structural=0.0, n_unfit=0)
 
 
 def test_every_domain_counts_in_shares_of_its_constant():

@@ -16,7 +16,7 @@ from grapheme_numba.data.stream.batches import Batch
 from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.kernels.codec.decode import judge
 from grapheme_numba.kernels.engine.embedding import TEXT, add_parts, assemble_inputs, embedding_grad_parts
-from grapheme_numba.kernels.engine.losses import gather_slices, sliced_mse, sliced_mse_grad
+from grapheme_numba.kernels.engine.losses import gather_slices, sliced_loss, sliced_loss_grad
 from grapheme_numba.models.hidden_graph import Sharing, layout_slices, sharing
 from grapheme_numba.models.slices import BrainSlice
 from grapheme_numba.models.structural import chain_loss, structural_weight
@@ -32,7 +32,8 @@ MOST_PARTS = 16  # more tables cost memory and one pass each
 class StepResult(NamedTuple):
     """What one batch gave.
 
-    loss : (batch,) float64, mean squared error of each example over its active outputs (0 without any).
+    loss : (batch,) float64, loss of each example over its active outputs (0 without any): the mean squared error,
+        of labels the cross-entropy in shares of a blind guess's (`losses.sliced_loss`).
     structural : (batch,) float64, structural loss of each decoded answer against the expected one.
     y_packed : (batch, n_target), each example's own output slice from column 0.
     right : (batch,) bool, whether the decoded answer is the expected one (False where nothing is judged).
@@ -137,7 +138,7 @@ class BrainModel:
                 return result, y
             weight = structural_weight(structural, result.structural)
             gy = self._buffer("gy", y.shape, self.dtype)
-            sliced_mse_grad(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, weight, gy)
+            sliced_loss_grad(y, batch.targets, *self._judged_slices(batch), weight, gy)
             return result, gy
 
         return loss_of
@@ -170,9 +171,14 @@ class BrainModel:
         gather_slices(y, self.layout.output_start[batch.domain], self.layout.output_size[batch.domain], packed)
         return packed
 
+    def _judged_slices(self, batch: Batch) -> tuple[Array, Array, Array]:
+        """Of each example the first output, the active ones, and whether they are logits."""
+        layout = self.layout
+        return layout.output_start[batch.domain], batch.n_active, layout.is_label[batch.domain]
+
     def _judged(self, y: Array, batch: Batch) -> StepResult:
         loss = np.empty(len(y), np.float64)
-        sliced_mse(y, batch.targets, self.layout.output_start[batch.domain], batch.n_active, loss)
+        sliced_loss(y, batch.targets, *self._judged_slices(batch), loss)
         packed = self._packed(y, batch)
         length, right = np.empty(len(y), np.int32), np.empty(len(y), np.bool_)
         judge(batch.domain, packed, batch.targets, batch.n_active, self.layout.answers, length, right)

@@ -1,16 +1,19 @@
 """The best constant answer per domain: what a model must beat to have learned anything.
 
-For the squared error that is the training split's mean code, for decoded numbers their median.
+For the squared error that is the training split's mean code, for decoded numbers their median and mean, for texts the
+commonest one.
 """
 
 import math
+from collections import Counter
 
 import msgspec
 import numpy as np
 
-from grapheme_numba.data.codec.answers import NumberAnswer
+from grapheme_numba.kernels.codec.decimals import real_number
 
 MOST_NUMBERS = 1 << 20  # numbers kept for the median of a domain; beyond that every second one, and so on
+MOST_TEXTS = 1 << 18  # texts that are looked at for the commonest one: they tell a share to a tenth of a per cent
 
 
 class ConstantBaseline(msgspec.Struct, frozen=True):
@@ -18,33 +21,40 @@ class ConstantBaseline(msgspec.Struct, frozen=True):
 
     n : training examples behind it
     mean_code : mean target per output; empty where no answer fits
-    median : median of the answers where they are numbers, else None
+    median, mean : of the answers where they are numbers, else None
+    mode : the commonest answer where they are texts, of equally common ones the first by its letters; else None
     """
 
     n: int
     mean_code: tuple[float, ...]
     median: float | None
+    mean: float | None = None
+    mode: str | None = None
 
 
 def measure(dataset, layout, batch_size: int = 1024) -> dict[str, ConstantBaseline]:
     """The baselines of every domain of `dataset`, in one streaming pass."""
     sums = np.zeros((len(layout.domains), layout.n_target))
     counts = np.zeros(len(layout.domains), np.int64)
-    numbers = [NumberSample() for _ in layout.domains]
+    numbers, texts = [NumberSample() for _ in layout.domains], [Counter[str]() for _ in layout.domains]
     for batch in dataset.batches(layout, batch_size):
         active = batch.n_active > 0
         np.add.at(sums, batch.domain[active], batch.targets[active])
         counts += np.bincount(batch.domain[active], minlength=len(counts))
         for index, domain in enumerate(layout.domains):
-            if isinstance(domain.answer, NumberAnswer):
+            own = active & (batch.domain == index)
+            if domain.answer.kind == "number":
                 # decoding a code gives its number back, and is much faster than fetching the answers' texts
-                decoded = layout.decode(index, batch.targets[active & (batch.domain == index)]).answers
-                numbers[index].add(map(to_number, decoded))
+                numbers[index].add(map(to_number, layout.decode(index, batch.targets[own]).answers))
+            elif domain.answer.kind == "text" and texts[index].total() < MOST_TEXTS:
+                texts[index].update(batch.answers[row] for row in np.flatnonzero(own).tolist())
     return {
         domain.name: ConstantBaseline(
             int(counts[index]),
             tuple((sums[index, : domain.n_output] / counts[index]).tolist()) if counts[index] else (),
             numbers[index].median(),
+            numbers[index].mean(),
+            min(texts[index].items(), key=lambda pair: (-pair[1], pair[0]))[0] if texts[index] else None,
         )
         for index, domain in enumerate(layout.domains)
     }
@@ -56,7 +66,8 @@ class NumberSample:
     def __init__(self):
         self._kept: list[float] = []
         self._every = 1
-        self._seen = 0
+        self._seen = self._n = 0
+        self._sum = 0.0
 
     def add(self, values) -> None:
         """Take the finite ones of `values` whose turn it is."""
@@ -64,6 +75,9 @@ class NumberSample:
             if self._seen % self._every == 0 and math.isfinite(value):
                 self._kept.append(value)
             self._seen += 1
+            if math.isfinite(value):
+                self._n += 1
+                self._sum += value
         while len(self._kept) > MOST_NUMBERS:
             self._kept = self._kept[::2]
             self._every *= 2
@@ -72,10 +86,16 @@ class NumberSample:
         """The median of the sample; None without numbers."""
         return float(np.median(self._kept)) if self._kept else None
 
+    def mean(self) -> float | None:
+        """The mean of all finite numbers of the stream; None without any."""
+        return self._sum / self._n if self._n else None
+
 
 def to_number(text: str) -> float:
-    """The number that a text spells; NaN where it spells none."""
+    """The number that a text spells, in any of the forms that answers may have; NaN where it spells none."""
     try:
         return float(text)
     except ValueError:
-        return math.nan
+        data = np.frombuffer(text.encode(errors="replace"), np.uint8)
+        ok, value = real_number(data, 0, len(data))
+        return float(value) if ok else math.nan

@@ -5,20 +5,26 @@ import time
 import msgspec
 import numpy as np
 
-from grapheme_numba.data.codec.answers import NumberAnswer
 from grapheme_numba.distributed.team import Team
-from grapheme_numba.training.baseline import ConstantBaseline, to_number
+from grapheme_numba.training.baseline import ConstantBaseline
 from grapheme_numba.training.sparse_training import learns_topology
+from grapheme_numba.training.sums import Judged, Sums, ratio, sums_of
 
 
-class Score(msgspec.Struct, frozen=True):
+class Score(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one domain, or of `all`. A figure that nothing supports is None.
 
-    n : examples; n_unfit : of these, how many have an input or answer too long for the model
-    mse, mse_constant : mean squared error over the codes that fit, of the model and of the mean code
+    n : examples; n_unfit : of these, how many have an input or answer that the model has no room for
+    kind : number, label or text; None of `all`
+    mse, mse_constant : mean squared error over the codes that fit, of the model and of the mean code; over the
+        probabilities of labels
     exact : share of answers that are right to the letter (an unfit example is wrong)
     mae, mae_constant : mean absolute error of the decoded numbers, of the model and of the median
     structural : mean structural loss
+
+    Of numbers also rmse and r2 beside those of the training mean; of labels accuracy, macro_f1 and log_loss beside
+    those of the commonest class (the log loss of the classes' shares) and the confusion matrix of at most
+    `sums.MOST_SHOWN` classes, rows of true ones; of texts char_error and exact beside those of the commonest text.
     """
 
     domain: str
@@ -26,70 +32,43 @@ class Score(msgspec.Struct, frozen=True):
     mse: float | None
     mse_constant: float | None
     exact: float | None
-    mae: float | None
-    mae_constant: float | None
+    mae: float | None = None
+    mae_constant: float | None = None
     structural: float | None
     n_unfit: int
+    kind: str | None = None
+    exact_constant: float | None = None
+    rmse: float | None = None
+    rmse_constant: float | None = None
+    r2: float | None = None
+    r2_constant: float | None = None
+    accuracy: float | None = None
+    accuracy_constant: float | None = None
+    macro_f1: float | None = None
+    macro_f1_constant: float | None = None
+    log_loss: float | None = None
+    log_loss_constant: float | None = None
+    char_error: float | None = None
+    char_error_constant: float | None = None
+    confusion: list[list[int]] | None = None
 
 
-COUNTS = ("n", "n_fit", "n_right", "n_number")
-TOTALS = ("loss", "loss_constant", "structural", "error", "error_constant")
 COLUMNS = ("domain", "n", "mse", "mse_constant", "exact", "mae", "mae_constant")
+OF_KIND = {
+    "number": ("rmse", "rmse_constant", "r2", "r2_constant"),
+    "label": ("accuracy", "accuracy_constant", "macro_f1", "macro_f1_constant", "log_loss", "log_loss_constant"),
+    "text": ("exact_constant", "char_error", "char_error_constant"),
+}
+CHIEF = {"number": "mae", "label": "accuracy", "text": "exact"}  # what is shown where there is room for one
 
 
-class Sums:
-    """Sums over the examples of one domain."""
-
-    def __init__(self, domain, constant: ConstantBaseline | None):
-        self.name = domain.name
-        self.constant = constant
-        self.numeric = isinstance(domain.answer, NumberAnswer)
-        self.n = self.n_fit = self.n_right = self.n_number = 0
-        self.loss = self.loss_constant = self.structural = self.error = self.error_constant = 0.0
-
-    def add(self, loss, structural, targets, answers, decoded) -> None:
-        """Add examples: loss and structural (n,), targets (n_fit, n_output) of those that fit, answers (n,)."""
-        self.n += len(answers)
-        self.n_fit += len(targets)
-        self.loss += float(loss.sum())
-        self.structural += float(structural.sum())
-        self.n_right += sum(map(str.__eq__, answers, decoded))
-        if self.constant is not None and self.constant.mean_code:
-            self.loss_constant += float(np.square(targets - np.asarray(self.constant.mean_code)).mean(axis=1).sum())
-        if not self.numeric:
-            return
-        for answer, guess in zip(answers, decoded, strict=True):
-            # a decoded answer that is no number (a code of nothing) counts as the constant's own guess
-            number, middle = to_number(answer), 0.0 if self.constant is None else self.constant.median or 0.0
-            guessed = to_number(guess)
-            if number - number == 0:
-                self.n_number += 1
-                self.error += abs((guessed if guessed - guessed == 0 else middle) - number)
-                self.error_constant += abs(middle - number)
-
-    def figures(self) -> np.ndarray:
-        """Everything that was added up, as (9,) float64."""
-        return np.array([getattr(self, name) for name in (*COUNTS, *TOTALS)], np.float64)
-
-    def add_figures(self, figures: np.ndarray) -> None:
-        """Add the `figures` of other examples of the domain."""
-        for name, value in zip((*COUNTS, *TOTALS), figures.tolist(), strict=True):
-            setattr(self, name, getattr(self, name) + (int(value) if name in COUNTS else value))
-
-    def score(self) -> Score:
-        """The means of the sums."""
-        known = self.constant is not None
-        return Score(
-            domain=self.name,
-            n=self.n,
-            mse=mean(self.loss, self.n_fit),
-            mse_constant=mean(self.loss_constant, self.n_fit) if known and self.constant.mean_code else None,
-            exact=mean(self.n_right, self.n),
-            mae=mean(self.error, self.n_number),
-            mae_constant=mean(self.error_constant, self.n_number) if known else None,
-            structural=mean(self.structural, self.n_fit),
-            n_unfit=self.n - self.n_fit,
-        )
+def plain(score: Score) -> dict:
+    """A score as a dict for JSON: `COLUMNS`, then the kind and the figures that it has."""
+    found = {key: getattr(score, key) for key in COLUMNS}
+    if score.kind is not None:
+        found["kind"] = score.kind
+        found |= {key: getattr(score, key) for key in OF_KIND[score.kind]}
+    return found
 
 
 def evaluate(
@@ -110,32 +89,38 @@ def evaluate(
     tables = []
     for batch in team.share(dataset, layout, batch_size):
         if batch is not None:
-            tables.append(np.stack([one.figures() for one in judged(model, batch, baselines)]))
+            tables.append(np.concatenate([one.figures() for one in judged(model, batch, baselines)]))
         if after_batch is not None:
             after_batch()
-    sums = [Sums(domain, baselines.get(domain.name)) for domain in layout.domains]
-    for table in team.gather(tables, (len(sums), len(COUNTS) + len(TOTALS))):
-        for one, figures in zip(sums, table, strict=True):
+    sums = [sums_of(domain, baselines.get(domain.name)) for domain in layout.domains]
+    bounds = np.cumsum([len(one.figures()) for one in sums])
+    for table in team.gather(tables, (int(bounds[-1]),)):
+        for one, figures in zip(sums, np.split(table, bounds[:-1]), strict=True):
             one.add_figures(figures)
-    scores = [one.score() for one in sums if one.n]
+    scores = [Score(**facts) for facts in (one.facts() for one in sums) if facts["n"]]
     return [*scores, total(scores)]
 
 
 def judged(model, batch, baselines: dict[str, ConstantBaseline]) -> list[Sums]:
     """The sums of one batch, for every domain of the layout."""
     layout = model.layout
-    sums = [Sums(domain, baselines.get(domain.name)) for domain in layout.domains]
+    sums = [sums_of(domain, baselines.get(domain.name)) for domain in layout.domains]
     result = model.evaluate(batch)
     for index in np.unique(batch.domain):
         rows = np.flatnonzero(batch.domain == index)
-        fit = rows[batch.n_active[rows] > 0]
-        decoded = layout.decode(int(index), result.y_packed[rows]).answers
+        fits = batch.n_active[rows] > 0
+        fit, width = rows[fits], layout.domains[index].n_output
         sums[index].add(
-            result.loss[fit],
-            result.structural[fit],
-            batch.targets[fit, : layout.domains[index].n_output],
-            [batch.answers[row] for row in rows],
-            decoded,
+            Judged(
+                loss=result.loss[fit],
+                structural=result.structural[fit],
+                right=result.right[rows],
+                fit=fits,
+                outputs=result.y_packed[rows, :width],
+                targets=batch.targets[rows, :width],
+                answers=[batch.answers[row] for row in rows],
+                decoded=layout.decode(int(index), result.y_packed[rows]).answers,
+            )
         )
     return sums
 
@@ -149,9 +134,10 @@ def total(scores: list[Score]) -> Score:
         values = [getattr(s, field) for s in scores]
         if any(value is None and weight for value, weight in zip(values, weights, strict=True)):
             return None
-        return mean(sum(v * w for v, w in zip(values, weights, strict=True) if w), n if field == "exact" else n_fit)
+        return ratio(sum(v * w for v, w in zip(values, weights, strict=True) if w), n if field == "exact" else n_fit)
 
-    return Score("all", n, over("mse"), over("mse_constant"), over("exact"), None, None, over("structural"), n - n_fit)
+    found = {field: over(field) for field in ("mse", "mse_constant", "exact", "structural")}
+    return Score(domain="all", n=n, n_unfit=n - n_fit, **found)
 
 
 def selection(scores: list[Score]) -> float | None:
@@ -166,11 +152,6 @@ def selection(scores: list[Score]) -> float | None:
         return None
     # a domain whose answers are all the same has a perfect constant, and then only its own error counts
     return float(np.mean([np.sqrt(one.mse / (one.mse_constant or 1.0)) for one in judged]))
-
-
-def mean(total_sum: float, n: int) -> float | None:
-    """The mean, or None of nothing."""
-    return total_sum / n if n else None
 
 
 def epoch_row(run) -> dict:
@@ -212,15 +193,20 @@ def epoch_row(run) -> dict:
     }
 
 
+def saved(score: Score) -> dict:
+    """A score as it stands in a row of metrics.jsonl: everything that it has."""
+    found = plain(score) | {"structural": score.structural, "n_unfit": score.n_unfit}
+    return found if score.confusion is None else found | {"confusion": score.confusion}
+
+
 def validation_row(run, scores: list[Score], better: bool) -> dict:
     """The scores of a validation, `all` first among them."""
-    whole = msgspec.to_builtins(scores[-1])
-    del whole["domain"]
+    whole = {key: value for key, value in saved(scores[-1]).items() if key != "domain"}
     return {
         "kind": "validation",
         "epoch": run.progress.epoch + 1,
         "step": run.progress.step,
         **whole,
         "best": better,
-        "domains": {score.domain: msgspec.to_builtins(score) for score in scores[:-1]},
+        "domains": {score.domain: saved(score) for score in scores[:-1]},
     }

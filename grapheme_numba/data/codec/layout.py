@@ -6,7 +6,7 @@ from functools import cached_property
 import msgspec
 import numpy as np
 
-from grapheme_numba.data.codec.answers import Answer, Decoded, answer_tables
+from grapheme_numba.data.codec.answers import Answer, Decoded, LabelAnswer, answer_tables
 from grapheme_numba.data.codec.choice import check_forced, choose_answer
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
@@ -127,6 +127,11 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     def input_kind(self) -> np.ndarray:
         """(n_domain,) int32: 0 text, 1 sequence, 2 image."""
         return np.array([INPUT_KINDS[d.input_type] for d in self.domains], np.int32)
+
+    @cached_property
+    def is_label(self) -> np.ndarray:
+        """(n_domain,) bool: whether the answers of each domain are classes, whose outputs are logits."""
+        return np.array([isinstance(d.answer, LabelAnswer) for d in self.domains])
 
     @cached_property
     def answers(self) -> Answers:

@@ -212,3 +212,21 @@ def judge(domain, outputs, targets, n_active, answers, length_out, right_out):
     for row in prange(domain.shape[0]):
         length_out[row] = decoded_length(outputs[row], domain[row], answers)
         right_out[row] = n_active[row] > 0 and same_answer(outputs[row], targets[row], domain[row], answers)
+
+
+@njit(**SERIAL)
+def edit_distance(first, second):
+    """Characters to insert, delete or replace to make one text of another (Levenshtein's distance).
+
+    first, second : (n,), (m,) uint32 code points
+
+    Wagner and Fischer, "The string-to-string correction problem", J. ACM 21 (1974): one row of the table at a time.
+    """
+    row = np.arange(second.shape[0] + 1)
+    for i in range(first.shape[0]):
+        diagonal, row[0] = row[0], i + 1
+        for j in range(second.shape[0]):
+            replaced = diagonal + (first[i] != second[j])
+            diagonal = row[j + 1]
+            row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+    return row[-1]

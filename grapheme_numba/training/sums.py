@@ -1,0 +1,247 @@
+"""Sums over the examples of a domain from which its figures follow, one kind of answer at a time.
+
+Each kind keeps one flat array of sums: ranks exchange them, and batches add up in any grouping.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from grapheme_numba.data.codec.answers import LabelAnswer
+from grapheme_numba.data.codec.layout import DomainLayout
+from grapheme_numba.kernels.codec.decode import edit_distance
+from grapheme_numba.training.baseline import ConstantBaseline, to_number
+
+MOST_SHOWN = 32  # classes of a confusion matrix; larger ones nobody reads
+LEAST_PROBABILITY = 1e-15  # as scikit-learn's log loss takes the logarithm of
+
+
+class Judged(NamedTuple):
+    """Examples of one domain with what a model says, n of them, of which n_fit fit.
+
+    loss, structural : (n_fit,) float64; right, fit : (n,) bool
+    outputs, targets : (n, n_output); those of examples that do not fit are not looked at
+    answers, decoded : lists of n str
+    """
+
+    loss: npt.NDArray[np.float64]
+    structural: npt.NDArray[np.float64]
+    right: npt.NDArray[np.bool_]
+    fit: npt.NDArray[np.bool_]
+    outputs: npt.NDArray[np.floating]
+    targets: npt.NDArray[np.floating]
+    answers: list[str]
+    decoded: list[str]
+
+
+class Sums:
+    """What is summed for every kind: examples, those that fit, right answers, squared errors, structural losses."""
+
+    n_extra = 0
+
+    def __init__(self, domain: DomainLayout, constant: ConstantBaseline | None):
+        self.domain, self.constant = domain, constant
+        self.common, self.extra = np.zeros(6), np.zeros(self.n_extra)
+
+    def add(self, judged: Judged) -> None:
+        """Add examples."""
+        targets = judged.targets[judged.fit]
+        squared = judged.loss if not isinstance(self.domain.answer, LabelAnswer) else self._brier(judged)
+        mean_code = self.constant.mean_code if self.constant is not None else ()
+        constant = np.square(targets - np.asarray(mean_code)).mean(axis=1).sum() if mean_code else 0.0
+        n, n_fit = len(judged.answers), len(targets)
+        self.common += n, n_fit, judged.right.sum(), squared.sum(), constant, judged.structural.sum()
+        self.add_extra(judged)
+
+    def _brier(self, judged: Judged) -> npt.NDArray[np.float64]:
+        probabilities = self.domain.answer.probabilities(judged.outputs[judged.fit])
+        return np.square(probabilities - judged.targets[judged.fit]).mean(axis=1)
+
+    def add_extra(self, judged: Judged) -> None:
+        """Add what only this kind has."""
+
+    def figures(self) -> npt.NDArray[np.float64]:
+        """Everything that was added up, one float64 array."""
+        return np.concatenate([self.common, self.extra])
+
+    def add_figures(self, figures: npt.NDArray[np.float64]) -> None:
+        """Add the `figures` of other examples of the domain."""
+        self.common += figures[: len(self.common)]
+        self.extra += figures[len(self.common) :]
+
+    def facts(self) -> dict[str, object]:
+        """The figures of `Score` that follow."""
+        n, n_fit, n_right, squared, constant, structural = self.common.tolist()
+        known = self.constant is not None and self.constant.mean_code
+        return {
+            "domain": self.domain.name,
+            "kind": self.domain.answer.kind,
+            "n": int(n),
+            "mse": ratio(squared, n_fit),
+            "mse_constant": ratio(constant, n_fit) if known else None,
+            "exact": ratio(n_right, n),
+            "structural": ratio(structural, n_fit),
+            "n_unfit": int(n - n_fit),
+            **(self.extra_facts() if n else {}),
+        }
+
+    def extra_facts(self) -> dict[str, object]:
+        """The figures that only this kind has."""
+        return {}
+
+
+class NumberSums(Sums):
+    """Absolute and squared errors of decoded numbers, and what the constant's are: those of median and mean.
+
+    An answer that does not fit counts where it is a number; R² is 1 - (squared errors) / (squared deviations from
+    the mean of these answers), as everywhere.
+    """
+
+    n_extra = 6
+
+    def add_extra(self, judged: Judged) -> None:
+        """Add the errors of the answers that are numbers."""
+        true = np.array([to_number(answer) for answer in judged.answers])
+        guess = np.array([to_number(answer) for answer in judged.decoded])
+        middle, centre = self._constants()
+        guess[~np.isfinite(guess)] = middle  # a code of nothing counts as the constant's own guess
+        finite = np.isfinite(true)
+        true, guess = true[finite], guess[finite]
+        error, deviation = guess - true, true - centre
+        absolute, constant = np.abs(error).sum(), np.abs(middle - true).sum()
+        squares = np.square(error).sum(), deviation.sum(), np.square(deviation).sum()
+        self.extra += len(true), absolute, constant, *squares
+
+    def _constants(self) -> tuple[float, float]:
+        """(median, mean) of the training answers."""
+        if self.constant is None or self.constant.median is None:
+            return 0.0, 0.0
+        median, mean = self.constant.median, self.constant.mean
+        return median, median if mean is None else mean
+
+    def extra_facts(self) -> dict[str, object]:
+        """MAE, RMSE and R²; None of no numbers, R² also where all answers are the same."""
+        n, absolute, constant, squared, deviation, squared_deviation = self.extra.tolist()
+        spread = squared_deviation - deviation**2 / n if n else 0.0
+        known, varied = self.constant is not None, n > 1 and spread > 1e-12 * squared_deviation
+        return {
+            "mae": ratio(absolute, n),
+            "mae_constant": ratio(constant, n) if known else None,
+            "rmse": root(ratio(squared, n)),
+            "rmse_constant": root(ratio(squared_deviation, n)) if known else None,
+            "r2": 1.0 - squared / spread if varied else None,
+            "r2_constant": 1.0 - squared_deviation / spread if varied and known else None,
+        }
+
+
+class LabelSums(Sums):
+    """Log loss, and which class was taken for which.
+
+    An answer that is none of the classes is a class of its own that is never found.
+    """
+
+    def __init__(self, domain: DomainLayout, constant: ConstantBaseline | None):
+        self.n_class = domain.answer.n_output
+        self.shown = self.n_class if self.n_class <= MOST_SHOWN else 0
+        self.n_extra = 1 + 4 * self.n_class + self.shown**2
+        super().__init__(domain, constant)
+
+    def add_extra(self, judged: Judged) -> None:
+        """Add the classes of the examples."""
+        k, fit = self.n_class, judged.fit
+        probabilities = self.domain.answer.probabilities(judged.outputs)
+        guess, true = probabilities.argmax(axis=1), judged.targets[fit].argmax(axis=1)
+        of_true = probabilities[fit][np.arange(len(true)), true]
+        self.extra[0] -= np.log(np.maximum(of_true, LEAST_PROBABILITY)).sum()
+        counts = self.extra[1 : 1 + 4 * k].reshape(4, k)
+        counts += np.stack(
+            [
+                np.bincount(true, minlength=k),
+                np.bincount(guess, minlength=k),
+                np.bincount(true[true == guess[fit]], minlength=k),
+                np.bincount(guess[~fit], minlength=k),
+            ]
+        )
+        if self.shown:
+            self.extra[1 + 4 * k :] += np.bincount(true * k + guess[fit], minlength=k * k)
+
+    def extra_facts(self) -> dict[str, object]:
+        """Accuracy, macro F1, log loss and the confusion matrix, rows of true classes."""
+        k, (n, n_fit) = self.n_class, self.common[:2].tolist()
+        true, guess, hit, _ = self.extra[1 : 1 + 4 * k].reshape(4, k)
+        share = np.asarray(self.constant.mean_code if self.constant is not None else ())
+        facts: dict[str, object] = {
+            "accuracy": ratio(hit.sum(), n),
+            "macro_f1": macro_f1(true, guess, hit, n - n_fit),
+            "log_loss": ratio(self.extra[0], n_fit),
+        }
+        if len(share):
+            most = int(share.argmax())
+            always = np.zeros(k)
+            always[most] = n
+            found = np.where(np.arange(k) == most, true, 0.0)
+            log_share = np.log(np.maximum(share, LEAST_PROBABILITY))
+            facts["accuracy_constant"] = ratio(true[most], n)
+            facts["macro_f1_constant"] = macro_f1(true, always, found, n - n_fit)
+            facts["log_loss_constant"] = ratio(-(true * log_share).sum(), n_fit)
+        if self.shown:
+            facts["confusion"] = self.extra[1 + 4 * k :].reshape(k, k).astype(int).tolist()
+        return facts
+
+
+class TextSums(Sums):
+    """Characters that would have to be changed, and what the commonest training answer would give."""
+
+    n_extra = 4
+
+    def add_extra(self, judged: Judged) -> None:
+        """Add the distances of the decoded texts."""
+        mode = self.constant.mode if self.constant is not None else None
+        for answer, decoded in zip(judged.answers, judged.decoded, strict=True):
+            true = code_points(answer)
+            constant = 0 if mode is None else edit_distance(true, code_points(mode))
+            self.extra += edit_distance(true, code_points(decoded)), len(true), constant, answer == mode
+
+    def extra_facts(self) -> dict[str, object]:
+        """Character error (Levenshtein distance by expected characters) and the constant's figures."""
+        distance, length, constant, n_right = self.extra.tolist()
+        known = self.constant is not None and self.constant.mode is not None
+        return {
+            "char_error": ratio(distance, length),
+            "char_error_constant": ratio(constant, length) if known else None,
+            "exact_constant": ratio(n_right, self.common[0]) if known else None,
+        }
+
+
+KINDS: dict[str, type[Sums]] = {"number": NumberSums, "label": LabelSums, "text": TextSums}
+
+
+def sums_of(domain: DomainLayout, constant: ConstantBaseline | None) -> Sums:
+    """Empty sums for the kind of answer of a domain."""
+    return KINDS[domain.answer.kind](domain, constant)
+
+
+def macro_f1(true: npt.NDArray, guess: npt.NDArray, hit: npt.NDArray, n_stranger: float) -> float | None:
+    """The mean over classes of `2 hit / (true + guess)`, of those that are true or guessed at least once.
+
+    true, guess, hit : (n_class,) numbers of examples; n_stranger : examples of no known class, one class more
+    """
+    seen = true + guess > 0
+    n = int(seen.sum()) + int(n_stranger > 0)
+    return float((2.0 * hit[seen] / (true + guess)[seen]).sum()) / n if n else None
+
+
+def code_points(text: str) -> npt.NDArray[np.uint32]:
+    """(n,) uint32: the characters of a text."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def ratio(total_sum: float, n: float) -> float | None:
+    """The mean, or None of nothing."""
+    return float(total_sum) / n if n else None
+
+
+def root(square: float | None) -> float | None:
+    """The square root, of None None."""
+    return None if square is None else float(np.sqrt(square))
