@@ -128,7 +128,7 @@ def test_a_domain_without_a_brain(tmp_path):
     skipped = cli("unified", "--data", data, "--output", tmp_path / "b", "--unknown-domain", "skip", *SMALL)
     assert skipped.exit_code == 0
     assert "6 of 46 examples of" in skipped.output
-    added = cli("unified", "--data", data, "--output", tmp_path / "c", "--brain", "logic=32,2", *SMALL)
+    added = cli("unified", "--data", data, "--output", tmp_path / "c", "--brain", "logic=32,1", *SMALL)
     assert added.exit_code == 0
     assert "domains logic, math" in added.output
 

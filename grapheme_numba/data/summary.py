@@ -12,10 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.parquet.columns import codes_of, number_views, string_views, whole
+from grapheme_numba.data.fields import shape_of
+from grapheme_numba.data.parquet.columns import CELLS, NEEDED, cells_of, codes_of, number_views, string_views, whole
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.codec.column_facts import largest_number, scan_numbers, scan_reals, scan_values
+from grapheme_numba.kernels.codec.tabular import Cells, fields_of_strings, scan_number_cells
 
 MOST_LABELS = 1000  # distinct answers that are remembered as labels
 DIGITS = 12  # of means and deviations that are kept: the others depend on the order of the rows
@@ -47,12 +49,24 @@ class Numerals(msgspec.Struct, frozen=True):
     other: str | None = None
 
 
+class FieldSummary(msgspec.Struct, frozen=True):
+    """One column of a table.
+
+    spread : its numbers; values, counts : its categories, sorted by their bytes, and how often each comes
+    """
+
+    name: str
+    spread: Spread = Spread()
+    values: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
 class DomainSummary(msgspec.Struct, frozen=True):
     """One domain of a dataset.
 
     name, input_type : str
     n : number of examples
-    longest_input : most UTF-8 bytes (text), values (sequence) or pixels (image) of one input
+    longest_input : most UTF-8 bytes (text), values (sequence), pixels (image) or fields (tabular) of one input
     longest_answer : most UTF-8 bytes of one answer
     labels : the distinct answers, sorted by their bytes; empty when there are more than MOST_LABELS
     label_counts : how often each of them comes
@@ -63,6 +77,7 @@ class DomainSummary(msgspec.Struct, frozen=True):
     fixed : every answer has exactly `decimals` fraction digits, trailing zeros kept
     largest : largest |answer| * 10**decimals (numbers only)
     value_low, value_high, value_rms : smallest, largest and root mean square of all values or pixels
+    fields : the columns of a table, by name
     """
 
     name: str
@@ -81,6 +96,7 @@ class DomainSummary(msgspec.Struct, frozen=True):
     value_low: float = 0.0
     value_high: float = 0.0
     value_rms: float = 0.0
+    fields: tuple[FieldSummary, ...] = ()
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):
@@ -98,7 +114,8 @@ class DatasetSummary(msgspec.Struct, frozen=True):
         raise KeyError(name)
 
 
-SCANNED = ["id", "domain", "input_type", "text", "values", "pixels", "expected_output"]
+SCANNED = [*NEEDED, *CELLS]
+TABULAR = INPUT_KINDS["tabular"]
 
 
 class _Tally:
@@ -113,6 +130,8 @@ class _Tally:
         self.other: str | None = None
         self.by_fraction: dict[int, int] = {}
         self.values = np.array([np.inf, -np.inf, 0.0, 0.0, 0.0])
+        self.numbers: dict[str, np.ndarray] = {}  # of each column of a table
+        self.categories: dict[str, dict[str, int]] = {}
 
     def summary(self) -> DomainSummary:
         numbers = bool(self.facts[0]) and self.n > self.unanswered
@@ -139,7 +158,14 @@ class _Tally:
             value_low=low if count else 0.0,
             value_high=high if count else 0.0,
             value_rms=(squares / count) ** 0.5 if count else 0.0,
+            fields=tuple(self.field(name) for name in sorted(self.numbers)),
         )
+
+    def field(self, name: str) -> FieldSummary:
+        """What is known of a column of a table."""
+        found = sorted(self.categories.get(name, {}).items(), key=lambda pair: pair[0].encode())
+        spread = spread_of(self.numbers[name])
+        return FieldSummary(name, spread, tuple(value for value, _ in found), tuple(n for _, n in found))
 
 
 def new_spread() -> np.ndarray:
@@ -176,6 +202,24 @@ def _scan_numbers(tally: _Tally, rows: np.ndarray, answers: pa.StringArray) -> N
         tally.by_fraction[decimals] = max(tally.by_fraction.get(decimals, 0), most)
 
 
+def _scan_cells(tally: _Tally, rows: np.ndarray, cells: Cells, names: list[str], strings: pa.StringArray) -> None:
+    """Add the cells of the given rows, whose fields `names` numbers."""
+    facts = np.stack([tally.numbers.setdefault(name, new_spread()) for name in names])
+    scan_number_cells(rows, cells, facts)
+    tally.numbers.update(zip(names, facts, strict=True))
+    field = np.empty(len(strings), np.int32)
+    fields_of_strings(rows, cells, field)
+    order = np.argsort(field, kind="stable")
+    bounds = np.searchsorted(field[order], np.arange(len(names) + 1))
+    for number, name in enumerate(names):
+        if bounds[number] == bounds[number + 1]:
+            continue
+        known = tally.categories.setdefault(name, {})
+        own = strings.take(pa.array(order[bounds[number] : bounds[number + 1]]))
+        for one in pc.value_counts(own).to_pylist():
+            known[one["values"]] = known.get(one["values"], 0) + one["counts"]
+
+
 def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) -> None:
     """Add the given rows, all of one domain, to its tally."""
     answers = array["expected_output"]
@@ -199,6 +243,13 @@ def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) ->
         offset, _ = string_views(array["text"])
         tally.longest_input = max(tally.longest_input, int(np.diff(offset)[rows].max()))
         return
+    if tally.kind == TABULAR:
+        fields = array["fields"]
+        texts = fields.dictionary.take(pc.unique(fields.indices.take(pa.array(rows))).drop_null())
+        names = sorted({name for text in texts.to_pylist() for name, _ in shape_of(text)})
+        tally.longest_input = max(tally.longest_input, len(names))
+        cells = cells_of(array, len(answers), {name: number for number, name in enumerate(names)})
+        return _scan_cells(tally, rows, cells, names, array["categories"].values)
     scan_values(rows, *number_views(array["values" if tally.kind == 1 else "pixels"]), tally.values)
 
 
@@ -207,7 +258,7 @@ def summarize(tables: Iterable[pa.Table]) -> DatasetSummary:
     tallies: dict[str, _Tally] = {}
     nameless = 0
     for table in tables:
-        array = {name: whole(table.column(name)) for name in SCANNED}
+        array = {name: whole(table.column(name)) for name in SCANNED if name in table.column_names}
         names = array["domain"].dictionary.to_pylist()
         codes = codes_of(array["domain"], {name: i for i, name in enumerate(names)})
         kinds = codes_of(array["input_type"], INPUT_KINDS)

@@ -139,7 +139,7 @@ class CognitiveRouter:
         """
         scores = self.text_scores(offsets, data) * (np.asarray(kinds) == INPUT_KINDS["text"])[:, None]
         for kind, number in INPUT_KINDS.items():
-            if kind != "text" and (columns := self._columns[kind]):
+            if kind != "text" and (columns := self._columns.get(kind)):
                 scores[np.ix_(np.asarray(kinds) == number, columns)] = 1.0 / len(columns)
         best = scores.argmax(axis=1).astype(np.int32)
         best[(scores.max(axis=1) < self.threshold) | (scores.max(axis=1) == 0)] = -1

@@ -8,6 +8,7 @@ import numpy as np
 
 from grapheme_numba.data.codec.answers import Answer, Decoded, LabelAnswer, answer_tables
 from grapheme_numba.data.codec.choice import check_forced, choose_answer
+from grapheme_numba.data.codec.tabular import FieldCode, FieldTables, field_codes, field_tables
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
@@ -18,8 +19,9 @@ MOST_TEXT = 1024  # bytes of a text's slice, unless asked for
 
 
 class DomainLayout(msgspec.Struct, frozen=True):
-    """One domain's ranges. A value or pixel v enters as `(v - shift) * scale`; `reason` says why its answers are
-    of that kind.
+    """One domain's ranges. A value or pixel v enters as `(v - shift) * scale`; the columns of a table as `fields` say.
+
+    reason : why its answers are of that kind
     """
 
     name: str
@@ -32,6 +34,7 @@ class DomainLayout(msgspec.Struct, frozen=True):
     shift: float = 0.0
     scale: float = 1.0
     reason: str = ""
+    fields: tuple[FieldCode, ...] = ()
 
 
 class DomainNeeds(msgspec.Struct, frozen=True):
@@ -45,6 +48,7 @@ class DomainNeeds(msgspec.Struct, frozen=True):
     shift: float = 0.0
     scale: float = 1.0
     reason: str = ""
+    fields: tuple[FieldCode, ...] = ()
 
     def at(self, input_start: int, output_start: int, n_input: int | None = None) -> DomainLayout:
         """This domain placed at the given first input and output."""
@@ -59,6 +63,7 @@ class DomainNeeds(msgspec.Struct, frozen=True):
             self.shift,
             self.scale,
             self.reason,
+            self.fields,
         )
 
 
@@ -125,7 +130,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def input_kind(self) -> np.ndarray:
-        """(n_domain,) int32: 0 text, 1 sequence, 2 image."""
+        """(n_domain,) int32: 0 text, 1 sequence, 2 image, 3 tabular."""
         return np.array([INPUT_KINDS[d.input_type] for d in self.domains], np.int32)
 
     @cached_property
@@ -147,7 +152,17 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
             length=self.input_size // np.array(per_token, np.int32),
             shift=np.array([d.shift for d in self.domains]),
             scale=np.array([d.scale for d in self.domains]),
+            fields=self._fields.fields,
         )
+
+    @cached_property
+    def _fields(self) -> FieldTables:
+        return field_tables([d.fields for d in self.domains])
+
+    @property
+    def field_numbers(self) -> dict[str, int]:
+        """The number of each field that a tabular domain has, by its name."""
+        return self._fields.numbers
 
     def index(self, name: str) -> int:
         """The index of a domain by name; RecordError when the layout has none of that name."""
@@ -205,10 +220,13 @@ def domain_needs(
         n_input = domain.longest_input
         if domain.input_type == "text":
             n_input = (text_length or min(max(_round_up(n_input, 4), 4), MOST_TEXT)) * embedding_dim
+        fields = field_codes(domain.fields, domain.n)
+        if domain.input_type == "tabular":
+            n_input = max(sum(field.n_input for field in fields), 1)
         codec, reason = choose_answer(domain, forced.get(domain.name))
         shift, scale = _scaling(domain)
         sizes = n_input, codec.n_output
-        needs.append(DomainNeeds(domain.name, domain.input_type, *sizes, codec, shift, scale, reason))
+        needs.append(DomainNeeds(domain.name, domain.input_type, *sizes, codec, shift, scale, reason, fields))
     return needs
 
 
@@ -220,18 +238,20 @@ def shared_layout(
 ) -> Layout:
     """One input slice per input type, shared by the domains of that type; an output slice per domain.
 
+    Tables share none: the columns of each are its own.
+
     A shared slice is as wide as its widest domain, and so is each domain's range in it. Sequences end at
     the slice's last node whatever domain they are of.
     """
     needs = domain_needs(summary, embedding_dim, text_length, answer)
-    start = {}
-    width = {kind: max((n.n_input for n in needs if n.input_type == kind), default=0) for kind in INPUT_KINDS}
-    free = 0
-    for kind, size in width.items():
-        start[kind] = free
-        free += size
+    keys = [(need.input_type, need.name if need.input_type == "tabular" else "") for need in needs]
+    start, width, free = {}, {}, 0
+    for key in sorted(set(keys), key=lambda key: (INPUT_KINDS[key[0]], key[1])):
+        width[key] = max(need.n_input for need, own in zip(needs, keys, strict=True) if own == key)
+        start[key] = free
+        free += width[key]
     domains, output = [], 0
-    for need in needs:
-        domains.append(need.at(start[need.input_type], output, width[need.input_type]))
+    for need, key in zip(needs, keys, strict=True):
+        domains.append(need.at(start[key], output, width[key]))
         output += need.n_output
     return Layout.of(domains, embedding_dim)

@@ -3,7 +3,8 @@
 Strings of Arrow arrays as sequences that make one at a time, when it is looked at.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grapheme_numba.data.codec.answers import read_only
+from grapheme_numba.data.fields import STRING, shape_of
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.kernels.codec.tables import Columns
+from grapheme_numba.kernels.codec.tabular import Cells
 
 NEEDED = ("id", "domain", "input_type", "text", "values", "pixels", "expected_output")
+CELLS = ("fields", "numbers", "categories")  # only of tables with tabular rows
 
 
 class Window(NamedTuple):
@@ -76,13 +80,51 @@ def whole(column: pa.ChunkedArray) -> pa.Array:
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
 
 
-def window_of(table: pa.Table, row: np.ndarray, domains: dict[str, int]) -> Window:
-    """The window of a table; `domains` numbers the domains that the layout knows."""
-    array = {name: whole(table.column(name)) for name in NEEDED}
+def cells_of(array: Mapping[str, pa.Array], n: int, numbers: Mapping[str, int]) -> Cells:
+    """The cells of n rows whose columns these are; `numbers` numbers the fields that are known."""
+    if CELLS[0] not in array:
+        return _no_cells(n)
+    fields, strings = array["fields"], array["categories"].values
+    shapes = [shape_of(text) for text in fields.dictionary.to_pylist()]
+    of_number = [[numbers.get(name, -1) for name, kind in shape if kind != STRING] for shape in shapes]
+    of_string = [[numbers.get(name, -1) for name, kind in shape if kind == STRING] for shape in shapes]
+    number_offset, flat = number_views(array["numbers"])
+    text_offset, text = string_views(strings)
+    return Cells(
+        shape=fields.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32),
+        number_start=np.array([0, *itertools.accumulate(map(len, of_number))], np.int32),
+        number_field=np.array([*itertools.chain.from_iterable(of_number)], np.int32),
+        string_start=np.array([0, *itertools.accumulate(map(len, of_string))], np.int32),
+        string_field=np.array([*itertools.chain.from_iterable(of_string)], np.int32),
+        number_offset=number_offset,
+        numbers=flat,
+        string_offset=list_offsets(array["categories"]),
+        text_offset=text_offset,
+        text=text,
+        valid=strings.is_valid().to_numpy(zero_copy_only=False).astype(np.bool_),
+    )
+
+
+def _no_cells(n: int) -> Cells:
+    """The cells of n rows of which none is tabular."""
+    bounds, none = np.zeros(1, np.int32), np.zeros(0, np.int32)
+    offset, shape = read_only(np.zeros(n + 1, np.int32)), np.full(n, -1, np.int32)
+    numbers, text = read_only(np.zeros(0, np.float64)), read_only(np.zeros(0, np.uint8))
+    strings = offset, read_only(bounds), text, np.zeros(0, np.bool_)
+    return Cells(shape, bounds, none, bounds, none, offset, numbers, *strings)
+
+
+def window_of(
+    table: pa.Table, row: np.ndarray, domains: dict[str, int], fields: Mapping[str, int] | None = None
+) -> Window:
+    """The window of a table; `domains` and `fields` number the domains and the fields that the layout knows."""
+    names = [*NEEDED, *(name for name in CELLS if name in table.column_names)]
+    array = {name: whole(table.column(name)) for name in names}
     text, answer = string_views(array["text"]), string_views(array["expected_output"])
     values, pixels = number_views(array["values"]), number_views(array["pixels"])
     kinds = codes_of(array["input_type"], INPUT_KINDS)
-    columns = Columns(codes_of(array["domain"], domains), kinds, *text, *values, *pixels, *answer)
+    cells = cells_of(array, table.num_rows, fields or {})
+    columns = Columns(codes_of(array["domain"], domains), kinds, *text, *values, *pixels, *answer, cells)
     return Window(pa.table(array), columns, row, array["id"], array["expected_output"])
 
 

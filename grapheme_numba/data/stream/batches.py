@@ -185,7 +185,8 @@ def encode_examples(examples: list[MixedExample], layout: Layout) -> Batch:
     """
     order = np.arange(len(examples), dtype=np.int64)
     domains = {name: index for index, name in enumerate(layout.names)}
-    pieces = [(window_of(pa.Table.from_batches([to_arrow(examples)]), order, domains), order)]
+    table = pa.Table.from_batches([to_arrow(examples)])
+    pieces = [(window_of(table, order, domains, layout.field_numbers), order)]
     return next(cut(encode_pieces(pieces, layout), pieces, [0, len(examples)]))
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.jsonl.lines import PARQUET
 from grapheme_numba.data.large_work import LARGE, give_back
-from grapheme_numba.data.parquet.columns import NEEDED, Window, window_of
+from grapheme_numba.data.parquet.columns import CELLS, NEEDED, Window, window_of
 from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource
 from grapheme_numba.data.records import Limits, MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow
@@ -126,7 +126,8 @@ class Dataset:
         read = max((span.size // -(-span.rows // batch_size) for span in spans), default=0)
         if row_bytes(layout) * batch_size + read > MOST_AHEAD_BYTES:
             prefetch = 0
-        todo = slabs(plan, layout, lambda span: self._load(span, domains, seed, epoch))
+        numbers = domains, layout.field_numbers
+        todo = slabs(plan, layout, lambda span: self._load(span, numbers, seed, epoch))
         for batches in in_order(lambda slab: slab.batches(layout), todo, prefetch):
             while batches:  # none is held here while the next are made
                 yield kept(batches.pop(0)) if self._left_out else batches.pop(0)
@@ -149,7 +150,7 @@ class Dataset:
         batch_size = max(SLAB_BYTES // self._row_bytes(layout), 1)
         return count_misfits(self.batches(layout, batch_size), layout.names)
 
-    def _load(self, span: Span, domains: dict[str, int], seed: int | None, epoch: int) -> Window:
+    def _load(self, span: Span, known: tuple[dict, dict], seed: int | None, epoch: int) -> Window:
         tables, numbers = [], []
         for piece in span.pieces:
             n_row, first = self._rows[piece.group], self._first[piece.group]
@@ -158,9 +159,10 @@ class Dataset:
             tables.append(table if rows is None else table.take(rows))
             numbers.append(first + (np.arange(n_row) if rows is None else rows))
             del table
-        table = pa.concat_tables(tables)
+        wide = any(one.num_columns != tables[0].num_columns for one in tables)  # some files hold tables, others do not
+        table = pa.concat_tables(tables, promote_options="default" if wide else "none")
         del tables
-        window = window_of(table, np.concatenate(numbers), domains)
+        window = window_of(table, np.concatenate(numbers), *known)
         if span.size > LARGE:
             give_back()  # what unpacking took beside: as much again, in each of Arrow's threads
         return window
@@ -169,7 +171,7 @@ class Dataset:
         """What batches need of a row group. The only one of a small dataset is read once, not every epoch."""
         if self._only is not None:
             return self._only
-        table = self._read(*self._groups[group], list(NEEDED))
+        table = self._read(*self._groups[group], [*NEEDED, *CELLS])
         if len(self._groups) == 1:
             self._only = table
         return table

@@ -8,7 +8,9 @@ from numba import njit
 from grapheme_numba.jit import BORROWED, BORROWED_INLINE
 from grapheme_numba.kernels.codec.decimals import real_number
 from grapheme_numba.kernels.codec.tables import LABEL, REAL, TEXT, code_points, scaled_number
+from grapheme_numba.kernels.codec.tabular import enter_cells
 
+TABULAR = 3  # kind of input
 AHEAD = 64  # rows whose memory is fetched at once
 # Status of an encoded row
 FITS, UNKNOWN_DOMAIN, OTHER_INPUT, INPUT_TOO_LONG, ANSWER_MISFIT = 0, 1, 2, 3, 4
@@ -103,7 +105,7 @@ def encode_answer(text, start, stop, answers, domain, targets_out, row):
 
 @njit(**BORROWED_INLINE)
 def _copy_input(row, columns, inputs, domain, rows_out, at):
-    """Write the input of a row into `rows_out` row `at`; False if it is longer than its slice."""
+    """Write the input of a row into `rows_out` row `at`; False if it is longer than its slice or has no known field."""
     length = inputs.length[domain]
     if columns.kind[row] == 0:
         start, stop = columns.text_offset[row], columns.text_offset[row + 1]
@@ -112,6 +114,9 @@ def _copy_input(row, columns, inputs, domain, rows_out, at):
         for i in range(stop - start):
             rows_out.tokens[at, i] = np.int32(columns.text[start + i]) + 1
         return True
+    if columns.kind[row] == TABULAR:
+        known, _ = enter_cells(row, domain, columns.cells, inputs.fields, rows_out.values, at)
+        return known > 0
     scale, shift = inputs.scale[domain], inputs.shift[domain]
     if columns.kind[row] == 1:
         start, stop = columns.value_offset[row], columns.value_offset[row + 1]

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from grapheme_numba.jit import BORROWED
+from grapheme_numba.kernels.codec.tabular import Cells, Fields
 
 TEXT, NUMBER, LABEL, REAL = 0, 1, 2, 3  # codes of an answer; a number has an exact one and a standardised one
 CLEAR = 0.64  # a sine and cosine each within 0.25 keep an amplitude of at least 1 - 0.25 * sqrt(2) = 0.646
@@ -47,23 +48,26 @@ class Answers(NamedTuple):
 class Inputs(NamedTuple):
     """The input slices of all domains.
 
-    kind : (D,) int32, 0 text, 1 sequence, 2 image
+    kind : (D,) int32, 0 text, 1 sequence, 2 image, 3 tabular
     length : (D,) int32, bytes of a text, else numbers
     shift, scale : (D,) float64; a number v enters as (v - shift) * scale
+    fields : the columns of tabular domains
     """
 
     kind: np.ndarray
     length: np.ndarray
     shift: np.ndarray
     scale: np.ndarray
+    fields: Fields
 
 
 class Columns(NamedTuple):
     """Views of Arrow's buffers: n rows. Offsets are (n + 1,) int32; row i is data[offset[i]:offset[i + 1]].
 
     domain : (n,) int32, index into the tables, -1 for a domain they do not hold
-    kind : (n,) int32, 0 text, 1 sequence, 2 image
+    kind : (n,) int32, 0 text, 1 sequence, 2 image, 3 tabular
     text, answer : uint8; values, pixels : float64
+    cells : those of tabular rows
     """
 
     domain: np.ndarray
@@ -76,6 +80,7 @@ class Columns(NamedTuple):
     pixels: np.ndarray
     answer_offset: np.ndarray
     answer: np.ndarray
+    cells: Cells
 
 
 @njit(**BORROWED)

@@ -1,0 +1,150 @@
+"""How the columns of a table enter: numbers standardised, categories one-hot, missing cells with a mark.
+
+Everything is decided from whole columns of the training data; the order of its rows changes nothing.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from grapheme_numba.data.codec.answers import read_only
+from grapheme_numba.data.summary import FieldSummary
+from grapheme_numba.kernels.codec.tabular import Fields
+
+MOST_VALUES = 64  # categories of a column that have an input of their own
+
+
+class FieldCode(msgspec.Struct, frozen=True):
+    """One column of a table as inputs: its number, the mark of a missing cell, its categories, all other ones.
+
+    mean, std : of the training numbers; None where the column has none, or all are the same
+    missing : whether the training data misses cells of the column
+    values : categories with an input of their own, sorted by their bytes
+    other : whether there is an input for all other categories
+    """
+
+    name: str
+    mean: float | None = None
+    std: float | None = None
+    missing: bool = False
+    values: tuple[str, ...] = ()
+    other: bool = False
+
+    @property
+    def n_input(self) -> int:
+        return (self.mean is not None) + self.missing + len(self.values) + self.other
+
+    @property
+    def inputs(self) -> list[str]:
+        """What each of its inputs is called, in order."""
+        return [
+            *([self.name] if self.mean is not None else []),
+            *([f"{self.name} missing"] if self.missing else []),
+            *(f"{self.name} = {value}" for value in self.values),
+            *([f"{self.name} other"] if self.other else []),
+        ]
+
+
+def field_code(field: FieldSummary, n: int) -> FieldCode:
+    """The inputs of a column, of a domain of n examples.
+
+    Of more than 64 categories the 64 commonest that come at least twice have inputs of their own (of equally common
+    ones the first by their bytes), and one input says "another". Hashing the others into a few inputs would tell
+    some apart, but not which, and embeddings would learn from a row or two each.
+    """
+    n_cell = field.spread.n + sum(field.counts)
+    numeric = field.spread.std > 0
+    values, counts = field.values, field.counts
+    if len(values) > MOST_VALUES:
+        common = sorted(range(len(values)), key=lambda i: (-counts[i], values[i].encode()))[:MOST_VALUES]
+        values = tuple(values[i] for i in sorted(common) if counts[i] > 1)
+    if len(field.values) + (field.spread.n > 0) < 2:
+        values = ()  # the same everywhere
+    return FieldCode(
+        field.name,
+        field.spread.mean if numeric else None,
+        field.spread.std if numeric else None,
+        missing=n_cell < n,
+        values=values,
+        other=bool(values) and len(values) < len(field.values),
+    )
+
+
+def field_codes(fields: Sequence[FieldSummary], n: int) -> tuple[FieldCode, ...]:
+    """The columns of a domain of n examples, by name; those that say nothing have no input."""
+    return tuple(field_code(field, n) for field in sorted(fields, key=lambda field: field.name))
+
+
+def describe_fields(codes: Sequence[FieldCode]) -> str:
+    """Columns in a few words."""
+    numbers = sum(code.mean is not None for code in codes)
+    categories = [code for code in codes if code.values or code.other]
+    idle = [code.name for code in codes if not code.n_input]
+    missing = [code.name for code in codes if code.missing]
+    parts = []
+    if numbers:
+        parts.append(f"{numbers} of numbers, standardised")
+    if categories:
+        shown = ", ".join(f"{code.name} {len(code.values)}{' and others' * code.other}" for code in categories[:6])
+        parts.append(f"{len(categories)} of categories, one-hot ({shown}{_more(categories, 6)})")
+    if missing:
+        parts.append(f"cells missing in {', '.join(missing[:6])}{_more(missing, 6)}, each with a mark")
+    if idle:
+        parts.append(f"nothing to learn from in {', '.join(idle[:6])}{_more(idle, 6)}")
+    return f"{len(codes)} columns: {'; '.join(parts)}"
+
+
+def _more(names: Sequence, shown: int) -> str:
+    return f" and {len(names) - shown} more" if len(names) > shown else ""
+
+
+class FieldTables(NamedTuple):
+    """The fields' names by their number, and the tables for kernels."""
+
+    numbers: dict[str, int]
+    fields: Fields
+
+
+def field_tables(domains: Sequence[Sequence[FieldCode]]) -> FieldTables:
+    """The columns of all domains (none for one that is not tabular) as the arrays that kernels read."""
+    names = sorted({code.name for codes in domains for code in codes})
+    numbers = {name: number for number, name in enumerate(names)}
+    column = np.full((len(domains), max(len(names), 1)), -1, np.int32)
+    flat = [code for codes in domains for code in codes if code.n_input]
+    numeric, missing, other, value_input = [], [], [], []
+    at = 0
+    start = [0]
+    for index, codes in enumerate(domains):
+        place = 0
+        for code in codes:
+            if not code.n_input:
+                continue
+            column[index, numbers[code.name]] = at
+            at += 1
+            numeric.append(place if code.mean is not None else -1)
+            place += code.mean is not None
+            missing.append(place if code.missing else -1)
+            place += code.missing
+            value_input += range(place, place + len(code.values))
+            place += len(code.values)
+            other.append(place if code.other else -1)
+            place += code.other
+        start.append(at)
+    values = [value.encode() for code in flat for value in code.values]
+    fields = Fields(
+        column=column,
+        start=np.array(start, np.int32),
+        numeric=np.array(numeric, np.int32),
+        mean=np.array([code.mean or 0.0 for code in flat], np.float64),
+        scale=np.array([1.0 / code.std if code.std else 0.0 for code in flat], np.float64),
+        missing=np.array(missing, np.int32),
+        first_value=np.array([0, *itertools.accumulate(len(code.values) for code in flat)], np.int32),
+        value_offset=np.array([0, *itertools.accumulate(map(len, values))], np.int64),
+        value_bytes=read_only(np.frombuffer(b"".join(values), np.uint8)),
+        value_input=np.array(value_input, np.int32),
+        other=np.array(other, np.int32),
+    )
+    return FieldTables(numbers, fields)
