@@ -328,9 +328,7 @@ def show_inspected(report: Report, inspected: Any) -> None:
         report.result(
             {"nameless": summary.nameless}, f"  without a domain: {summary.nameless} rows, for a router (--route)"
         )
-    for domain in summary.domains:
-        misfits = inspected.misfits.get(domain.name)
-        n_misfit = misfits.n if misfits else 0
+    for domain, reading in zip(summary.domains, inspected.readings, strict=True):
         facts = {
             "domain": domain.name,
             "rows": domain.n,
@@ -338,18 +336,14 @@ def show_inspected(report: Report, inspected: Any) -> None:
             "longest_input": domain.longest_input,
             "longest_answer": domain.longest_answer,
             "distinct_answers": len(domain.labels) or None,
-            "codec": inspected.codecs[domain.name],
-            "misfits": n_misfit,
-            "misfit_ids": misfits.ids if misfits else [],
+            "codec": reading.domain.answer.describe(),
+            "answer": reading.domain.answer.kind,
+            "reason": reading.domain.reason,
+            "misfits": reading.n_unfit,
+            "misfit_ids": list(reading.unfit_ids),
+            "first_misfit": reading.unfit or None,
         }
-        length = "bytes" if domain.input_type == "text" else "numbers"
-        distinct = f"{len(domain.labels)} distinct answers" if domain.labels else "more than 256 distinct answers"
-        unfit = f", {n_misfit} do not fit (as {', '.join(misfits.ids)})" if misfits else ", all fit"
-        report.result(
-            facts,
-            f"  {domain.name}: {domain.n} rows, {domain.input_type} up to {domain.longest_input} {length}, answers up "
-            f"to {domain.longest_answer} bytes ({distinct}), coded as {inspected.codecs[domain.name]}{unfit}",
-        )
+        report.result(facts, f"  {reading.line()}")
     for record in inspected.samples:
         text = as_json(record)
         report.result({"sample": record}, f"  {text if len(text) <= 200 else text[:197] + '...'}")

@@ -26,7 +26,7 @@ KINDS = typing.get_type_hints(Config)
 SECTIONS = {
     "Most used": "data output epochs batch_size optimizer lr topology hidden graph",
     "Data": "split target input drop id_column domain weight delimiter decimal encoding header missing comment kind "
-    "external max_external",
+    "answer max_unfit external max_external",
     "Training": "val_freq patience accumulate lr_schedule warmup_steps weight_decay clip_grad_norm structural_weight",
     "Network": "depth fan_in skip activation init embedding_dim break_cycles",
     "Brains": "brain unknown_domain route threshold",
@@ -193,6 +193,8 @@ def config_option(key: str, defaults: dict[str, Any], section: str | None = None
     place = {"section": section or SECTION_OF.get(key, "Options")}
     if key == "brain":
         return option(flag, multiple=True, metavar="NAME=INPUTS,OUTPUTS", help=text, **place)
+    if key == "answer":
+        return option(flag, multiple=True, metavar="NAME=KIND", help=text, **place)
     if KINDS[key] is bool:
         return option(f"{flag}/--no-{flag[2:]}", default=None, help=text, **place)
     if typing.get_origin(KINDS[key]) is tuple and key != "hidden":
@@ -231,7 +233,22 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
         chosen[key] = [part for value in chosen[key] for part in value.split(",")]
     if "brain" in chosen:
         chosen["brain"] = brains_of(chosen["brain"])
+    if "answer" in chosen:
+        chosen["answer"] = answers_of(chosen["answer"])
     return chosen
+
+
+def answers_of(requests: Iterable[str]) -> dict[str, str]:
+    """Kinds by name from every `NAME=KIND` of `--answer`. Raises UsageError, also for a name given twice."""
+    kinds: dict[str, str] = {}
+    for request in requests:
+        name, sign, kind = request.rpartition("=")
+        if not sign or not name:
+            raise UsageError(f"--answer wants NAME=KIND, as price=number, got {request!r}")
+        if name in kinds:
+            raise UsageError(f"--answer {name} is given twice; give each domain one kind")
+        kinds[name] = kind
+    return kinds
 
 
 def brains_of(requests: Iterable[str]) -> dict[str, list[int]]:

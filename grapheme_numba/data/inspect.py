@@ -11,20 +11,19 @@ import pyarrow as pa
 
 from grapheme_numba.data.codec.layout import shared_layout
 from grapheme_numba.data.parquet.columns import codes_of, whole
+from grapheme_numba.data.reading import Reading, readings
 from grapheme_numba.data.records import MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow, to_plain
-from grapheme_numba.data.stream.batches import Misfits
 from grapheme_numba.data.stream.dataset import Dataset, open_dataset
 from grapheme_numba.data.summary import DatasetSummary
 
 
 class Inspected(NamedTuple):
-    """summary; misfits per domain under the codecs that training would choose; sample records."""
+    """summary; how training would read every domain; sample records."""
 
     dataset: Dataset
     summary: DatasetSummary
-    codecs: dict[str, str]
-    misfits: dict[str, Misfits]
+    readings: list[Reading]
     samples: list[dict]
 
 
@@ -33,20 +32,8 @@ def inspect(path: str | Path, samples: int = 3, progress=None) -> Inspected:
     dataset = open_dataset(path, progress=progress, nameless=True)
     summary = dataset.summary()
     layout = shared_layout(summary, embedding_dim=1)
-    codecs = {domain.name: describe(domain.answer) for domain in layout.domains}
-    misfits = dataset.view([NAMELESS]).misfits(layout)
-    return Inspected(dataset, summary, codecs, misfits, first_records(dataset, samples))
-
-
-def describe(answer) -> str:
-    """A codec in a few words."""
-    kind = type(answer).__name__
-    if kind == "TextAnswer":
-        return f"text of {answer.n_char} bytes"
-    if kind == "LabelAnswer":
-        return f"one of {len(answer.labels)} labels"
-    fraction = f", {answer.decimals} decimals" if answer.decimals else ""
-    return f"number up to {answer.format(answer.limit)}{fraction}"
+    found = readings(dataset, layout, dataset.view([NAMELESS]).misfits(layout))
+    return Inspected(dataset, summary, found, first_records(dataset, samples))
 
 
 def first_records(dataset: Dataset, n: int) -> list[dict]:

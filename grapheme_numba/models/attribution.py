@@ -20,8 +20,9 @@ class Elements(NamedTuple):
     rows : (n_example,) positions in the batch
     answers : n_example texts, what the model answers
     counts : (n_example,) how many elements each example has
-    positions : (n,) int32, character of a text, pixel of an image row by row, or value from the end (-1 the last)
-    elements : n texts, the characters or numbers themselves
+    positions : (n,) int32, character of a text, pixel of an image row by row, value from the end (-1 the last), or
+        input of a table
+    elements : n texts, the characters or numbers themselves, or the column with its number or category
     attributions : (n,) float64
     """
 
@@ -77,6 +78,8 @@ class Explainer:
             values = x[rows, domain.input_start : domain.input_start + domain.n_input]
             if domain.input_type == "text":
                 parts = characters(batch.tokens[rows], own, model.layout.embedding_dim)
+            elif domain.input_type == "tabular":
+                parts = cells(domain, values, own)
             else:
                 parts = numbers(domain, values, own)
             found[number] = Elements(rows, texts, *parts)
@@ -125,3 +128,16 @@ def numbers(domain, values, products):
     positions = column if image else column - n
     plain = values[row, column] / domain.scale + domain.shift
     return n - begin, positions.astype(np.int32), [f"{value:.6g}" for value in plain.tolist()], products[row, column]
+
+
+def cells(domain, values, products):
+    """(counts, positions, elements, attributions) of the inputs of rows of a table that are not 0, by their names."""
+    names = [name for field in domain.fields for name in field.inputs] or ["nothing"]
+    spreads = [(field.mean, field.std) if i == 0 else None for field in domain.fields for i in range(field.n_input)]
+    row, column = np.nonzero(values[:, : len(names)])
+    elements = []
+    for at, value in zip(column.tolist(), values[row, column].tolist(), strict=True):
+        spread = spreads[at]
+        number = spread is not None and spread[0] is not None
+        elements.append(f"{names[at]} {value * spread[1] + spread[0]:.6g}" if number else names[at])
+    return np.bincount(row, minlength=len(values)), column.astype(np.int32), elements, products[row, column]

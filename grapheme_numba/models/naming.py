@@ -11,9 +11,9 @@ BITS = 8
 def port_names(layout) -> tuple[list[str], list[str]]:
     """Names of the layout's inputs and outputs, in its order.
 
-    Inputs are called "NAME byte 3 dim 1", "NAME value -1" (the last one) or "NAME pixel 17", where NAME is the
-    domain, or the input type where domains share their inputs; outputs "NAME = label", "NAME byte 0 bit 7",
-    "NAME size" or "NAME wave 2".
+    Inputs are called "NAME byte 3 dim 1", "NAME value -1" (the last one), "NAME pixel 17" or as the column of a
+    table, "NAME city = Oslo", where NAME is the domain, or the input type where domains share their inputs; outputs
+    "NAME = label", "NAME byte 0 bit 7", "NAME size" or "NAME wave 2".
     """
     inputs, outputs = [""] * layout.n_input, [""] * layout.n_output
     ranges = [(domain.input_start, domain.n_input) for domain in layout.domains]
@@ -63,6 +63,9 @@ def unlike(names, taken) -> list[str]:
 
 
 def _input(domain, number, embedding_dim):
+    if domain.input_type == "tabular":
+        names = [name for field in domain.fields for name in field.inputs]
+        return names[number] if names else "nothing"
     if domain.input_type == "text":
         return f"byte {number // embedding_dim} dim {number % embedding_dim}"
     return f"pixel {number}" if domain.input_type == "image" else f"value {number - domain.n_input}"

@@ -68,6 +68,11 @@ def _resized(need: DomainNeeds, request, embedding_dim: int) -> DomainNeeds:
             f"brain '{need.name}' asks for {n_input} inputs; a character takes {embedding_dim}, "
             f"so ask for a multiple of {embedding_dim} (its longest text needs {need.n_input})"
         )
+    if need.input_type == "tabular" and n_input != need.n_input:
+        raise UsageError(
+            f"brain '{need.name}' asks for {n_input} inputs, but its columns have {need.n_input}; "
+            f"ask for {need.n_input},{need.n_output}"
+        )
     answer = need.answer
     if isinstance(answer, TextAnswer):
         if n_output < BITS or n_output % BITS:

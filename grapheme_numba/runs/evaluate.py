@@ -27,7 +27,7 @@ class Evaluation(NamedTuple):
     @property
     def figures(self) -> list[dict[str, Any]]:
         """The figures that are shown, one dict per domain."""
-        return [{key: getattr(score, key) for key in metrics.COLUMNS} for score in self.scores]
+        return [metrics.plain(score) for score in self.scores]
 
 
 def evaluate_checkpoint(

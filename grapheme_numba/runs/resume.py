@@ -21,7 +21,8 @@ OF_ONE_START = frozenset({"max_steps", "max_time", "output", "threads"})
 class Start(NamedTuple):
     """How a run begins: its config and folder, the checkpoint to resume from (or None), and notes to show.
 
-    `stamp` is the stamp of the folder's newest checkpoint when it was looked at.
+    `stamp` is the stamp of the folder's newest checkpoint when it was looked at; `chosen` are the keys that somebody
+    gave a value, which no default that depends on the data may replace.
     """
 
     config: Config
@@ -30,6 +31,7 @@ class Start(NamedTuple):
     source: Path | None
     notes: list[str]
     stamp: tuple = ()
+    chosen: frozenset[str] = frozenset()
 
 
 def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: str, override: bool) -> Start:
@@ -51,6 +53,7 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
     """
     defaults = (f"the defaults of {task.name}", dict(task.defaults))
     given = configs.build(defaults, *layers)
+    chosen = frozenset(key for _, values in layers for key in values)
     if resume == "never":
         folder = Path(given.output) if given.output else new_folder(task.name)
         if run_folder.has_checkpoint(folder):
@@ -58,7 +61,7 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
                 f"{folder} already holds a checkpoint; resume it with --resume auto, "
                 "or give the new run another folder with --output"
             )
-        return Start(given, folder, None, None, [], run_folder.stamp(folder))
+        return Start(given, folder, None, None, [], run_folder.stamp(folder), chosen)
     if resume == "auto":
         if not given.output:
             raise UsageError("--resume auto needs to know the run; give its folder with --output")
@@ -68,7 +71,8 @@ def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: s
         if checkpoint is None:
             if notes:
                 raise CheckpointError(f"{source} holds no whole checkpoint: {'; '.join(notes)}")
-            return Start(given, source, None, None, [f"no checkpoint in {source}, so this run starts fresh"], stamp)
+            notes = [f"no checkpoint in {source}, so this run starts fresh"]
+            return Start(given, source, None, None, notes, stamp, chosen)
     else:
         checkpoint, found, notes = run_folder.find_newest(resume)
         source = found.parent

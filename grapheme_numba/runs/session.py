@@ -12,8 +12,10 @@ import msgspec
 import numpy as np
 
 from grapheme_numba import jit
+from grapheme_numba.data.reading import check_fit, readings
 from grapheme_numba.data.sources.external import with_external
 from grapheme_numba.data.splits import find_splits
+from grapheme_numba.data.stream.batches import Misfits
 from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.distributed import gradients
 from grapheme_numba.distributed.comm import Serial
@@ -120,9 +122,10 @@ def prepare(
     if val is train:
         observer.note(f"{splits.train.path} comes without a val file: validation uses the training examples")
     fingerprint = f"{train.fingerprint}+{val.fingerprint}"
-    optimizer = optimizers.build(config.optimizer, config.weight_decay)
     if checkpoint is None:
-        model = task.build(select_examples(task, train, config).summary(), config)
+        summary = select_examples(task, train, config).summary()
+        config = task.fitted(config, start.chosen, summary)
+        model = task.build(summary, config)
     else:
         if fingerprint != checkpoint.fingerprint and not override:
             raise UsageError(
@@ -130,6 +133,7 @@ def prepare(
                 "give the same --data, or add --override to resume with this one"
             )
         model = snapshot.restore_model(checkpoint)
+    optimizer = optimizers.build(config.optimizer, config.weight_decay)
     train, val = (select_examples(task, dataset, config, model.layout) for dataset in (train, val))
     for sentence in filter(None, map(left_out, (train, val))):
         observer.note(sentence)
@@ -138,7 +142,12 @@ def prepare(
         val = train
     if checkpoint is None:
         state, progress = optimizer.init(model.parameters), RunState()
-        baselines = baseline.measure(train, model.layout)
+        misfits: dict[str, Misfits] = {}
+        baselines = baseline.measure(train, model.layout, misfits_out=misfits)
+        found = readings(train, model.layout, misfits)
+        for one in found:
+            observer.note(one.line())
+        check_fit(found, config.max_unfit)
     else:
         state, progress = snapshot.fill(model, checkpoint), checkpoint.progress
         if checkpoint.config.optimizer != config.optimizer:

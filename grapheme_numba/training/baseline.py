@@ -10,6 +10,9 @@ from collections import Counter
 import msgspec
 import numpy as np
 
+from grapheme_numba.data.codec.layout import Layout
+from grapheme_numba.data.stream.batches import Misfits, add_misfits
+from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.kernels.codec.decimals import real_number
 
 MOST_NUMBERS = 1 << 20  # numbers kept for the median of a domain; beyond that every second one, and so on
@@ -32,13 +35,20 @@ class ConstantBaseline(msgspec.Struct, frozen=True):
     mode: str | None = None
 
 
-def measure(dataset, layout, batch_size: int = 1024) -> dict[str, ConstantBaseline]:
-    """The baselines of every domain of `dataset`, in one streaming pass."""
+def measure(
+    dataset: Dataset, layout: Layout, batch_size: int = 1024, misfits_out: dict[str, Misfits] | None = None
+) -> dict[str, ConstantBaseline]:
+    """The baselines of every domain of `dataset`, in one streaming pass.
+
+    misfits_out : takes the examples that do not fit, by domain name
+    """
     sums = np.zeros((len(layout.domains), layout.n_target))
     counts = np.zeros(len(layout.domains), np.int64)
     numbers, texts = [NumberSample() for _ in layout.domains], [Counter[str]() for _ in layout.domains]
     for batch in dataset.batches(layout, batch_size):
         active = batch.n_active > 0
+        if misfits_out is not None:
+            add_misfits(batch, layout.names, misfits_out)
         np.add.at(sums, batch.domain[active], batch.targets[active])
         counts += np.bincount(batch.domain[active], minlength=len(counts))
         for index, domain in enumerate(layout.domains):

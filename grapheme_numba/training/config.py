@@ -57,6 +57,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     kind: Annotated[tuple[str, ...], about("Table: what a column is, COLUMN=number or COLUMN=text.")] = ()
     external: Annotated[str | None, about("Folder with GSM8K, SQuAD or MATH files that join the training data.")] = None
     max_external: Annotated[Positive | None, about("Most examples of each of them.")] = None
+    answer: Annotated[
+        dict[str, Literal["number", "label", "text"]], about("Kind of a domain's answers, as NAME=number|label|text.")
+    ] = {}
+    max_unfit: Annotated[
+        Annotated[float, Meta(ge=0.0, le=1.0)], about("Share of a domain's training examples that may not fit.")
+    ] = 0.01
     # How long
     epochs: Annotated[Positive, about("Passes over the training data.")] = 100
     max_steps: Annotated[Positive | None, about("Stop, with a checkpoint, after so many optimiser steps.")] = None

@@ -67,6 +67,16 @@ class TextAnswer(_Codec, frozen=True, tag="text"):
     def n_output(self) -> int:
         return 8 * self.n_char
 
+    def describe(self) -> str:
+        """The codec in a few words."""
+        return f"text of {self.n_char} bytes"
+
+    def refusal(self, answer: str) -> str:
+        """Why an answer does not fit."""
+        if "\0" in answer:
+            return f"its answer {shortened(answer)} holds a zero byte, which ends a text"
+        return f"its answer has {len(answer.encode(errors='replace'))} bytes, more than the {self.n_char} of a text"
+
     def decode(self, outputs: np.ndarray) -> Decoded:
         """Texts of outputs (n, n_output); confidence is that of the least clear bit."""
         n = len(outputs)
@@ -103,6 +113,16 @@ class NumberAnswer(_Codec, frozen=True, tag="number"):
     @property
     def n_output(self) -> int:
         return 1 + 2 * len(self.periods)
+
+    def describe(self) -> str:
+        """The codec in a few words."""
+        fraction = f", {self.decimals} decimals" if self.decimals else ""
+        return f"number up to {self.format(self.limit)}{fraction}"
+
+    def refusal(self, answer: str) -> str:
+        """Why an answer does not fit."""
+        kind = f"{self.decimals} decimals" if self.decimals else "whole numbers"
+        return f"its answer {shortened(answer)} is none of the numbers up to {self.format(self.limit)} with {kind}"
 
     def decode(self, outputs: np.ndarray) -> Decoded:
         """Numbers of outputs (n, n_output); confidence is how clear the sines and cosines are."""
@@ -141,6 +161,15 @@ class RealAnswer(_Codec, frozen=True, tag="real"):
     @property
     def n_output(self) -> int:
         return 1
+
+    def describe(self) -> str:
+        """The codec in a few words."""
+        digits = f"{self.decimals} decimals" if self.decimals >= 0 else f"steps of {10**-self.decimals:,}"
+        return f"number from {self.low:.6g} to {self.high:.6g}, standardised, to {digits}"
+
+    def refusal(self, answer: str) -> str:
+        """Why an answer does not fit."""
+        return f"its answer {shortened(answer)} is no number within {self.reach:.6g} of {self.mean:.6g}"
 
     def decode(self, outputs: np.ndarray) -> Decoded:
         """Numbers of outputs (n, 1).
@@ -181,6 +210,15 @@ class LabelAnswer(_Codec, frozen=True, tag="label"):
     def n_output(self) -> int:
         return len(self.labels)
 
+    def describe(self) -> str:
+        """The codec in a few words."""
+        return f"one of {len(self.labels)} labels"
+
+    def refusal(self, answer: str) -> str:
+        """Why an answer does not fit."""
+        shown = ", ".join(map(shortened, self.labels[:5]))
+        return f"its answer {shortened(answer)} is none of the {len(self.labels)} labels, as {shown}"
+
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """(n, n_output) float64: the softmax of outputs; a NaN counts as the least of outputs."""
         logits = np.nan_to_num(outputs.astype(np.float64), nan=-LARGEST_LOGIT, posinf=LARGEST_LOGIT)
@@ -196,6 +234,11 @@ class LabelAnswer(_Codec, frozen=True, tag="label"):
 
 
 Answer = TextAnswer | NumberAnswer | RealAnswer | LabelAnswer
+
+
+def shortened(text: str) -> str:
+    """A text in quotes, at most 40 characters of it."""
+    return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from grapheme_numba.data.codec.answers import (
     NumberAnswer,
     RealAnswer,
     TextAnswer,
+    shortened,
 )
 from grapheme_numba.data.summary import MOST_LABELS, DomainSummary
 from grapheme_numba.errors import UsageError
@@ -83,7 +84,7 @@ def _forced(domain: DomainSummary, kind: str) -> Choice:
     if not domain.numerals.spread.n:
         raise UsageError(
             f"--answer {domain.name}=number: none of its {domain.n_answer} answers is a number "
-            f"(the first is {_short(domain.numerals.other)}); choose label or text"
+            f"(the first is {shortened(domain.numerals.other or '')}); choose label or text"
         )
     return Choice(_number(domain).answer, reason)
 
@@ -131,19 +132,14 @@ def _why_text(domain: DomainSummary) -> str:
         return "no example has an answer"
     n_other = domain.n_answer - numerals.spread.n
     if numerals.spread.n:
-        head = f"{n_other} of {domain.n_answer} are no numbers, as {_short(numerals.other)}"
+        head = f"{n_other} of {domain.n_answer} are no numbers, as {shortened(numerals.other or '')}"
     else:
         head = "none is a number"
     if not domain.labels:
         return f"{head}, and more than {MOST_LABELS} are distinct"
     rare = [label for label, n in zip(domain.labels, domain.label_counts, strict=True) if n < 2]
-    return f"{head}, and {len(rare)} of {len(domain.labels)} distinct ones come once, as {_short(rare[0])}"
+    return f"{head}, and {len(rare)} of {len(domain.labels)} distinct ones come once, as {shortened(rare[0])}"
 
 
 def _times(n: int) -> str:
     return "twice" if n == 2 else f"{n} times"
-
-
-def _short(text: str | None) -> str:
-    shown = text or ""
-    return repr(shown if len(shown) <= 40 else shown[:37] + "...")

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
+from grapheme_numba.data.fields import shape_of
 from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
 from grapheme_numba.data.schema import to_arrow
@@ -159,21 +160,28 @@ class Plan(NamedTuple):
 
 
 class Misfits(msgspec.Struct):
-    """Of one domain: how many inputs or answers do not fit, and the ids of the first few."""
+    """Of one domain: how many inputs or answers do not fit, and the ids and row numbers of the first few."""
 
     n: int = 0
     ids: list[str] = msgspec.field(default_factory=list)
+    rows: list[int] = msgspec.field(default_factory=list)
+
+
+def add_misfits(batch: Batch, names: tuple[str, ...], found: dict[str, Misfits], shown: int = 3) -> None:
+    """Add the misfits of a batch to those of every domain name in `found`."""
+    for row in np.flatnonzero(batch.n_active == 0).tolist():
+        misfits = found.setdefault(names[batch.domain[row]], Misfits())
+        misfits.n += 1
+        if len(misfits.ids) < shown:
+            misfits.ids.append(batch.ids[row])
+            misfits.rows.append(int(batch.rows[row]))
 
 
 def count_misfits(batches: Iterable[Batch], names: tuple[str, ...], shown: int = 3) -> dict[str, Misfits]:
     """Misfits of all batches per domain name; domains without any are left out."""
     found: dict[str, Misfits] = {}
     for batch in batches:
-        for row in np.flatnonzero(batch.n_active == 0).tolist():
-            misfits = found.setdefault(names[batch.domain[row]], Misfits())
-            misfits.n += 1
-            if len(misfits.ids) < shown:
-                misfits.ids.append(batch.ids[row])
+        add_misfits(batch, names, found, shown)
         del batch  # before the next is made: of long texts each may be 100 MB
     return found
 
@@ -198,6 +206,25 @@ def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str |
         size, most, unit = len(example.text.encode()), domain.n_input // layout.embedding_dim, "bytes of text"
     elif example.input_type == "sequence":
         size, most, unit = len(example.values), domain.n_input, "values"
+    elif example.input_type == "tabular":
+        return misfit_cells(example, domain)
     else:
         size, most, unit = len(example.pixels), domain.n_input, "pixels"
     return f"input has {size} {unit}, but domain {domain.name!r} takes at most {most}" if size > most else None
+
+
+def misfit_cells(example: MixedExample, domain: DomainLayout) -> str | None:
+    """Why a row of a table cannot enter: none of its fields is a column that the domain makes use of."""
+    names = {field.name for field in domain.fields if field.n_input}
+    own = [name for name, _ in shape_of(example.fields or "[]")]
+    if names.intersection(own):
+        return None
+    return (
+        f"none of the fields {', '.join(own[:6])} is a column of domain {domain.name!r}, which has "
+        f"{', '.join(sorted(names)[:6]) or 'none that says anything'}"
+    )
+
+
+def why_unfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str:
+    """Why the model has no room for an example that does not fit: its input, or its answer."""
+    return misfit(example, domain, layout) or domain.answer.refusal(example.expected_output or "")

@@ -36,6 +36,8 @@ class Task(NamedTuple):
         The model on a network, fresh or from a checkpoint.
     own_brains : bool
         Whether only certain brains exist, so that a domain may have none; else every domain is known.
+    table_defaults : mapping of config key to value
+        What differs again where all of the data is tables, of what nobody gave a value.
     """
 
     name: str
@@ -43,6 +45,17 @@ class Task(NamedTuple):
     layout: Callable[[Any, Any], Any]
     model: Callable[[Any, Any, Any], Any]
     own_brains: bool = False
+    table_defaults: Mapping[str, Any] = {}
+
+    def fitted(self, config: Any, chosen: frozenset[str], summary: Any) -> Any:
+        """`config` with the defaults for tables where the data holds nothing else; `chosen` keys stay."""
+        import msgspec
+
+        if {domain.input_type for domain in summary.domains} != {"tabular"}:
+            return config
+        return msgspec.structs.replace(
+            config, **{key: value for key, value in self.table_defaults.items() if key not in chosen}
+        )
 
     def build(self, summary: Any, config: Any) -> Any:
         """A fresh model for the data: its layout, topology, embedding and seeded parameters."""

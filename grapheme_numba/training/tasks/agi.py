@@ -13,7 +13,7 @@ def layout(summary: Any, config: Any) -> Any:
     """One input slice per input type, an output slice per domain."""
     from grapheme_numba.data.codec.layout import shared_layout
 
-    return shared_layout(summary, config.embedding_dim)
+    return shared_layout(summary, config.embedding_dim, answer=config.answer)
 
 
 def model(layout: Any, dag: Any, embedding: Any) -> Any:
@@ -35,4 +35,14 @@ DEFAULTS = {
     "fan_in": 64,
 }
 
-TASK = Task(name="agi", defaults=DEFAULTS, layout=layout, model=model)
+TABLE_DEFAULTS = {
+    "epochs": 200,
+    "val_freq": 2,
+    "lr": 0.01,
+    "weight_decay": 0.3,
+    "hidden": (100,),
+    "fan_in": 16,
+    "activation": "silu",
+}
+
+TASK = Task(name="agi", defaults=DEFAULTS, layout=layout, model=model, table_defaults=TABLE_DEFAULTS)

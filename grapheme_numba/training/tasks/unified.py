@@ -14,7 +14,7 @@ def layout(summary: Any, config: Any) -> Any:
     from grapheme_numba.data.codec.layout import domain_needs
     from grapheme_numba.models.placement import place_brains
 
-    needs = domain_needs(summary, config.embedding_dim)
+    needs = domain_needs(summary, config.embedding_dim, answer=config.answer)
     return place_brains(needs, config.brain, config.embedding_dim, config.unknown_domain)
 
 
