@@ -31,7 +31,7 @@ def test_evaluate_prints_a_table_or_json(trained, data):
     result = cli("evaluate", folder, "--data", data / "test.jsonl", "--log-format", "json")
     scores = [json.loads(line) for line in result.stdout.splitlines()]
     assert [list(score)[: len(FIELDS)] for score in scores] == [FIELDS] * 5
-    assert [score.get("kind") for score in scores] == ["number", "label", "number", "label", None]
+    assert [score.get("kind") for score in scores] == ["number", "text", "number", "label", None]
     assert [score["domain"] for score in scores] == ["math", "text", "timeseries", "vision", "all"]
     assert [score["mae"] is None for score in scores] == [False, True, False, True, True]
     assert scores[-1]["n"] == 64

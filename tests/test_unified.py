@@ -94,12 +94,12 @@ def test_evaluate_predict_and_inspect(trained, data):
 
 
 def test_a_brain_changes_its_size(data, tmp_path):
-    result = cli("unified", "--data", data, "--dry-run", "--brain", "text=40,64", *SMALL)
+    result = cli("unified", "--data", data, "--dry-run", "--brain", "text=40,64", "--max-unfit", 1, *SMALL)
     assert result.exit_code == 0, result.output
     whole = cli("unified", "--data", data, "--dry-run", *SMALL)
     assert result.output.splitlines()[-2] != whole.output.splitlines()[-2]
     (tmp_path / "brains.toml").write_text("[brain]\ntext = [40, 64]\n")
-    file = cli("unified", "--data", data, "--dry-run", "--config", tmp_path / "brains.toml", *SMALL)
+    file = cli("unified", "--data", data, "--dry-run", "--config", tmp_path / "brains.toml", "--max-unfit", 1, *SMALL)
     assert file.output.splitlines()[-2] == result.output.splitlines()[-2]
 
 

@@ -35,9 +35,10 @@ class Choice(NamedTuple):
 def choose_answer(domain: DomainSummary, forced: str | None = None) -> Choice:
     """The codec for a domain's answers.
 
-    In this order: whole numbers of at most 20 distinct values, each seen 20 times or more, are labels (of
-    pictures however often: a number beside a picture names what is on it); finite numbers are numbers; at most
-    1,000 distinct answers, each seen twice or more, are labels; else answers are texts.
+    In this order: whole numbers of at most 20 distinct values, each seen 20 times or more, are labels (beside
+    pictures however often: a number there names what is on them); finite numbers are numbers; at most 1,000
+    distinct answers, each seen twice or more, are labels (beside pictures half as many as pictures are enough:
+    rare classes should not make all of them texts); else answers are texts.
 
     forced : one of KINDS, instead of that order
 
@@ -55,6 +56,8 @@ def choose_answer(domain: DomainSummary, forced: str | None = None) -> Choice:
             return Choice(LabelAnswer(domain.labels), f"{n_distinct} whole numbers beside pictures")
     if all_numbers:
         return _number(domain)
+    if domain.input_type == "image" and 0 < 2 * n_distinct <= domain.n_answer:
+        return Choice(LabelAnswer(domain.labels), f"{n_distinct} distinct answers beside {domain.n_answer} pictures")
     if least >= 2:
         return Choice(LabelAnswer(domain.labels), f"{n_distinct} distinct answers, each seen {_times(least)} or more")
     return Choice(_text(domain), _why_text(domain))
