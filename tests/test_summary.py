@@ -76,7 +76,7 @@ def test_codecs_follow_from_the_answers():
     assert codec(["x" * 17], "text") == TextAnswer(24)
     assert codec(["x" * 1000], "text") == TextAnswer(64)
     assert codec(["up", "up", "down", "left", "up", "up"], "image") == LabelAnswer(("down", "left", "up"))
-    assert codec(["up", "up", "down", "left"], "image") == TextAnswer(16)
+    assert codec(["up", "up", "down", "left", "right"], "image") == TextAnswer(16)
     assert codec([str(i) for i in range(300)], "image") == NumberAnswer(0, 374)
     assert codec([f"n{i}" for i in range(300)], "image") == TextAnswer(16)
     assert codec([f"n{i % 1000}" for i in range(2000)]) == LabelAnswer(tuple(sorted(f"n{i}" for i in range(1000))))

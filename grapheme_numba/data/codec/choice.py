@@ -37,8 +37,8 @@ def choose_answer(domain: DomainSummary, forced: str | None = None) -> Choice:
 
     In this order: whole numbers of at most 20 distinct values, each seen 20 times or more, are labels (beside
     pictures however often: a number there names what is on them); finite numbers are numbers; at most 1,000
-    distinct answers, each seen twice or more, are labels (beside pictures half as many as pictures are enough:
-    rare classes should not make all of them texts); else answers are texts.
+    distinct answers, each seen twice or more, are labels (beside pictures it is enough that a quarter of
+    the answers repeat: rare classes should not make all of them texts); else answers are texts.
 
     forced : one of KINDS, instead of that order
 
@@ -56,7 +56,7 @@ def choose_answer(domain: DomainSummary, forced: str | None = None) -> Choice:
             return Choice(LabelAnswer(domain.labels), f"{n_distinct} whole numbers beside pictures")
     if all_numbers:
         return _number(domain)
-    if domain.input_type == "image" and 0 < 2 * n_distinct <= domain.n_answer:
+    if domain.input_type == "image" and 0 < 4 * n_distinct <= 3 * domain.n_answer:
         return Choice(LabelAnswer(domain.labels), f"{n_distinct} distinct answers beside {domain.n_answer} pictures")
     if least >= 2:
         return Choice(LabelAnswer(domain.labels), f"{n_distinct} distinct answers, each seen {_times(least)} or more")
