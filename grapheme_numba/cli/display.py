@@ -57,9 +57,15 @@ def epoch_line(row: dict, n_epoch: int) -> str:
 
 def validation_line(row: dict) -> str:
     """A validation's row in one line."""
-    exact = "  ".join(f"{name} {percent(one['exact'])}" for name, one in row["domains"].items())
+    exact = "  ".join(f"{name} {chief_figure(one)}" for name, one in row["domains"].items())
     best = "  (best so far)" if row["best"] else ""
     return f"  validation  loss {figure(row['mse'])}  exact {percent(row['exact'])}  {exact}{best}"
+
+
+def chief_figure(score: dict) -> str:
+    """The figure of a domain where there is room for one: right answers, and the error of numbers beside them."""
+    error = f" mae {figure(score['mae'])}" if score.get("kind") == "number" else ""
+    return f"{percent(score['exact'])}{error}"
 
 
 def last_validation(run) -> dict | None:

@@ -196,7 +196,20 @@ def _refuse(error: Exception) -> NoReturn:
     ) from None
 
 
-HEADER = ("domain", "n", "mse", "mse const", "exact", "mae", "mae const")
+HEADER = ("domain", "n", "mse", "mse const", "exact", "const", "mae", "mae const", "of its kind")
+
+
+def of_its_kind(score: dict[str, Any]) -> str:
+    """The figures that only this kind of answer has, with those of the best constant in brackets."""
+    shown = {
+        "number": (("R²", "r2", figure),),
+        "label": (("macro F1", "macro_f1", figure), ("log loss", "log_loss", figure)),
+        "text": (("character error", "char_error", percent),),
+    }
+    return ", ".join(
+        f"{name} {write(score.get(key))} ({write(score.get(f'{key}_constant'))})"
+        for name, key, write in shown.get(score.get("kind") or "", ())
+    )
 
 
 def score_cells(score: dict[str, Any]) -> tuple[str, ...]:
@@ -207,8 +220,10 @@ def score_cells(score: dict[str, Any]) -> tuple[str, ...]:
         figure(score["mse"]),
         figure(score["mse_constant"]),
         percent(score["exact"]),
+        percent(score.get("accuracy_constant", score.get("exact_constant"))),
         figure(score["mae"]),
         figure(score["mae_constant"]),
+        of_its_kind(score),
     )
 
 

@@ -59,7 +59,6 @@ OF_KIND = {
     "label": ("accuracy", "accuracy_constant", "macro_f1", "macro_f1_constant", "log_loss", "log_loss_constant"),
     "text": ("exact_constant", "char_error", "char_error_constant"),
 }
-CHIEF = {"number": "mae", "label": "accuracy", "text": "exact"}  # what is shown where there is room for one
 
 
 def plain(score: Score) -> dict:
