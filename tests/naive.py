@@ -137,9 +137,9 @@ def mse(y, target, mask=None):
 
 
 def label_loss(logits, targets):
-    """Cross-entropy of one example in shares of a blind guess's, and its gradient."""
+    """Cross-entropy of one example in quarters of a blind guess's, and its gradient."""
     total = sum(math.exp(logit) for logit in logits)
-    guess = math.log(max(len(logits), 2))
+    guess = 4.0 * math.log(max(len(logits), 2))
     loss = -sum(t * math.log(math.exp(logit) / total) for logit, t in zip(logits, targets, strict=True) if t)
     grad = [(math.exp(logit) / total - t) / guess for logit, t in zip(logits, targets, strict=True)]
     return loss / guess, grad

@@ -102,7 +102,7 @@ def test_the_sliced_loss_of_labels_against_the_twin(rng, batch):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 1000])
-def test_the_loss_of_labels_is_one_where_nothing_is_known_and_its_gradient_that_of_differences(rng, n):
+def test_the_loss_of_labels_is_a_quarter_where_nothing_is_known_and_its_gradient_that_of_differences(rng, n):
     start, n_active, softmax, weight = np.zeros(1, int), np.full(1, n), np.ones(1, bool), np.ones(1)
     targets = np.zeros((1, n))
     targets[0, rng.integers(n)] = 1.0
@@ -112,7 +112,7 @@ def test_the_loss_of_labels_is_one_where_nothing_is_known_and_its_gradient_that_
         sliced_loss(y, targets, start, n_active, softmax, loss)
         return loss[0]
 
-    assert loss_at(np.full((1, n), 3.0)) == pytest.approx(0.0 if n == 1 else 1.0)
+    assert loss_at(np.full((1, n), 3.0)) == pytest.approx(0.0 if n == 1 else 0.25)
     y, direction, grad = rng.normal(size=(1, n)), rng.normal(size=(1, n)), np.empty((1, n))
     sliced_loss_grad(y, targets, start, n_active, softmax, weight, grad)
     difference = (loss_at(y + 1e-6 * direction) - loss_at(y - 1e-6 * direction)) / 2e-6
@@ -126,8 +126,8 @@ def test_the_loss_of_labels_takes_extreme_logits():
     common = np.zeros(2, int), np.full(2, 3), np.ones(2, bool)
     sliced_loss(y, targets, *common, loss)
     sliced_loss_grad(y, targets, *common, np.ones(2), grad)
-    assert loss.tolist() == pytest.approx([2e4 / np.log(3), np.log(2) / np.log(3)])
-    np.testing.assert_allclose(grad * np.log(3), [[1, -1, 0], [0, -0.5, 0.5]], rtol=1e-6)
+    assert loss.tolist() == pytest.approx([0.5e4 / np.log(3), 0.25 * np.log(2) / np.log(3)])
+    np.testing.assert_allclose(grad * 4 * np.log(3), [[1, -1, 0], [0, -0.5, 0.5]], rtol=1e-6)
 
 
 def test_sums_have_a_fixed_order_and_lose_little(rng):

@@ -33,7 +33,7 @@ class StepResult(NamedTuple):
     """What one batch gave.
 
     loss : (batch,) float64, loss of each example over its active outputs (0 without any): the mean squared error,
-        of labels the cross-entropy in shares of a blind guess's (`losses.sliced_loss`).
+        of labels the cross-entropy in quarters of a blind guess's (`losses.sliced_loss`).
     structural : (batch,) float64, structural loss of each decoded answer against the expected one.
     y_packed : (batch, n_target), each example's own output slice from column 0.
     right : (batch,) bool, whether the decoded answer is the expected one (False where nothing is judged).

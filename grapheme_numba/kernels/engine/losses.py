@@ -10,6 +10,7 @@ from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
 
+BLIND = 0.25  # loss of a label of which nothing is known
 CHUNK = 64  # examples per partial sum: a constant, so that the order of additions is one
 
 
@@ -29,10 +30,12 @@ def log_normaliser(y, row, start, n):
 def sliced_loss(y, targets, start, n_active, softmax, loss_out):
     """The loss of each example over its n active outputs.
 
-    `sum((y - t)^2) / n` of numbers and texts; of labels the cross-entropy in shares of what a blind guess has:
-    `-sum(t log softmax(y)) / log(n)`, which is 1 where all classes are as likely. So losses of all kinds lie on
-    one scale: 0 is right and 1 knows nothing, as with a standardised number (of the exact code of a number the mean
-    has about 0.4, of a text's bits at most 0.25); and the gradient is as large with a thousand classes as with two.
+    `sum((y - t)^2) / n` of numbers and texts; of labels the cross-entropy in quarters of what a blind guess has:
+    `-0.25 sum(t log softmax(y)) / log(n)`, which is 0.25 where all classes are as likely, as the bits of a text are
+    at 0.25 where all are (the mean of a number's exact code is at about 0.4, of a standardised one at 1). So losses
+    of all kinds lie on one scale, and the gradient is as large with a thousand classes as with two. Without the
+    quarter, labels drew the shared nodes away from numbers: 27 instead of 35 % of math were exact on the shipped
+    data (means of two seeds, held out).
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ def sliced_loss(y, targets, start, n_active, softmax, loss_out):
             for k in range(n):
                 if targets[i, k] != 0.0:  # an infinite logit of another class costs nothing
                     total -= np.float64(targets[i, k]) * (np.float64(y[i, start[i] + k]) - most - log_total)
-            loss_out[i] = total / math.log(max(n, 2))
+            loss_out[i] = BLIND * total / math.log(max(n, 2))
             continue
         for k in range(n):
             error = np.float64(y[i, start[i] + k]) - np.float64(targets[i, k])
@@ -67,7 +70,7 @@ def sliced_loss(y, targets, start, n_active, softmax, loss_out):
 def sliced_loss_grad(y, targets, start, n_active, softmax, weight, grad_out):
     """`weight` times the gradient of `sliced_loss` over each example's active outputs, 0 on every other output.
 
-    `2 (y - t) / n`, or `(softmax(y) - t) / log(n)` of labels.
+    `2 (y - t) / n`, or `0.25 (softmax(y) - t) / log(n)` of labels.
 
     Parameters
     ----------
@@ -83,7 +86,7 @@ def sliced_loss_grad(y, targets, start, n_active, softmax, weight, grad_out):
         n = n_active[i]
         if softmax[i] and n > 0:
             most, log_total = log_normaliser(y, i, start[i], n)
-            share = weight[i] / math.log(max(n, 2))
+            share = BLIND * weight[i] / math.log(max(n, 2))
             for k in range(n):
                 p = math.exp(np.float64(y[i, start[i] + k]) - most - log_total)
                 grad_out[i, start[i] + k] = share * (p - np.float64(targets[i, k]))
