@@ -105,7 +105,7 @@ def test_what_is_no_input(input):
 def test_bad_routers():
     with pytest.raises(gn.UsageError, match=r"threshold is 1\.5"):
         CognitiveRouter(1.5)
-    with pytest.raises(gn.UsageError, match="each text, sequence or image"):
+    with pytest.raises(gn.UsageError, match="each of text, sequence, image, tabular"):
         CognitiveRouter(0.5, {"ears": "sound"})
     with pytest.raises(gn.UsageError, match="at least one"):
         CognitiveRouter(0.5, {})

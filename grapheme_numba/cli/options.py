@@ -242,11 +242,9 @@ def answers_of(requests: Iterable[str]) -> dict[str, str]:
     """Kinds by name from every `NAME=KIND` of `--answer`. Raises UsageError, also for a name given twice."""
     kinds: dict[str, str] = {}
     for request in requests:
-        name, sign, kind = request.rpartition("=")
-        if not sign or not name:
-            raise UsageError(f"--answer wants NAME=KIND, as price=number, got {request!r}")
-        if name in kinds:
-            raise UsageError(f"--answer {name} is given twice; give each domain one kind")
+        name, _, kind = request.rpartition("=")
+        if not name or name in kinds:
+            raise UsageError(f"--answer wants NAME=KIND once for each domain, as price=number, got {request!r}")
         kinds[name] = kind
     return kinds
 

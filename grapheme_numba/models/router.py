@@ -58,11 +58,10 @@ class CognitiveRouter:
         brains = dict(BRAINS if brains is None else brains)
         if not 0.0 <= threshold <= 1.0:
             raise UsageError(f"the router's threshold is {threshold}; it is a confidence, so give 0 to 1")
-        wrong = sorted(set(brains.values()) - set(BRAINS.values()))
-        if wrong or not brains:
-            raise UsageError(f"the router knows brains {brains}; give at least one, each text, sequence or image")
+        if not brains or not set(brains.values()) <= INPUT_KINDS.keys():
+            raise UsageError(f"the router knows brains {brains}; give at least one, each of {', '.join(INPUT_KINDS)}")
         self.threshold, self.names = threshold, tuple(brains)
-        self._columns = {kind: [i for i, name in enumerate(brains) if brains[name] == kind] for kind in BRAINS.values()}
+        self._columns = {kind: [i for i, name in enumerate(brains) if brains[name] == kind] for kind in INPUT_KINDS}
 
     def route(self, input: Any) -> Route:
         """The brain for one input.
@@ -156,7 +155,7 @@ class CognitiveRouter:
 def _kind(input: Any) -> tuple[str, Any]:
     """The input type and, for a text, the text."""
     if isinstance(input, Mapping):
-        for key, kind in (("text", "text"), ("values", "sequence"), ("pixels", "image")):
+        for key, kind in (("text", "text"), ("values", "sequence"), ("pixels", "image"), ("fields", "tabular")):
             if key in input:
                 return kind, input[key]
     elif isinstance(input, str):

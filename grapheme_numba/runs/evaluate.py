@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.splits import find_splits
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import open_splits
@@ -55,7 +56,7 @@ def evaluate_checkpoint(
         "cache": cache,
         "progress": progress,
         "nameless": config.route,
-        "mapping": own.table(),
+        "mapping": of_the_model(own.table(), model),
     }
     if data is None and own.data is not None and Path(own.data).is_file():
         splits = open_splits(own.data, split=own.split, **opening)
@@ -70,6 +71,14 @@ def evaluate_checkpoint(
     if sentence and note is not None:
         note(sentence)
     return Evaluation(file, metrics.evaluate(model, dataset, snapshot.restore_baselines(checkpoint), batch_size))
+
+
+def of_the_model(mapping: TableMapping, model: BrainModel) -> TableMapping:
+    """The mapping of a table for the only domain of a model, where it would be called by the name of its file."""
+    names = model.layout.names
+    if mapping.target is None or mapping.domain is not None or len(names) != 1:
+        return mapping
+    return msgspec.structs.replace(mapping, domain=names[0])
 
 
 def test_file(data: str | Path | None, trained_on: str | None) -> Path:

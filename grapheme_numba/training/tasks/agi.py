@@ -37,7 +37,6 @@ DEFAULTS = {
 
 TABLE_DEFAULTS = {
     "epochs": 200,
-    "val_freq": 2,
     "lr": 0.01,
     "weight_decay": 0.3,
     "hidden": (100,),
