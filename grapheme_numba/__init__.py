@@ -5,7 +5,7 @@ package costs milliseconds and Numba is loaded only by those who use it.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -87,15 +87,17 @@ _MODULE_OF = {
 __all__ = sorted([*_MODULE_OF, "__version__"])
 
 
-def __getattr__(name: str):
-    """Import the module of a public name when the name is first asked for."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'grapheme_numba' has no attribute {name!r}; it has {', '.join(__all__)}")
-    if _MODULE_OF[name] == "grapheme_numba":  # the name is a module itself
-        return importlib.import_module(f"grapheme_numba.{name}")
-    value = getattr(importlib.import_module(f"grapheme_numba.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # with it, a checker would take any name for a public one
+
+    def __getattr__(name: str) -> Any:
+        """Import the module of a public name when the name is first asked for."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'grapheme_numba' has no attribute {name!r}; it has {', '.join(__all__)}")
+        if _MODULE_OF[name] == "grapheme_numba":  # the name is a module itself
+            return importlib.import_module(f"grapheme_numba.{name}")
+        value = getattr(importlib.import_module(f"grapheme_numba.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

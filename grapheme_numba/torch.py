@@ -29,7 +29,7 @@ class _Pass(torch.autograd.Function):
         return torch.from_numpy(y)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc, untyped-decorator, unused-ignore]
+    @once_differentiable  # type: ignore[misc, untyped-decorator, unused-ignore]  # PyTorch gives it no type
     def backward(ctx: Any, gy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         _ = ctx.saved_tensors  # raises where they have changed
         dag, learns = ctx.dag, ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
@@ -93,6 +93,7 @@ class DagLayer(torch.nn.Module):
             dag.parameters[: dag.n_edge] = self.weights.detach().numpy()
             dag.parameters[dag.n_edge :] = self.biases.detach().numpy()
             dag.parameters_changed()
+        # PyTorch gives `apply` no type.
         y: torch.Tensor = _Pass.apply(x.reshape(-1, dag.n_input), self.weights, self.biases, dag)  # type: ignore[no-untyped-call, unused-ignore]
         return y.reshape(*x.shape[:-1], dag.n_output)
 

@@ -20,7 +20,7 @@ y = dag.forward(x)
 loss, gradient = gn.mse(y, x[:, :1])
 print(loss, gradient.shape, history["loss"][-1], dag.weights.sum())
 """
-WRONG = SCRIPT + "dag.forward(x).append(loss)\n"
+WRONG = SCRIPT + "dag.forward(x).append(loss)\ngn.fitt(dag, x, y)\n"
 CHECKERS = {
     "mypy": ["-m", "mypy", "--strict", "--no-error-summary", "--config-file="],
     "pyright": ["-m", "pyright", "--project"],
@@ -47,7 +47,8 @@ def test_a_strict_checker_accepts_a_users_script(checker, tmp_path):
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
-def test_a_strict_checker_sees_a_wrong_call(checker, tmp_path):
+def test_a_strict_checker_sees_a_wrong_call_and_a_wrong_name(checker, tmp_path):
     code, said = check(checker, WRONG, tmp_path)
     assert code == 1
     assert "append" in said
+    assert "fitt" in said

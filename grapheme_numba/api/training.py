@@ -45,12 +45,12 @@ class TrainedRun:
 
     def __init__(self, run: Run) -> None:
         self.folder: Path = run.folder
-        rows = list(run.journal.rows) if run.journal is not None else []
+        rows = list(run.journal.rows)
         self.history: dict[str, npt.NDArray[np.float64]] = as_arrays(history_of(rows))
         best = next((row for row in reversed(rows) if row.get("kind") == "validation" and row.get("best")), None)
         self.best: dict[str, dict[str, Any]] = {}
         if best is not None:
-            figures = next(iter(best["domains"].values()), {}).keys()
+            figures: Iterable[str] = next(iter(best["domains"].values()), {})
             whole = {key: best.get(key) for key in figures if key != "domain"}
             self.best = {**{name: dict(one) for name, one in best["domains"].items()}, "all": whole}
 

@@ -11,9 +11,12 @@ import contextlib
 import importlib.util
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.distributed.host import Cores, HostMemory, own_mask
 from grapheme_numba.distributed.launcher import n_announced
@@ -24,12 +27,13 @@ PATIENCE = 0.005  # seconds of yielding before a waiting rank begins to sleep
 NAP = 5e-5
 SHORT = 4096, 1024  # bytes that travel at the first exchange of `all_gather`, for up to 16 ranks and for more
 ALONE = Cores(np.ones((1, 1), np.uint8), 0)
+Parts = tuple[Sequence[int], Sequence[int]]  # counts and displacements
 
 
 class RankFailed(GraphemeError):
     """The failure of one rank, raised on all. `rank` failed, `exit_code` is its error's."""
 
-    def __init__(self, text: str, exit_code: int, rank: int):
+    def __init__(self, text: str, exit_code: int, rank: int) -> None:
         super().__init__(text)
         self.exit_code, self.rank = exit_code, rank
 
@@ -43,7 +47,9 @@ class Serial:
     """
 
     rank, size, host_rank, host_size, broken = 0, 1, 0, 1, False
-    host, hosts, n_rail, unbroken = 0, [[0]], 1, contextlib.nullcontext
+    host, n_rail = 0, 1
+    hosts: Sequence[Sequence[int]] = [[0]]
+    unbroken: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
 
     def use_cores(self, n_thread: int | None) -> int | None:
         """Kernel threads of this rank where `n_thread` are requested; None: all cores."""
@@ -55,12 +61,12 @@ class Serial:
 
     def broadcast(self, data: bytes | None) -> bytes:
         """Rank 0's bytes; the others give None."""
-        return data
+        return b"" if data is None else data
 
     def reserve(self, n_byte: int) -> None:
         """Before `memory` of so many bytes."""
 
-    def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+    def memory(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """An array, not set, that all ranks of this host see and write. The next of this name may take its place."""
         from grapheme_numba.network.workspace import (
             aligned_empty,  # it brings the kernels, and signals are not heard yet
@@ -79,10 +85,10 @@ class Ranks:
     manager under which they only set a flag, because a collective operation must not be left half-way.
     """
 
-    def __init__(self, mpi):
+    def __init__(self, mpi: Any) -> None:  # the module mpi4py.MPI
         self._mpi, self._world = mpi, mpi.COMM_WORLD
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
-        self.holding = contextlib.nullcontext
+        self.holding: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         self.broken, self.cores = False, ALONE
         self._row = np.zeros(16 + SHORT[self.size > 16], np.uint8)
         self._rows = np.zeros((self.size, self._row.size), np.uint8)
@@ -91,7 +97,7 @@ class Ranks:
         self._wait(self._host.Iallgather(mine, masks))
         self.cores = Cores(masks, self.host_rank)
 
-    def _settle_down(self, host) -> None:
+    def _settle_down(self, host: Any) -> None:
         """Learn who shares memory with whom."""
         self._host, self._shared = host, HostMemory(self._mpi, host)
         self.host_rank, self.host_size = host.Get_rank(), host.Get_size()
@@ -160,7 +166,7 @@ class Ranks:
         if any(self.all_gather(b"short" if short else b"")):
             self._settle_down(self._mpi.COMM_SELF)
 
-    def memory(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+    def memory(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """An array, not set, that all ranks of this host see and write. Collective, after `reserve`.
 
         The next array of the same name may take its place.
@@ -173,18 +179,20 @@ class Ranks:
         self._wait(self._host.Ibarrier())
         self._shared.fence()
 
-    def exchange(self, send: np.ndarray, send_parts, receive: np.ndarray, receive_parts) -> None:
+    def exchange(
+        self, send: npt.NDArray[Any], send_parts: Parts, receive: npt.NDArray[Any], receive_parts: Parts
+    ) -> None:
         """Along the rail: parts (counts, displacements) of `send` go to the hosts, those of `receive` come in."""
         self._wait(self._rail.Ialltoallv([send, send_parts], [receive, receive_parts]))
 
-    def spread(self, whole: np.ndarray, bounds: Sequence[int]) -> None:
+    def spread(self, whole: npt.NDArray[Any], bounds: Sequence[int]) -> None:
         """Along the rail: fill `whole`, of which host i has the elements bounds[i] : bounds[i + 1]."""
         counts = np.diff(bounds)
         place = counts.tolist(), [int(first) for first in bounds[:-1]]
         self._wait(self._rail.Iallgatherv(self._mpi.IN_PLACE, [whole, place]))
 
     @contextlib.contextmanager
-    def unbroken(self):
+    def unbroken(self) -> Iterator[None]:
         """Around work between two collective operations that no rank may leave: an error in here ends the job hard."""
         self.broken = True
         yield
@@ -194,7 +202,7 @@ class Ranks:
         """End every rank now."""
         self._world.Abort(exit_code)
 
-    def _wait(self, request) -> None:
+    def _wait(self, request: Any) -> None:
         # Spinning inside MPI would starve the ranks that share the core, and Python's signal handlers.
         if request.Test():
             return
@@ -206,13 +214,13 @@ class Ranks:
                 os.sched_yield()
 
 
-def parts(counts) -> tuple[Sequence[int], Sequence[int]]:
+def parts(counts: npt.NDArray[np.int64]) -> Parts:
     """(counts, displacements) of parts that follow one another."""
     ends = np.cumsum(counts)
     return [int(count) for count in counts], [int(end - count) for end, count in zip(ends, counts, strict=True)]
 
 
-def join():
+def join() -> Serial | Ranks:
     """The communicator of this process. Without a launcher, or with one rank, nothing is imported.
 
     Raises UsageError where several ranks were started but cannot find each other.

@@ -26,16 +26,21 @@ by themselves, and the rest piece by piece together, so that the bits do not dep
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
+from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.kernels.engine import gradient_shards as kernels
 from grapheme_numba.kernels.engine.updates import CHUNK, StepRates, in_order
+from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.workspace import aligned_empty
-from grapheme_numba.optim.optimizers import OptimizerState, both_moments
+from grapheme_numba.optim.optimizers import Optimizer, OptimizerState, both_moments
+
+Array = npt.NDArray[Any]  # of the model's dtype
 
 
 class Node(NamedTuple):
@@ -97,7 +102,7 @@ class ShardedGradient:
         Whether nothing is accumulated yet; else `model.gradients` is, the same on all ranks.
     """
 
-    def __init__(self, comm, n_shard: int, model, fresh: bool):
+    def __init__(self, comm: Serial | Ranks, n_shard: int, model: BrainModel, fresh: bool) -> None:
         self.comm, self.model = comm, model
         root, self.own = Node(0, n_shard), own_shards(comm.rank, comm.size, n_shard)
         owned = [own_shards(rank, comm.size, n_shard) for rank in range(comm.size)]
@@ -114,9 +119,10 @@ class ShardedGradient:
         self.planes = comm.memory("planes", (len(rows), -(-n // CHUNK) * CHUNK), dtype)  # every row begins a cache line
         self.parameters, self.total = (comm.memory(name, (n,), dtype) for name in ("parameters", "total"))
         self.squares = comm.memory("squares", (2, -(-n // CHUNK)), np.float64)  # of the total, of the parameters
-        self._moments: dict[str, np.ndarray] = {}
-        self._waiting: list[np.ndarray] = []
-        self._own_parameters, self._version = np.empty(self._piece.stop - self._piece.start, dtype), None
+        self._moments: dict[str, Array] = {}
+        self._waiting: list[Array] = []
+        self._own_parameters: Array = np.empty(self._piece.stop - self._piece.start, dtype)
+        self._version: int | None = None
         self._clean = False  # whether the model's gradients are 0
         if not fresh:
             self.total[self._piece] = model.gradients[self._piece]
@@ -162,7 +168,7 @@ class ShardedGradient:
             kernels.hand_over(self._rail, self.model.gradients, self.planes[row])
         self._clean = True
 
-    def _fill(self, node: Node, make, depth: int) -> None:
+    def _fill(self, node: Node, make: Callable[[int], None], depth: int) -> None:
         # Two neighbours are added as soon as both are there: k shards need log2(k) vectors more, not k.
         if node.stop - node.first == 1:
             return make(node.first - self.own.start)
@@ -206,20 +212,22 @@ class ShardedGradient:
                 there = [k < held for held in self._held]
                 places = [int(row_of[host] + k) * arrived.shape[1] if has else 0 for host, has in enumerate(there)]
                 take = [width * has for has in there]
-                comm.exchange(send, (counts if mine else [0] * len(counts), starts), arrived, (take, places))
+                cast(Ranks, comm).exchange(
+                    send, (counts if mine else [0] * len(counts), starts), arrived, (take, places)
+                )
             step = self._pairs, self._last, chunks[comm.host], starts[comm.host], fresh
             kernels.fold_into(arrived, *step, self.total, self.squares[0])
 
-    def _spread(self, vector: np.ndarray, bounds) -> None:
+    def _spread(self, vector: Array, bounds: Sequence[int]) -> None:
         if len(self.comm.hosts) > 1 and self._rail[0] < self._rail[1]:
-            self.comm.spread(vector, bounds)
+            cast(Ranks, self.comm).spread(vector, bounds)  # only they have several hosts
 
     def norm(self) -> float:
         """L2 norm of the sum; NaN or infinite as soon as one element is."""
         total = in_order(self.squares[0])
         return math.sqrt(total) if total >= 0 else math.nan
 
-    def step(self, optimizer, state: OptimizerState, lr: float, scale: float) -> tuple[OptimizerState, bool]:
+    def step(self, optimizer: Optimizer, state: OptimizerState, lr: float, scale: float) -> tuple[OptimizerState, bool]:
         """One step of `optimizer` with `scale` times the sum; the new state, and whether all parameters are finite."""
         self._adopt(state)
         with self.comm.unbroken():
@@ -241,7 +249,7 @@ class ShardedGradient:
                 self.comm.barrier()
         return OptimizerState(count, self._moments), math.isfinite(in_order(self.squares[1]))
 
-    def _order(self, values: np.ndarray, first: int) -> None:
+    def _order(self, values: Array, first: int) -> None:
         """Copy the weights among the parameters `values`, from `first` on, into the forward pass's order."""
         weights = values[: max(self.model.dag.n_edge - first, 0)]
         if weights.size:
@@ -256,7 +264,7 @@ class ShardedGradient:
                 self._moments[name] = self.comm.memory(name, moment.shape, moment.dtype)
             self._moments[name][self._piece] = moment[self._piece]
 
-    def release(self) -> dict[str, np.ndarray]:
+    def release(self) -> dict[str, Array]:
         """Give the model memory of its own again; returns such moments. This object is of no use then. On all ranks."""
         self.collect()
         self.model.bind(self.parameters.copy(), self.model.gradients)
@@ -275,7 +283,7 @@ class ShardedGradient:
         self._clean = False
 
 
-def warm_up(model) -> None:
+def warm_up(model: BrainModel) -> None:
     """Compile or load the kernels of `ShardedGradient` without a trace."""
     plane = aligned_empty((1, 1), model.dtype)
     kernels.hand_over((0, 1), np.zeros(1, model.dtype), plane[0])
@@ -286,6 +294,6 @@ def warm_up(model) -> None:
     kernels.step(0, one, StepRates(), (none, none), np.zeros(1), one.copy(), plane[0])
 
 
-def as_table(pairs: list[tuple[int, int]]) -> np.ndarray:
+def as_table(pairs: list[tuple[int, int]]) -> npt.NDArray[np.int64]:
     """(n, 2) int64, also of none."""
     return np.array(pairs, np.int64).reshape(-1, 2)

@@ -5,11 +5,13 @@ Memory that the ranks of a host share: MPI-3 windows, one for each array.
 
 import math
 import os
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 
-def own_mask() -> np.ndarray:
+def own_mask() -> npt.NDArray[np.uint8]:
     """(cores of the host,) uint8: 1 for those that this process may use."""
     allowed = os.sched_getaffinity(0)
     mask = np.zeros(max(os.cpu_count() or 1, max(allowed) + 1), np.uint8)
@@ -38,7 +40,7 @@ class Cores:
         another's loss.
     """
 
-    def __init__(self, masks: np.ndarray, index: int):
+    def __init__(self, masks: npt.NDArray[np.uint8], index: int) -> None:
         mine = np.flatnonzero(masks[index])
         self.bound = bool((masks != masks[0]).any())
         # A core that k ranks may use counts as 1/k, whatever the launcher's masks look like.
@@ -74,11 +76,12 @@ LINE = 64  # bytes of a cache line
 class HostMemory:
     """The shared arrays of the ranks of communicator `host`, of the MPI library `mpi`."""
 
-    def __init__(self, mpi, host):
+    def __init__(self, mpi: Any, host: Any) -> None:  # mpi4py is there on ranks alone
         self._mpi, self._host = mpi, host
-        self._windows, self._held = [], {}
+        self._windows: list[Any] = []
+        self._held: dict[str, npt.NDArray[np.uint8]] = {}
 
-    def array(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """An array, not set, that starts on a cache line. All ranks of the host request it at the same point.
 
         The next array of the same name lies in the same place where that is large enough.

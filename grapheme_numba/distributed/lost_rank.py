@@ -9,6 +9,11 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from grapheme_numba.distributed.comm import Ranks
 
 GRACE = 5.0  # seconds that the launcher has to end the others before we do
 PF_EXITING = 4  # among the kernel's flags of a process
@@ -21,31 +26,32 @@ class LostRankReporter:
     Used as a context manager around all that a rank does.
     """
 
-    def __init__(self, comm):
-        self._process = None
+    def __init__(self, comm: "Ranks") -> None:
+        self._process: subprocess.Popen[bytes] | None = None
         processes = comm.host_processes()
         if comm.host_rank == 0 and hasattr(os, "pidfd_open"):
             places = [f"{rank}:{process}" for rank, process in processes]
             program = [sys.executable, "-I", "-S", __file__, str(comm.size), *places]
-            given = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "start_new_session": True}
+            given: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "start_new_session": True}
             self._process = subprocess.Popen(program, **given)
 
     def send(self, line: str) -> None:
         """Send one line."""
-        if self._process is not None:
+        if self._process is not None and self._process.stdin is not None:
             try:
                 self._process.stdin.write(line.encode() + b"\n")
                 self._process.stdin.flush()
             except OSError:
                 self._process = None  # it is gone; the run does not depend on it
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.send("done")
         if self._process is not None:
-            self._process.stdin.close()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
             self._process.wait()
 
 
@@ -98,7 +104,7 @@ def sentence(lost: list[tuple[int, int]], n_rank: int, folder: str, command: str
     return text + "there is no checkpoint yet, so start the same command again"
 
 
-def end(poll, ranks) -> None:
+def end(poll: "select.poll", ranks: Iterable[int]) -> None:
     """Kill what the launcher has left alive after GRACE seconds."""
     alive = set(ranks)
     wait = GRACE
@@ -117,7 +123,7 @@ def end(poll, ranks) -> None:
             continue  # it has just ended
 
 
-def shared_files(processes) -> set[str]:
+def shared_files(processes: Iterable[int]) -> set[str]:
     """What MPICH keeps in shared memory under a name for these processes, and only takes away when all end well."""
     found = set()
     for process in processes:

@@ -6,16 +6,19 @@ and failures, add up the gradients, and take the same step. A single rank adds n
 
 import math
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
+from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.stream.batches import Batch
-from grapheme_numba.distributed.comm import Serial
+from grapheme_numba.data.stream.dataset import Dataset
+from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.distributed.gradients import ShardedGradient, own_shards
 from grapheme_numba.errors import NonFiniteError, UsageError
 from grapheme_numba.models.brain_model import StepResult
@@ -29,11 +32,11 @@ class BatchResult(NamedTuple):
     domain int32; judged bool: a target counts; loss, structural float64; right bool
     """
 
-    domain: np.ndarray
-    judged: np.ndarray
-    loss: np.ndarray
-    structural: np.ndarray
-    right: np.ndarray
+    domain: npt.NDArray[np.int32]
+    judged: npt.NDArray[np.bool_]
+    loss: npt.NDArray[np.float64]
+    structural: npt.NDArray[np.float64]
+    right: npt.NDArray[np.bool_]
 
     @property
     def finite(self) -> bool:
@@ -73,7 +76,7 @@ class Team:
         There are more ranks than shards.
     """
 
-    def __init__(self, comm=None, n_shard: int = 1):
+    def __init__(self, comm: Serial | Ranks | None = None, n_shard: int = 1) -> None:
         self.comm, self.n_shard = comm or Serial(), n_shard
         size = self.comm.size
         if size > n_shard:
@@ -86,8 +89,8 @@ class Team:
         self._sum: ShardedGradient | None = None
         self._requests: Requests | None = None
 
-    def batches(self, dataset, layout, batch_size: int, **place) -> Iterator[tuple[Batch, ...]]:
-        """This rank's parts of every batch, one a shard."""
+    def batches(self, dataset: Dataset, layout: Layout, batch_size: int, **place: int) -> Generator[tuple[Batch, ...]]:
+        """This rank's parts of every batch, one a shard; `place` as for `Dataset.batches`."""
         own = self._own
         shard = (own.start, self.n_shard, len(own))
         with closing(dataset.batches(layout, batch_size, shard=shard, **place)) as stream:
@@ -127,7 +130,8 @@ class Team:
             messages = [msgspec.msgpack.decode(one, type=RankMessage) for one in sent]
             self._requests = merged([message.requests for message in messages])
             parts_of = [message.arrays for message in messages]
-            whole = None if None in parts_of else joined(parts_of)
+            told = [one for one in parts_of if one is not None]
+            whole = joined(told) if len(told) == len(parts_of) else None
         if self._sum is not None and whole is not None and whole.finite:
             self._sum.add(fresh=fresh)
         return whole
@@ -163,7 +167,7 @@ class Team:
             self._sum.collect()
         self.check_same(model.parameters)
 
-    def share(self, dataset, layout, batch_size: int) -> Iterator[Batch | None]:
+    def share(self, dataset: Dataset, layout: Layout, batch_size: int) -> Iterator[Batch | None]:
         """A dataset's batches in file order, dealt out in runs; None where others have one batch more to do."""
         n_batch, comm = -(-dataset.n_rows // batch_size), self.comm
         own = own_shards(comm.rank, comm.size, n_batch)
@@ -172,14 +176,14 @@ class Team:
         for _ in range(-(-n_batch // comm.size) - len(own)):
             yield None
 
-    def gather(self, tables: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    def gather(self, tables: list[npt.NDArray[np.float64]], shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         """The float64 tables of all ranks, in rank order."""
         return np.frombuffer(b"".join(self.comm.all_gather(b"".join(one.tobytes() for one in tables)))).reshape(
             -1, *shape
         )
 
     @contextmanager
-    def rank_zero_first(self):
+    def rank_zero_first(self) -> Iterator[None]:
         """Rank 0 does the body, then all others: it compiles, they load what it compiled."""
         if not self.writes:
             self.comm.all_gather()
@@ -201,12 +205,12 @@ class Team:
         """The text of the first rank that has one."""
         return next((one.decode() for one in self.comm.all_gather((text or "").encode()) if one), None)
 
-    def check_same(self, parameters: np.ndarray) -> None:
+    def check_same(self, parameters: npt.NDArray[Any]) -> None:
         """Raise NonFiniteError where ranks hold other bits: processors that round differently."""
         if self.alone:
             return
         first = self.comm.host_rank == 0  # the others of a host have the same memory
-        sums = self.comm.all_gather(zlib.crc32(parameters).to_bytes(4) if first else b"")
+        sums = self.comm.all_gather(zlib.crc32(parameters.data).to_bytes(4) if first else b"")
         odd = [rank for rank, one in enumerate(sums) if one not in (b"", sums[0])]
         if odd:
             raise NonFiniteError(

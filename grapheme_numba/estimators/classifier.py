@@ -1,11 +1,16 @@
 """`DagClassifier`: classes by softmax over the outputs of a DAG."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from grapheme_numba.estimators.dag_estimator import DagEstimator
+from grapheme_numba.estimators.scaling import Array, Rows
 from grapheme_numba.kernels.engine.losses import softmax
 from grapheme_numba.network.losses import cross_entropy
 
@@ -62,15 +67,19 @@ class DagClassifier(ClassifierMixin, DagEstimator):
     """
 
     _multi_output = _numeric_target = False
+    classes_: Array
 
     def __init__(
-        self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="silu",
-        init="dynamic_xavier", optimizer="adamw", learning_rate=0.01, lr_schedule="cosine", max_iter=200,
-        batch_size="auto", weight_decay="auto", clip_grad_norm=0.0, standardize=True, early_stopping=False,
-        validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, density=1.0, evolve=None,
-        evolve_fraction=0.3, evolve_every=1, class_weight=None, callback=None, n_jobs=None, verbose=0,
-        random_state=None,
-    ):  # fmt: skip
+        self, topology: Any = "layered", *, hidden: int | Sequence[int] = (100,), fan_in: int = 16,
+        skip: float = 0.0, activation: str = "silu", init: str = "dynamic_xavier", optimizer: str = "adamw",
+        learning_rate: float = 0.01, lr_schedule: str = "cosine", max_iter: int = 200,
+        batch_size: int | str = "auto", weight_decay: float | str = "auto", clip_grad_norm: float = 0.0,
+        standardize: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10, tol: float = 1e-4, warm_start: bool = False, density: float = 1.0,
+        evolve: str | None = None, evolve_fraction: float = 0.3, evolve_every: int = 1,
+        class_weight: Mapping[Any, float] | str | None = None, callback: Callable[[Any], object] | None = None,
+        n_jobs: int | None = None, verbose: int = 0, random_state: int | np.random.RandomState | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(
             topology, hidden=hidden, fan_in=fan_in, skip=skip, activation=activation, init=init,
             optimizer=optimizer, learning_rate=learning_rate, lr_schedule=lr_schedule, max_iter=max_iter,
@@ -82,7 +91,9 @@ class DagClassifier(ClassifierMixin, DagEstimator):
         )  # fmt: skip
         self.class_weight = class_weight
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(  # type: ignore[override]  # scikit-learn has `classes` in the place of `sample_weight`
+        self, X: Any, y: npt.ArrayLike, classes: npt.ArrayLike | None = None, sample_weight: npt.ArrayLike | None = None
+    ) -> Self:
         """One pass over `X` at the full learning rate.
 
         Parameters
@@ -104,26 +115,28 @@ class DagClassifier(ClassifierMixin, DagEstimator):
         finally:
             self.__dict__.pop("_announced", None)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Array:
         """The most probable class (n_sample,) of each row of `X`."""
         y = self._outputs(X)
         return self.classes_[y.argmax(axis=1)]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Array:
         """Probabilities (n_sample, n_class), in the order of `classes_`."""
         y = self._outputs(X)
         probabilities = np.empty_like(y)
         softmax(y, probabilities)
         return probabilities
 
-    def _checked(self, X, y, sample_weight, reset):
+    def _checked(
+        self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, reset: bool
+    ) -> tuple[Rows, Array, Array]:
         X, y, weight = super()._checked(X, y, sample_weight, reset)
         check_classification_targets(y)
         if self.class_weight is not None:
             weight = weight * compute_sample_weight(self.class_weight, y)
         return X, y, weight
 
-    def _encoded(self, y, first):
+    def _encoded(self, y: Array, first: bool) -> npt.NDArray[np.intp]:
         if first:
             self.classes_ = getattr(self, "_announced", unique_labels(y))
         unknown = np.setdiff1d(y, self.classes_)
@@ -131,17 +144,17 @@ class DagClassifier(ClassifierMixin, DagEstimator):
             raise ValueError(f"y holds the class {unknown[0]!r}, which is none of {self.classes_}; announce it first")
         return np.searchsorted(self.classes_, y)
 
-    def _n_output(self, target):
+    def _n_output(self, target: Array) -> int:
         return len(self.classes_)
 
-    def _measure_target(self, target, weight):
+    def _measure_target(self, target: Array, weight: Array) -> None:
         return None
 
-    def _scaled_target(self, target):
+    def _scaled_target(self, target: Array) -> Array:
         return target
 
-    def _loss(self, y, target, weight):
+    def _loss(self, y: Array, target: Array, weight: Array) -> tuple[float, Array]:
         return cross_entropy(y, target, weight)
 
-    def _held_score(self, X, target, weight):
+    def _held_score(self, X: Rows, target: Array, weight: Array) -> float:
         return float(np.average(self._raw_outputs(X).argmax(axis=1) == target, weights=weight))

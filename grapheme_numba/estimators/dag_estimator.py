@@ -1,92 +1,29 @@
-"""What classifier and regressor share: parameters and their checks, the loop over epochs, outputs in batches."""
+"""What classifier and regressor share: the loop over epochs, and outputs in batches."""
 
 import copy
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+import numpy.typing as npt
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from grapheme_numba import jit
 from grapheme_numba.errors import NonFiniteError, UsageError
 from grapheme_numba.estimators import scaling
+from grapheme_numba.estimators.parameters import DagParameters
+from grapheme_numba.estimators.scaling import Array, Rows
 from grapheme_numba.estimators.topology import build_network
-from grapheme_numba.network.attribution import attribute
+from grapheme_numba.network.attribution import Attribution, attribute
+from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.optim import optimizers, schedules
+from grapheme_numba.optim.optimizers import OptimizerState
 from grapheme_numba.sparsity import prune
-from grapheme_numba.sparsity.evolve import METHODS, drop_and_grow_edges
+from grapheme_numba.sparsity.evolve import drop_and_grow_edges
 from grapheme_numba.training import step as one_step
-
-
-class DagParameters(BaseEstimator):
-    """The parameters of `DagClassifier` and `DagRegressor`, which say what they mean."""
-
-    def __init__(
-        self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="silu",
-        init="dynamic_xavier", optimizer="adamw", learning_rate=0.01, lr_schedule="cosine", max_iter=200,
-        batch_size="auto", weight_decay="auto", clip_grad_norm=0.0, standardize=True, early_stopping=False,
-        validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, density=1.0, evolve=None,
-        evolve_fraction=0.3, evolve_every=1, callback=None, n_jobs=None, verbose=0, random_state=None,
-    ):  # fmt: skip
-        self.topology = topology
-        self.hidden = hidden
-        self.fan_in = fan_in
-        self.skip = skip
-        self.activation = activation
-        self.init = init
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.lr_schedule = lr_schedule
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.clip_grad_norm = clip_grad_norm
-        self.standardize = standardize
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.density = density
-        self.evolve = evolve
-        self.evolve_fraction = evolve_fraction
-        self.evolve_every = evolve_every
-        self.callback = callback
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    def _check_parameters(self):
-        for name, least in (("max_iter", 1), ("fan_in", 1), ("n_iter_no_change", 1), ("evolve_every", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise UsageError(f"{name} is {value!r}; give a whole number of at least {least}")
-        if not self.learning_rate > 0 or not 0 < self.validation_fraction < 1:
-            raise UsageError(
-                f"learning_rate is {self.learning_rate!r} and validation_fraction {self.validation_fraction!r}; "
-                "give a rate above 0 and a share between 0 and 1"
-            )
-        if not 0.0 < self.density <= 1.0:
-            raise UsageError(f"density is {self.density!r}; give the share of edges to keep, above 0 and at most 1")
-        if self.evolve is not None and (self.evolve not in METHODS or not 0.0 < self.evolve_fraction < 1.0):
-            raise UsageError(
-                f"evolve is {self.evolve!r} with evolve_fraction {self.evolve_fraction!r}; choose None or one of "
-                f"{', '.join(METHODS)} and a fraction between 0 and 1"
-            )
-        decay = self.weight_decay
-        if decay != "auto" and not (isinstance(decay, int | float | np.number) and decay >= 0):
-            raise UsageError(f"weight_decay is {decay!r}; give 'auto' or a number of at least 0")
-        size = self.batch_size
-        if size != "auto" and (isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1):
-            raise UsageError(f"batch_size is {size!r}; give 'auto' or a whole number of at least 1")
-
 
 PREDICT_ROWS = 4096
 
@@ -94,8 +31,13 @@ PREDICT_ROWS = 4096
 class Predicting:
     """The part of an estimator that needs its network, its columns and its scale, and changes none."""
 
+    n_jobs: int | None
+    network_: DagNN
+    columns_: npt.NDArray[np.intp]
+    scale_: scaling.Scale
+
     @contextmanager
-    def _threads(self):
+    def _threads(self) -> Iterator[None]:
         """`n_jobs` kernel threads inside, the old number afterwards."""
         before = jit.n_threads()
         if self.n_jobs is not None:
@@ -105,17 +47,17 @@ class Predicting:
         finally:
             jit.set_threads(before)
 
-    def _outputs(self, X):
+    def _outputs(self, X: Any) -> Array:
         """The network's outputs (n_sample, n_output) for unscaled `X`."""
         X = self._known(X)
         with self._threads():
             return self._raw_outputs(X)
 
-    def _known(self, X):
+    def _known(self, X: Any) -> Rows:
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False)
 
-    def attribute(self, X, output=None):
+    def attribute(self, X: Any, output: npt.ArrayLike | None = None) -> Attribution:
         """What the answers to `X` come from: by feature, node and edge, with their names.
 
         Parameters
@@ -134,7 +76,7 @@ class Predicting:
         with self._threads():
             return attribute(self.network_, rows, output)
 
-    def _raw_outputs(self, X):
+    def _raw_outputs(self, X: Rows) -> Array:
         dtype = self.network_.dtype
         y = np.empty((X.shape[0], self.network_.n_output), dtype)
         for start in range(0, X.shape[0], PREDICT_ROWS):
@@ -157,12 +99,19 @@ ADAMW_DECAY = 0.3
 class DagEstimator(Predicting, DagParameters):
     """The base of `DagClassifier` and `DagRegressor`; not for direct use."""
 
-    def __sklearn_is_fitted__(self):
+    _multi_output: bool
+    _numeric_target: bool
+    _state: OptimizerState
+    n_iter_: int
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
 
     # --- fitting --------------------------------------------------------------------------------
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Train on `X` (n_sample, n_feature), dense or sparse.
 
         Parameters
@@ -187,7 +136,7 @@ class DagEstimator(Predicting, DagParameters):
                 self._train(X, target, weight, held, seed)
         return self
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """One pass over `X` at the full learning rate; the first call fixes sizes and scales.
 
         Parameters are those of `fit`.
@@ -196,7 +145,7 @@ class DagEstimator(Predicting, DagParameters):
         with self._undone_on_failure(deep=False):
             X, y, weight = self._checked(X, y, sample_weight, reset=not again)
             target = self._encoded(y, first=not again)
-            self._start(X, target, weight, None if again else self._seed(), again)
+            self._start(X, target, weight, 0 if again else self._seed(), again)
             target = self._scaled_target(target)
             with self._threads():
                 self.loss_curve_.append(self._epoch(X, target, weight, self._seed(), lambda step: self.learning_rate))
@@ -204,7 +153,7 @@ class DagEstimator(Predicting, DagParameters):
         return self
 
     @contextmanager
-    def _undone_on_failure(self, deep):
+    def _undone_on_failure(self, deep: bool) -> Iterator[None]:
         """After an error the estimator is as it was before, fitted or not. `deep`: edges may change meanwhile."""
         before, fitted = dict(self.__dict__), self.__sklearn_is_fitted__()
         if fitted:
@@ -224,35 +173,39 @@ class DagEstimator(Predicting, DagParameters):
                 self.network_.parameters_changed()
             raise
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """With the optimiser's moments per edge in the caller's order, which no internal order can part."""
         return self._with_moments(dict(super().__getstate__()), "to_caller_order")
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(self._with_moments(dict(state), "from_caller_order"))
 
     @staticmethod
-    def _with_moments(state, order):
+    def _with_moments(state: dict[str, Any], order: str) -> dict[str, Any]:
         if "network_" in state:
             change, old = getattr(state["network_"], order), state["_state"]
             state["_state"] = old._replace(moments={name: change(moment) for name, moment in old.moments.items()})
         return state
 
-    def _checked(self, X, y, sample_weight, reset):
+    def _checked(
+        self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, reset: bool
+    ) -> tuple[Rows, Array, Array]:
         self._check_parameters()
-        X, y = validate_data(
+        X, target = validate_data(
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=reset,
             multi_output=self._multi_output, y_numeric=self._numeric_target,
         )  # fmt: skip
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         kept = np.flatnonzero(weight)
         # An example without weight must not count anywhere: not in batches, not in scales, not in classes.
-        return (X, y, weight) if kept.size == len(weight) else (X[kept], y[kept], weight[kept])
+        return (X, target, weight) if kept.size == len(weight) else (X[kept], target[kept], weight[kept])
 
-    def _seed(self):
+    def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _split(self, X, target, weight, seed):
+    def _split(
+        self, X: Rows, target: Array, weight: Array, seed: int
+    ) -> tuple[Rows, Array, Array, tuple[Rows, Array, Array] | None]:
         """Training part and, for early stopping, a held-out part (X, target, weight) or None."""
         if not self.early_stopping:
             return X, target, weight, None
@@ -263,7 +216,7 @@ class DagEstimator(Predicting, DagParameters):
         held, kept = np.sort(order[:n_held]), np.sort(order[n_held:])
         return X[kept], target[kept], weight[kept], (X[held], target[held], weight[held])
 
-    def _start(self, X, target, weight, seed, again):
+    def _start(self, X: Rows, target: Array, weight: Array, seed: int, again: bool) -> None:
         """A new network and a new state, or (`again`) those there are, if they are what the parameters ask for."""
         if again:
             self._refuse_another_network()
@@ -282,7 +235,7 @@ class DagEstimator(Predicting, DagParameters):
         self._state = optimizers.build(self.optimizer).init(self.network_.parameters)
         self.loss_curve_, self.validation_scores_, self.n_iter_ = [], [], 0
 
-    def _refuse_another_network(self):
+    def _refuse_another_network(self) -> None:
         for name, was in self._built_with.items():
             value = getattr(self, name)
             plain = isinstance(value, str | int | float) and value == was
@@ -293,7 +246,7 @@ class DagEstimator(Predicting, DagParameters):
                     "set it back, or fit with warm_start=False"
                 )
 
-    def _train(self, X, target, weight, held, seed):
+    def _train(self, X: Rows, target: Array, weight: Array, held: tuple[Rows, Array, Array] | None, seed: int) -> None:
         size = self._batch_rows(len(weight))
         steps = self.max_iter * -(-len(weight) // size)
         rate = schedules.build(self.lr_schedule, self.learning_rate, steps, warmup_steps=0)
@@ -322,7 +275,7 @@ class DagEstimator(Predicting, DagParameters):
         if best_state is not None:
             self.network_, self._state = best_state
 
-    def _change_edges(self, epoch, seed):
+    def _change_edges(self, epoch: int, seed: int) -> bool:
         """Prune, drop and grow as `density` and `evolve` want it; false while there are still edges to prune."""
         progress = (epoch + 1) / self.max_iter
         last = progress == 1.0
@@ -338,7 +291,9 @@ class DagEstimator(Predicting, DagParameters):
             self._state = self._state._replace(moments=dict(zip(names, moments, strict=True)))
         return self.density == 1.0 or last or progress >= prune.END
 
-    def _epoch(self, X, target, weight, seed, rate):
+    def _epoch(
+        self, X: Rows, target: Array, weight: Array, seed: int | tuple[int, int], rate: Callable[[int], float]
+    ) -> float:
         """One pass in mini-batches; the mean loss of an example."""
         n_row, dag = len(weight), self.network_
         dag.zero_grad()
@@ -353,10 +308,14 @@ class DagEstimator(Predicting, DagParameters):
             rows = order[start : start + size]
             if not weight[rows].any():  # classes of weight 0 alone: nothing to learn from
                 continue
+
+            def of_rows(y: Array, at: npt.NDArray[np.intp] = rows) -> tuple[float, Array]:
+                return self._loss(y, target[at], weight[at])
+
             loss = one_step.accumulate(
                 dag,
                 scaling.rows_of(X, rows, self.columns_, self.scale_),
-                lambda y, at=rows: self._loss(y, target[at], weight[at]),
+                of_rows,
             )
             done = self._state.count + 1
             if not np.isfinite(loss):
@@ -372,18 +331,18 @@ class DagEstimator(Predicting, DagParameters):
             total += loss
         return total / weight.sum()
 
-    def _moments(self):
+    def _moments(self) -> tuple[Array, ...]:
         return tuple(self._state.moments.values())
 
-    def _decay(self):
-        if self.weight_decay == "auto":
+    def _decay(self) -> float:
+        if isinstance(self.weight_decay, str):  # "auto"
             return ADAMW_DECAY if self.optimizer == "adamw" and not self._numeric_target else 0.0
         return self.weight_decay
 
-    def _batch_rows(self, n_row):
+    def _batch_rows(self, n_row: int) -> int:
         return min(LARGEST_AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size), n_row)
 
-    def _show_epoch(self, epoch, loss, score):
+    def _show_epoch(self, epoch: int, loss: float, score: float | None) -> None:
         if self.verbose:
             validated = "" if score is None else f", validation score {score:.6f}"
             sys.stdout.write(f"Iteration {epoch + 1}, loss = {loss:.8f}{validated}\n")

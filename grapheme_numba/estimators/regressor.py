@@ -1,12 +1,17 @@
 """`DagRegressor`: one linear output of a DAG per target."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.dag_estimator import DagEstimator
+from grapheme_numba.estimators.scaling import Array, Rows, Scale
 from grapheme_numba.network.losses import huber
 
 LOSSES = ("squared_error", "huber")
@@ -33,15 +38,19 @@ class DagRegressor(RegressorMixin, DagEstimator):
     """
 
     _multi_output = _numeric_target = True
+    target_scale_: Scale
 
     def __init__(
-        self, topology="layered", *, hidden=(100,), fan_in=16, skip=0.0, activation="silu",
-        init="dynamic_xavier", loss="squared_error", delta=1.0, optimizer="adamw", learning_rate=0.01,
-        lr_schedule="cosine", max_iter=200, batch_size="auto", weight_decay="auto", clip_grad_norm=0.0,
-        standardize=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
-        warm_start=False, density=1.0, evolve=None, evolve_fraction=0.3, evolve_every=1, callback=None, n_jobs=None,
-        verbose=0, random_state=None,
-    ):  # fmt: skip
+        self, topology: Any = "layered", *, hidden: int | Sequence[int] = (100,), fan_in: int = 16,
+        skip: float = 0.0, activation: str = "silu", init: str = "dynamic_xavier", loss: str = "squared_error",
+        delta: float = 1.0, optimizer: str = "adamw", learning_rate: float = 0.01, lr_schedule: str = "cosine",
+        max_iter: int = 200, batch_size: int | str = "auto", weight_decay: float | str = "auto",
+        clip_grad_norm: float = 0.0, standardize: bool = True, early_stopping: bool = False,
+        validation_fraction: float = 0.1, n_iter_no_change: int = 10, tol: float = 1e-4, warm_start: bool = False,
+        density: float = 1.0, evolve: str | None = None, evolve_fraction: float = 0.3, evolve_every: int = 1,
+        callback: Callable[[Any], object] | None = None, n_jobs: int | None = None, verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(
             topology, hidden=hidden, fan_in=fan_in, skip=skip, activation=activation, init=init,
             optimizer=optimizer, learning_rate=learning_rate, lr_schedule=lr_schedule, max_iter=max_iter,
@@ -54,43 +63,43 @@ class DagRegressor(RegressorMixin, DagEstimator):
         self.loss = loss
         self.delta = delta
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:  # scikit-learn has no types
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Array:
         """Predicted targets, of the shape of the `y` that was fitted."""
         y = self._outputs(X)
         y = self.target_scale_.backward(y)
         return y[:, 0] if self._one_target else y
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.loss not in LOSSES or not self.delta > 0:
             raise UsageError(
                 f"loss is {self.loss!r} and delta {self.delta!r}; choose one of {', '.join(LOSSES)} and a delta above 0"
             )
 
-    def _encoded(self, y, first):
+    def _encoded(self, y: Array, first: bool) -> npt.NDArray[np.float64]:
         if first:
             self._one_target = y.ndim == 1
         return y.reshape(len(y), -1).astype(np.float64)
 
-    def _n_output(self, target):
+    def _n_output(self, target: Array) -> int:
         return target.shape[1]
 
-    def _measure_target(self, target, weight):
+    def _measure_target(self, target: Array, weight: Array) -> None:
         dtype = self.network_.dtype
         scale = scaling.measure(target, weight) if self.standardize else scaling.unscaled(target.shape[1], dtype)
         self.target_scale_ = scale
 
-    def _scaled_target(self, target):
+    def _scaled_target(self, target: Array) -> Array:
         return self.target_scale_.forward(target)
 
-    def _loss(self, y, target, weight):
+    def _loss(self, y: Array, target: Array, weight: Array) -> tuple[float, Array]:
         return huber(y, target, weight, np.inf if self.loss == "squared_error" else self.delta)
 
-    def _held_score(self, X, target, weight):
+    def _held_score(self, X: Rows, target: Array, weight: Array) -> float:
         y = self.target_scale_.backward(self._raw_outputs(X))
         return float(r2_score(target, y, sample_weight=weight)) if len(target) > 1 else 0.0

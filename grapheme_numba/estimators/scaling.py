@@ -1,27 +1,31 @@
 """Features and targets to mean 0 and standard deviation 1, with sample weights, dense or sparse."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils.sparsefuncs import mean_variance_axis
+
+Array = npt.NDArray[Any]  # of the data's dtype, float32 or float64
+Rows: TypeAlias = Any  # (n_row, n_column), an array or a SciPy sparse array, which has no types
 
 
 class Scale(NamedTuple):
     """Column means and standard deviations (n_column,); 1 where a column does not vary."""
 
-    mean: np.ndarray
-    deviation: np.ndarray
+    mean: Array
+    deviation: Array
 
-    def forward(self, values):
+    def forward(self, values: Array) -> Array:
         """(values - mean) / deviation."""
         return (values - self.mean) / self.deviation
 
-    def backward(self, values):
+    def backward(self, values: Array) -> Array:
         """values * deviation + mean."""
         return values * self.deviation + self.mean
 
 
-def measure(values, weight):
+def measure(values: Rows, weight: npt.NDArray[np.float64]) -> Scale:
     """The `Scale` of the columns of `values` (n_row, n_column), rows weighted by `weight` (n_row,)."""
     if hasattr(values, "tocsr"):
         mean, variance = mean_variance_axis(values, axis=0, weights=weight.astype(values.dtype))
@@ -34,12 +38,12 @@ def measure(values, weight):
     return Scale(mean.astype(values.dtype), np.where(flat, 1.0, deviation).astype(values.dtype))
 
 
-def unscaled(n_column, dtype):
+def unscaled(n_column: int, dtype: npt.DTypeLike) -> Scale:
     """The `Scale` that changes nothing."""
     return Scale(np.zeros(n_column, dtype), np.ones(n_column, dtype))
 
 
-def rows_of(X, rows, columns, scale):
+def rows_of(X: Rows, rows: slice | npt.NDArray[np.intp], columns: npt.NDArray[np.intp], scale: Scale) -> Array:
     """Dense scaled rows of a dense or sparse `X`, C-contiguous: what the network takes in.
 
     X : (n_row, n_feature); rows : slice or indices; columns : (n_input,) features of the inputs.

@@ -1,11 +1,15 @@
 """From the `topology` of an estimator to a network with one input per feature and linear outputs."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.graph.generators import topologies
-from grapheme_numba.graph.named import named_graph
+from grapheme_numba.graph.named import NamedGraph, named_graph
 from grapheme_numba.models.hidden_graph import layered_topology
 from grapheme_numba.models.slices import BrainSlice
 from grapheme_numba.network.dagnn import DagNN
@@ -13,7 +17,9 @@ from grapheme_numba.network.dagnn import DagNN
 NAMES = ("layered", "dense", "random", "small_world", "scale_free", "block_modular")
 
 
-def build_network(params, feature_names, n_output, seed, dtype):
+def build_network(
+    params: Mapping[str, Any], feature_names: Sequence[str], n_output: int, seed: int, dtype: npt.DTypeLike
+) -> tuple[DagNN, npt.NDArray[np.intp]]:
     """A seeded network for the data, and which feature feeds each of its inputs.
 
     Parameters
@@ -51,7 +57,7 @@ def build_network(params, feature_names, n_output, seed, dtype):
     return dag, columns
 
 
-def with_outputs(graph, n_output, activation):
+def with_outputs(graph: NamedGraph, n_output: int, activation: str) -> NamedGraph:
     """`graph` with `n_output` linear outputs.
 
     A graph with as many outputs keeps them and they become linear; otherwise every output of the graph
@@ -78,7 +84,7 @@ def with_outputs(graph, n_output, activation):
     )
 
 
-def _made(params, feature_names, n_output, seed):
+def _made(params: Mapping[str, Any], feature_names: Sequence[str], n_output: int, seed: int) -> NamedGraph:
     hidden = [int(width) for width in np.atleast_1d(params["hidden"])]
     if not hidden or min(hidden) < 1:
         raise UsageError(f"hidden is {params['hidden']!r}; give the widths of one or more layers, each at least 1")
@@ -106,7 +112,7 @@ def _made(params, feature_names, n_output, seed):
     return named_graph(senders, receivers, names, inputs=inputs, outputs=outputs)
 
 
-def _columns(graph, feature_names):
+def _columns(graph: NamedGraph, feature_names: Sequence[str]) -> npt.NDArray[np.intp]:
     """The feature of each input: by name where all inputs are features, else by position."""
     position = {name: column for column, name in enumerate(feature_names)}
     wanted = [graph.names[node] for node in graph.inputs.tolist()]

@@ -3,16 +3,21 @@
 How much each node and edge of a network had to do with what is explained, added up over batches.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.kernels.engine.contributions import edge_contributions, node_contributions
-from grapheme_numba.network.arrays import matrix
+from grapheme_numba.network.arrays import Array, matrix
+
+if TYPE_CHECKING:
+    from grapheme_numba.network.dagnn import DagNN
 
 
 class Saliency:
@@ -27,11 +32,11 @@ class Saliency:
         Sum over examples of |weight * activation * gradient|, in internal order.
     """
 
-    def __init__(self, dag):
+    def __init__(self, dag: "DagNN") -> None:
         self.dag, self.n_example = dag, 0
         self.nodes, self.edges = np.zeros(dag.n_node), np.zeros(dag.n_edge)
 
-    def backward(self, gy):
+    def backward(self, gy: Array) -> Array:
         """dL/dx (batch, n_input) of the latest forward pass, whose examples are added; gradients stay as they are."""
         dag = self.dag
         gx = dag.backward_latest(gy, dag.gradients[:0], True)
@@ -41,7 +46,7 @@ class Saliency:
         self.n_example += len(gx)
         return gx
 
-    def means(self):
+    def means(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Means over the examples: (n_node,) by the caller's ids, (n_edge,) in the caller's edge order."""
         order, n = self.dag.dag, max(1, self.n_example)
         nodes, edges = np.empty_like(self.nodes), np.empty_like(self.edges)
@@ -68,12 +73,12 @@ class Attribution(NamedTuple):
     graph : NamedGraph
     """
 
-    inputs: np.ndarray
-    nodes: np.ndarray
-    edges: np.ndarray
+    inputs: npt.NDArray[np.float64]
+    nodes: npt.NDArray[np.float64]
+    edges: npt.NDArray[np.float64]
     graph: NamedGraph
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write `inputs.parquet`, `nodes.parquet` and `edges.parquet` into `folder`, all by name.
 
         Inputs: the column `example`, then one column per input. Raises OutputError.
@@ -89,13 +94,15 @@ class Attribution(NamedTuple):
             {
                 "sender": [names[node] for node in self.graph.senders.tolist()],
                 "receiver": [names[node] for node in self.graph.receivers.tolist()],
-                "weight": self.graph.weights,
+                "weight": cast(Array, self.graph.weights),  # a network always has some
                 "saliency": self.edges,
             },
         )
 
 
-def attribute(dag, x, output=None, *, names=None):
+def attribute(
+    dag: "DagNN", x: npt.ArrayLike, output: npt.ArrayLike | None = None, *, names: Iterable[str] | None = None
+) -> Attribution:
     """Gradient times input per input, and the saliency of every node and edge, in batches of `BATCH`.
 
     Parameters
@@ -130,7 +137,7 @@ def attribute(dag, x, output=None, *, names=None):
     return Attribution(inputs, *saliency.means(), graph)
 
 
-def _explained(output, y, graph, rows, n_example):
+def _explained(output: npt.ArrayLike | None, y: Array, graph: NamedGraph, rows: slice, n_example: int) -> Array:
     """dL/dy of the outputs that are explained in `rows`."""
     n_output = y.shape[1]
     if isinstance(output, str):

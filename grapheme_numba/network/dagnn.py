@@ -71,7 +71,7 @@ class DagNN(GraphParameters):
         self.parameters: Array = np.zeros(n_parameter, self.dtype)
         self.gradients: Array = np.zeros_like(self.parameters)
         self.adopt(dag)
-        self.weights, self.biases = weights, biases  # type: ignore[assignment]
+        self.weights, self.biases = weights, biases
 
     def adopt(self, dag: Dag) -> None:
         """Work on another `Dag` of as many nodes and edges from now on; the flat vectors are the caller's matter."""
@@ -328,7 +328,7 @@ class DagNN(GraphParameters):
         self._plan.force(name)
 
     @property
-    def receiver_weights(self) -> ReceiverWeights:  # type: ignore[override]
+    def receiver_weights(self) -> ReceiverWeights:  # type: ignore[override]  # there an attribute, here it is found
         return self.passes.receiver_weights
 
     @property

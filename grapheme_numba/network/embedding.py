@@ -1,11 +1,13 @@
 """`Embedding`: a trainable vector per token id."""
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError, ShapeError
 from grapheme_numba.kernels.engine import embedding as kernels
 from grapheme_numba.kernels.engine import updates
 from grapheme_numba.network import arrays
+from grapheme_numba.network.arrays import Array
 from grapheme_numba.randomness import generator
 
 INITS = ("xavier", "uniform", "zero")
@@ -33,7 +35,9 @@ class Embedding:
         For a size below 1, another dtype or an unknown init.
     """
 
-    def __init__(self, vocab_size, dim, init="xavier", seed=0, dtype="float32"):
+    def __init__(
+        self, vocab_size: int, dim: int, init: str = "xavier", seed: int = 0, dtype: npt.DTypeLike = "float32"
+    ) -> None:
         for name, value in (("vocab_size", vocab_size), ("dim", dim)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ShapeError(f"{name} is {value!r}; give a whole number of at least 1")
@@ -42,33 +46,33 @@ class Embedding:
         self.vocab_size, self.dim, self.dtype = int(vocab_size), int(dim), arrays.float_dtype(dtype)
         shape = (self.vocab_size, self.dim)
         if init == "zero":
-            self._weights = np.zeros(shape, self.dtype)
+            self._weights: Array = np.zeros(shape, self.dtype)
         else:
             limit = np.sqrt(6.0 / (vocab_size + dim)) if init == "xavier" else 1.0 / np.sqrt(dim)
             draws = generator(seed).random(shape, dtype=self.dtype)
             self._weights = ((2 * draws - 1) * limit).astype(self.dtype)
-        self.grads = np.zeros(shape, self.dtype)
+        self.grads: Array = np.zeros(shape, self.dtype)
 
     @property
-    def weights(self):
+    def weights(self) -> Array:
         """The rows (vocab_size, dim), live: writing into it changes the embedding."""
         return self._weights
 
     @weights.setter
-    def weights(self, values):
+    def weights(self, values: npt.ArrayLike) -> None:
         values = np.asarray(values)
         if values.shape != self._weights.shape:
             raise ShapeError(f"weights has shape {values.shape}; wanted {self._weights.shape}")
         self._weights[...] = arrays.vector("weights", values.ravel(), values.size, self.dtype).reshape(values.shape)
 
-    def forward(self, ids):
+    def forward(self, ids: npt.ArrayLike) -> Array:
         """Vectors (batch, length, dim) for whole-number `ids` (batch, length)."""
         ids = self._check(ids)
         vectors = np.empty((ids.size, self.dim), self.dtype)
         kernels.lookup(self._weights, ids.ravel(), vectors)
         return vectors.reshape(*ids.shape, self.dim)
 
-    def backward_accumulate(self, ids, grad):
+    def backward_accumulate(self, ids: npt.ArrayLike, grad: npt.ArrayLike) -> None:
         """Add `grad` (batch, length, dim), the loss's derivative by `forward(ids)`, to `grads`."""
         ids = self._check(ids)
         grad = np.asarray(grad)
@@ -78,23 +82,23 @@ class Embedding:
         arrays.refuse_non_finite("grad", rows)
         kernels.add_rows(ids.ravel(), rows, self.grads)
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Set every gradient to 0."""
         self.grads[...] = 0
 
-    def step(self, lr):
+    def step(self, lr: float) -> None:
         """Plain gradient descent: `weights -= lr * grads`."""
         updates.sgd(
             self.grads.reshape(-1), updates.StepRates(lr=arrays.rate(lr, self.dtype)), self._weights.reshape(-1)
         )
 
-    def bind(self, weights_view, grads_view):
+    def bind(self, weights_view: Array, grads_view: Array) -> None:
         """Move rows and gradients into 1-D views (vocab_size * dim,) of flat vectors owned by someone else."""
         shape = (self.vocab_size, self.dim)
         weights_view[:], grads_view[:] = self._weights.ravel(), self.grads.ravel()
         self._weights, self.grads = weights_view.reshape(shape), grads_view.reshape(shape)
 
-    def _check(self, ids):
+    def _check(self, ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
         ids = np.asarray(ids)
         if ids.ndim != 2 or not ids.size:
             raise ShapeError(f"ids has shape {ids.shape}; wanted (batch, length), with at least one id")

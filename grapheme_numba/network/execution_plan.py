@@ -14,12 +14,16 @@ together as the shared cache holds. Both give the same bits.
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import UsageError
+from grapheme_numba.graph.dag import Dag
 from grapheme_numba.jit import n_threads
 from grapheme_numba.kernels.engine.planes import Planes
 from grapheme_numba.kernels.engine.tiles import Shares, Tiles
-from grapheme_numba.network.workspace import CACHE_LINE, LAST_LEVEL_SHARE, balanced_parts
+from grapheme_numba.network.workspace import CACHE_LINE, LAST_LEVEL_SHARE, Workspace, balanced_parts
+
+Bounds = npt.NDArray[np.int64]  # of ranges of nodes
 
 STRATEGIES = ("auto", "tiles", "levels")
 FORWARD, BACKWARD = 16e9, 8e9  # edge-samples per second and thread
@@ -43,18 +47,21 @@ class Choice(NamedTuple):
 class Plan:
     """Chooses per batch; keeps balanced node ranges once computed."""
 
-    def __init__(self, dag):
-        self._dag, self._parts = dag, {}
-        self._windows, self._n_row, self._whole = None, None, np.array([0, dag.n_node], np.int64)
+    def __init__(self, dag: Dag) -> None:
+        self._dag = dag
+        self._parts: dict[tuple[str, int], Bounds] = {}
+        self._windows: Bounds | None = None
+        self._n_row: int | None = None
+        self._whole: Bounds = np.array([0, dag.n_node], np.int64)
         self.strategy = "auto"
 
-    def force(self, strategy):
+    def force(self, strategy: str) -> None:
         """Use "tiles" or "levels" always, or choose ("auto"). Raises UsageError for another name."""
         if strategy not in STRATEGIES:
             raise UsageError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
         self.strategy = strategy
 
-    def forward(self, batch, workspace, learns):
+    def forward(self, batch: int, workspace: Workspace, learns: bool) -> Choice:
         """The `Choice` of a forward pass; `learns`: gradients are wanted of it."""
         tiles = workspace.tiles(batch, workspace.width(batch, learns), n_threads())
         group = _group(tiles, workspace.live_bytes(tiles))
@@ -63,7 +70,7 @@ class Plan:
             levels, tiles, Planes(self._whole, workspace.planes(1, 0)), Shares(self._ranges("in", levels), group)
         )
 
-    def backward(self, batch, workspace, before, n_gradient, keeps_deltas):
+    def backward(self, batch: int, workspace: Workspace, before: Tiles, n_gradient: int, keeps_deltas: bool) -> Choice:
         """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none).
 
         `before`: the `Tiles` of the forward pass. `keeps_deltas`: the delta of every node and tile is wanted
@@ -83,7 +90,7 @@ class Plan:
         tiles = workspace.with_deltas(tiles, *((n_tile, self._dag.n_node) if keeps_deltas else (n_buffer, n_row)))
         return Choice(levels, tiles, planes, Shares(self._ranges("out", levels), group))
 
-    def _levels(self, tiles, group, n_window, rate):
+    def _levels(self, tiles: Tiles, group: int, n_window: int, rate: float) -> bool:
         if self.strategy != "auto":
             return self.strategy == "levels"
         threads = n_threads()
@@ -96,7 +103,7 @@ class Plan:
         regions = -(-n_tile // group) * (self._dag.n_level + 2)
         return START + n_tile * one_tile / threads * SHARING + regions * REGION < by_tiles
 
-    def windows(self):
+    def windows(self) -> Bounds:
         """Node bounds (n_window + 1,) of windows of about WINDOW edges."""
         if self._windows is None:
             indptr = self._dag.t_indptr
@@ -105,7 +112,7 @@ class Plan:
             self._windows = np.unique(np.append(bounds, (0, self._dag.n_node))).astype(np.int64)
         return self._windows
 
-    def rows_of_deltas(self):
+    def rows_of_deltas(self) -> int:
         """How many nodes' deltas the backward pass needs at a time, as a power of two.
 
         From the first node of a level to the last receiver of that level: threads that share the level may
@@ -115,11 +122,11 @@ class Plan:
             self._n_row = min(self._dag.n_node, 1 << self._dag.reach().bit_length())
         return self._n_row
 
-    def _plane_size(self, windows):
+    def _plane_size(self, windows: Bounds) -> int:
         edges = np.diff(self._dag.t_indptr[windows]).max()
         return int(edges + np.diff(windows).max() + 4 * CACHE_LINE) // CACHE_LINE * CACHE_LINE
 
-    def _ranges(self, direction, levels):
+    def _ranges(self, direction: str, levels: bool) -> Bounds:
         key = direction, n_threads() if levels else 1
         if key not in self._parts:
             indptr = self._dag.indptr if direction == "in" else self._dag.t_indptr
@@ -127,6 +134,6 @@ class Plan:
         return self._parts[key]
 
 
-def _group(tiles, bytes_of_tile):
+def _group(tiles: Tiles, bytes_of_tile: int) -> int:
     """How many tiles fit the shared cache together, at least one."""
     return min(len(tiles.activations), max(1, LAST_LEVEL_SHARE // max(1, bytes_of_tile)))

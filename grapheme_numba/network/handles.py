@@ -15,17 +15,17 @@ import numpy.typing as npt
 from grapheme_numba.errors import ShapeError, UsageError
 
 if TYPE_CHECKING:
-    from grapheme_numba.network.dagnn import DagNN
+    from grapheme_numba.network.parameters import GraphParameters
 
 
 class Link:
     """Where a handle and its slices come from.
 
-    network : DagNN; name : "weights" or "biases"; values : (n,) the memory that all of them show
+    network : GraphParameters; name : "weights" or "biases"; values : (n,) the memory that all of them show
     version : of the parameters that are in it
     """
 
-    def __init__(self, network: "DagNN", name: str, values: npt.NDArray[Any]) -> None:
+    def __init__(self, network: "GraphParameters", name: str, values: npt.NDArray[Any]) -> None:
         self.network, self.name, self.values, self.version = network, name, values, network.parameters_version
 
     def write(self, places: npt.NDArray[np.intp], values: npt.NDArray[Any]) -> None:
@@ -103,7 +103,7 @@ for _operation, _name in (
     setattr(ParameterView, _name, _in_place(_operation, _name))
 
 
-def parameter_view(network: "DagNN", name: str, values: npt.NDArray[Any]) -> ParameterView:
+def parameter_view(network: "GraphParameters", name: str, values: npt.NDArray[Any]) -> ParameterView:
     """A handle on `values` (n,), the present weights or biases of `network` in the caller's order."""
     values.flags.writeable = False
     view = values.view(ParameterView)

@@ -1,14 +1,17 @@
 """Initial weights, one per edge in the caller's order: a function of the seed and the degrees alone."""
 
+from typing import Any
+
 import numpy as np
 
 from grapheme_numba.errors import GraphError
+from grapheme_numba.network.arrays import Array
 from grapheme_numba.randomness import generator
 
 INITS = ("dynamic_xavier", "xavier", "he", "uniform", "zero")
 
 
-def initial_weights(init, senders, receivers, n_node, seed, dtype):
+def initial_weights(init: str, senders: Array, receivers: Array, n_node: int, seed: int, dtype: np.dtype[Any]) -> Array:
     """Draw the weights of every edge.
 
     Parameters

@@ -34,7 +34,7 @@ def in_order(dag: "DagNN", node_order: npt.ArrayLike, level_start: npt.ArrayLike
     node_order, level_start = np.ascontiguousarray(node_order, np.int32), np.ascontiguousarray(level_start, np.int64)
     n_node, n_edge = dag.n_node, dag.n_edge
     fits = node_order.shape == (n_node,) and np.array_equal(np.sort(node_order), np.arange(n_node))
-    fits &= level_start.ndim == 1 and len(level_start) > 1 and np.all(np.diff(level_start) >= 0)
+    fits = fits and level_start.ndim == 1 and len(level_start) > 1 and bool(np.all(np.diff(level_start) >= 0))
     if not fits or level_start[0] != 0 or level_start[-1] != n_node:
         raise GraphError("the stored order is not one of this network's nodes; use another checkpoint")
     number = np.empty(n_node, np.int32)
@@ -50,7 +50,8 @@ def in_order(dag: "DagNN", node_order: npt.ArrayLike, level_start: npt.ArrayLike
     indptr, indices = np.empty_like(t_indptr), np.empty_like(t_indices)
     topology.transpose(t_indptr, t_indices, indptr, indices)
     before = [dag.to_caller_order(vector) for vector in (dag.parameters, dag.gradients)]
-    by_node = [array[np.argsort(old.node_order)][node_order] for array in (old.activation, old.is_input, old.is_output)]
+    moved = np.argsort(old.node_order)[node_order]
+    by_node = old.activation[moved], old.is_input[moved], old.is_output[moved]
     ports = number[arrays["inputs"]], number[arrays["outputs"]]
     dag.adopt(type(old)(indptr, indices, t_indptr, t_indices, level_start, *by_node, *ports, node_order, edge_order))
     dag.parameters[:], dag.gradients[:] = map(dag.from_caller_order, before)

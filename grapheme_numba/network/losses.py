@@ -1,13 +1,17 @@
 """Losses and their gradients, checked once at the boundary and computed by kernels."""
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.kernels.engine import losses
 from grapheme_numba.kernels.engine.losses import chunked_sum, masked_mse
+from grapheme_numba.network.arrays import Array
 
 
-def mse(y, target, mask=None):
+def mse(y: npt.ArrayLike, target: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> tuple[float, Array]:
     """Mean squared error summed over examples, and its gradient.
 
     An example's loss is `sum((y - t)^2) / n` over its n active outputs, and 0 where none is active.
@@ -32,28 +36,26 @@ def mse(y, target, mask=None):
         Another shape or dtype, an empty batch, or a NaN or infinity in `target`.
     """
     y, target = _checked_pair("mse", y, target)
-    mask = _checked_mask(mask, y.shape)
+    active = _checked_mask(mask, y.shape)
     loss, grad = np.empty(y.shape[0]), np.empty_like(y, order="C")
-    masked_mse(y, target, mask, loss, grad)
+    masked_mse(y, target, active, loss, grad)
     return float(chunked_sum(loss)), grad
 
 
-def _checked_mask(mask, shape) -> np.ndarray:
+def _checked_mask(mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     if mask is None:
         return np.ones(shape, dtype=np.bool_)
-    mask = np.asarray(mask)
-    if mask.dtype != np.bool_:
-        active = mask == 1
-        if mask.dtype.kind not in "iuf" or not (active | (mask == 0)).all():
-            raise ShapeError(f"mask has dtype {mask.dtype}; give booleans or 0 and 1, true where an output is active")
-        mask = active
+    given = np.asarray(mask)
+    active = given if given.dtype == np.bool_ else given == 1
+    if given.dtype != np.bool_ and (given.dtype.kind not in "iuf" or not (active | (given == 0)).all()):
+        raise ShapeError(f"mask has dtype {given.dtype}; give booleans or 0 and 1, true where an output is active")
     try:
-        return np.ascontiguousarray(np.broadcast_to(mask, shape))
+        return np.ascontiguousarray(np.broadcast_to(active, shape))
     except ValueError:
-        raise ShapeError(f"mask has shape {mask.shape}, which does not broadcast to {shape} of y") from None
+        raise ShapeError(f"mask has shape {given.shape}, which does not broadcast to {shape} of y") from None
 
 
-def cross_entropy(y, labels, weight=None):
+def cross_entropy(y: npt.ArrayLike, labels: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> tuple[float, Array]:
     """Softmax cross-entropy summed over examples, and its gradient.
 
     Parameters
@@ -87,7 +89,9 @@ def cross_entropy(y, labels, weight=None):
     return _weighted(losses.softmax_cross_entropy, y, np.asarray(labels, np.int64), weight)
 
 
-def binary_cross_entropy(y, target, weight=None):
+def binary_cross_entropy(
+    y: npt.ArrayLike, target: npt.ArrayLike, weight: npt.ArrayLike | None = None
+) -> tuple[float, Array]:
     """Mean over the outputs of the sigmoid cross-entropy, summed over examples, and its gradient.
 
     `y` (batch, n_output) holds logits, `target` of the same shape numbers from 0 to 1; `weight` and what
@@ -99,7 +103,9 @@ def binary_cross_entropy(y, target, weight=None):
     return _weighted(losses.sigmoid_cross_entropy, y, target, weight)
 
 
-def huber(y, target, weight=None, delta=1.0):
+def huber(
+    y: npt.ArrayLike, target: npt.ArrayLike, weight: npt.ArrayLike | None = None, delta: float = 1.0
+) -> tuple[float, Array]:
     """Huber's loss: `e^2 / 2` up to |e| = delta and linear beyond; the mean over outputs, summed over examples.
 
     `y` and `target` (batch, n_output); `weight` and what is returned and raised are as for `cross_entropy`.
@@ -110,7 +116,9 @@ def huber(y, target, weight=None, delta=1.0):
     return _weighted(losses.huber_error, y, target, weight, float(delta))
 
 
-def _weighted(kernel, y, target, weight, *options):
+def _weighted(
+    kernel: Callable[..., None], y: Array, target: Array, weight: npt.ArrayLike | None, *options: float
+) -> tuple[float, Array]:
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     if weight.shape != (len(y),) or not np.isfinite(weight).all():
         raise ShapeError(f"weight has shape {weight.shape}; give one finite number per example, ({len(y)},)")
@@ -119,7 +127,7 @@ def _weighted(kernel, y, target, weight, *options):
     return float(chunked_sum(loss)), grad
 
 
-def _checked_outputs(name, y):
+def _checked_outputs(name: str, y: npt.ArrayLike) -> Array:
     y = np.asarray(y)
     if y.dtype not in (np.float32, np.float64) or y.ndim != 2 or y.shape[0] == 0:
         raise ShapeError(
@@ -129,7 +137,7 @@ def _checked_outputs(name, y):
     return np.ascontiguousarray(y)
 
 
-def _checked_pair(name, y, target):
+def _checked_pair(name: str, y: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Array, Array]:
     y, target = _checked_outputs(name, y), np.asarray(target)
     if target.shape != y.shape or target.dtype.kind not in "fiu":
         raise ShapeError(

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.graph.build import ACTIVATIONS
 
@@ -57,14 +58,14 @@ def table(dag: "DagNN") -> str:
     )  # fmt: skip
 
 
-def _range(degrees: np.ndarray) -> str:
+def _range(degrees: npt.NDArray[np.int64]) -> str:
     low, high = int(degrees.min()), int(degrees.max())
     return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 
-def _bytes(n: int) -> str:
+def _bytes(n: float) -> str:
     for unit in ("B", "kB", "MB"):
         if n < 1000:
             return f"{n:,.3g} {unit}"
-        n /= 1000  # type: ignore[assignment]
+        n /= 1000
     return f"{n:,.3g} GB"

@@ -37,7 +37,7 @@ class OptimizerState(NamedTuple):
         Name of the optimiser whose state this is; no other takes it. Empty: unknown, then its moments decide.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides the method `count` of tuples
     moments: dict[str, Vector]
     made_by: str = ""
 

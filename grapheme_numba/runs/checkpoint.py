@@ -11,12 +11,13 @@ Named arrays to and from one safetensors file, written without a second copy in 
 import hashlib
 import json
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
@@ -83,7 +84,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         raise CheckpointError(f"{where} does not hold what version {version} should: {error}") from None
 
 
-def manifest_digest(fields: dict) -> str:
+def manifest_digest(fields: dict[str, Any]) -> str:
     """SHA-256 of the fields in one canonical spelling."""
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -92,7 +93,7 @@ def manifest_digest(fields: dict) -> str:
 DTYPES = {"float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64", "uint8": "U8", "bool": "BOOL"}
 
 
-def tensor_file_parts(tensors: Mapping[str, np.ndarray]) -> Iterator:
+def tensor_file_parts(tensors: Mapping[str, npt.NDArray[Any]]) -> Iterator[storage.Buffer]:
     """The buffers of a safetensors file in order: header length, header, then each array.
 
     `safetensors.numpy.save` would build the file as one more bytes object, as large as the model.
@@ -115,11 +116,11 @@ def tensor_file_parts(tensors: Mapping[str, np.ndarray]) -> Iterator:
 class Digest:
     """SHA-256 and length of buffers as they pass by."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.n_byte = 0
         self._sha256 = hashlib.sha256()
 
-    def passing(self, parts) -> Iterator:
+    def passing(self, parts: Iterable[storage.Buffer]) -> Iterator[storage.Buffer]:
         """Yield `parts` unchanged."""
         for part in parts:
             self._sha256.update(part)
@@ -132,7 +133,7 @@ class Digest:
         return self._sha256.hexdigest()
 
 
-def parse_tensors(data: bytes, where: str) -> dict[str, np.ndarray]:
+def parse_tensors(data: bytes, where: str) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a safetensors file. Raises CheckpointError when it is not one."""
     try:
         return safetensors.numpy.load(data)
@@ -160,10 +161,10 @@ class Checkpoint(NamedTuple):
     progress: RunState
     baseline: dict[str, Any]
     fingerprint: str
-    topology: dict[str, np.ndarray]
-    parameters: np.ndarray
+    topology: dict[str, npt.NDArray[Any]]
+    parameters: npt.NDArray[Any]
     optimizer: OptimizerState
-    gradient: np.ndarray | None
+    gradient: npt.NDArray[Any] | None
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
@@ -176,7 +177,7 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     storage.fsync_folder(folder)
 
 
-def named_arrays(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+def named_arrays(checkpoint: Checkpoint) -> dict[str, npt.NDArray[Any]]:
     """The tensors of a checkpoint by their names in the file."""
     named = {"parameters": checkpoint.parameters}
     named |= {f"optimizer.{name}": array for name, array in checkpoint.optimizer.moments.items()}
@@ -234,9 +235,9 @@ def read_manifest(folder: Path) -> Manifest:
     return parse_manifest(read_limited(folder / MANIFEST, MOST_BYTES), str(folder / MANIFEST))
 
 
-def assemble(manifest: Manifest, arrays: dict[str, np.ndarray], folder: Path) -> Checkpoint:
+def assemble(manifest: Manifest, arrays: dict[str, npt.NDArray[Any]], folder: Path) -> Checkpoint:
     """A Checkpoint of verified parts. Raises CheckpointError where they do not fit each other."""
-    parts: dict[str, dict] = {"optimizer": {}, "topology": {}}
+    parts: dict[str, dict[str, npt.NDArray[Any]]] = {"optimizer": {}, "topology": {}}
     for name in [name for name in arrays if "." in name]:
         group, _, rest = name.partition(".")
         if group not in parts:

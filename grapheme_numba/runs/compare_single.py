@@ -13,6 +13,7 @@ from grapheme_numba.errors import StoppedEarly
 from grapheme_numba.files import storage
 from grapheme_numba.optim.optimizers import build
 from grapheme_numba.runs import session
+from grapheme_numba.runs.journal import MemoryJournal
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.run_folder import stamp
 from grapheme_numba.training.observer import Observer
@@ -94,7 +95,7 @@ def alone(task: Task, run: Run, name: str, observer: Observer) -> Run:
         train=run.train.view(others),
         val=run.val.view(others),
         folder=folder,
-        journal=None,
+        journal=MemoryJournal(),
         observer=observer,
         saved_at=(),
     )

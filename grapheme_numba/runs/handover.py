@@ -8,10 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.runs import checkpoint as checkpoints
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.resume import Start
+from grapheme_numba.training.run import Run
 
 FROM = Path("what rank 0 sent")
 
@@ -24,17 +26,17 @@ class RunMessage(msgspec.Struct, frozen=True):
     manifest: bytes = b""
 
 
-def give(run) -> None:
+def give(run: Run) -> None:
     """Rank 0: hand the prepared run to all others."""
     _give(run.team.comm, snapshot.take(run), run.folder)
 
 
-def dismiss(comm) -> None:
+def dismiss(comm: Serial | Ranks) -> None:
     """Rank 0: there is nothing to train."""
     comm.broadcast(msgspec.msgpack.encode(RunMessage()))
 
 
-def take(comm) -> tuple[str, Start] | None:
+def take(comm: Serial | Ranks) -> tuple[str, Start] | None:
     """The others: task and start of the run, None where there is nothing to train."""
     message, checkpoint = _take(comm)
     if checkpoint is None:
@@ -42,7 +44,7 @@ def take(comm) -> tuple[str, Start] | None:
     return message.task, Start(checkpoint.config, Path(message.folder), checkpoint, None, [])
 
 
-def newest(run) -> tuple[Checkpoint | None, list[str]]:
+def newest(run: Run) -> tuple[Checkpoint | None, list[str]]:
     """`run_folder.newest`, read by rank 0 for all."""
     comm = run.team.comm
     if run.team.alone:
@@ -57,13 +59,13 @@ def newest(run) -> tuple[Checkpoint | None, list[str]]:
     return checkpoint, notes
 
 
-def _give(comm, checkpoint: Checkpoint, folder: Path) -> None:
+def _give(comm: Serial | Ranks, checkpoint: Checkpoint, folder: Path) -> None:
     manifest = checkpoints.manifest_bytes(checkpoints.manifest_of(checkpoint, {}))
     comm.broadcast(msgspec.msgpack.encode(RunMessage(checkpoint.task, str(folder), manifest)))
     comm.broadcast(b"".join(checkpoints.tensor_file_parts(checkpoints.named_arrays(checkpoint))))
 
 
-def _take(comm) -> tuple[RunMessage, Checkpoint | None]:
+def _take(comm: Serial | Ranks) -> tuple[RunMessage, Checkpoint | None]:
     message = msgspec.msgpack.decode(comm.broadcast(None), type=RunMessage)
     if not message.task:
         return message, None

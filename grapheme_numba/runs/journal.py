@@ -6,6 +6,7 @@ The number tells a missing row, the check sum a changed one, so no reader draws 
 import json
 import zlib
 from pathlib import Path
+from typing import Any
 
 from grapheme_numba.errors import RecordError
 from grapheme_numba.files import storage
@@ -32,16 +33,17 @@ class Journal:
         The file has fewer than `n_row` whole rows.
     """
 
-    def __init__(self, path: Path, n_row: int = 0, source: Path | None = None):
+    def __init__(self, path: Path, n_row: int = 0, source: Path | None = None) -> None:
         self.path = path
         self.rows = read_rows(source or path, n_row) if n_row else []
         self.write()
 
     def cut(self, n_row: int) -> None:
         """Drop all but the first `n_row` rows. Raises as opening does."""
-        self.__init__(self.path, n_row)
+        self.rows = read_rows(self.path, n_row) if n_row else []
+        self.write()
 
-    def add(self, row: dict) -> dict:
+    def add(self, row: dict[str, Any]) -> dict[str, Any]:
         """Number `row`, append it to the file, return it. Raises OutputError."""
         row = {"row": len(self.rows), **row}
         self.rows.append(row)
@@ -61,10 +63,10 @@ class Journal:
 class MemoryJournal:
     """The rows of a rank that does not write: counted, and gone with it. `rows` starts with `n_row` empty ones."""
 
-    def __init__(self, n_row: int = 0):
-        self.rows: list[dict] = [{}] * n_row
+    def __init__(self, n_row: int = 0) -> None:
+        self.rows: list[dict[str, Any]] = [{}] * n_row
 
-    def add(self, row: dict) -> dict:
+    def add(self, row: dict[str, Any]) -> dict[str, Any]:
         """Number `row`, keep it, return it."""
         row = {"row": len(self.rows), **row}
         self.rows.append(row)
@@ -78,13 +80,13 @@ class MemoryJournal:
         """Nothing is on the disk."""
 
 
-def to_line(row: dict) -> bytes:
+def to_line(row: dict[str, Any]) -> bytes:
     """The JSON of a row with its check sum last. NaN and infinities become null: JSON has neither."""
     text = json.dumps(finite(row), separators=(",", ":"), allow_nan=False)
     return f'{text[:-1]},"check":"{check(text)}"}}'.encode()
 
 
-def read_rows(path: Path, most: int | None = None) -> list[dict]:
+def read_rows(path: Path, most: int | None = None) -> list[dict[str, Any]]:
     """The rows of a metrics file, verified; only the first `most` when given.
 
     Raises RecordError naming the first line that is damaged, or when rows are missing.
@@ -101,7 +103,7 @@ def read_rows(path: Path, most: int | None = None) -> list[dict]:
     return rows
 
 
-def parse(line: bytes, number: int, path: Path) -> dict:
+def parse(line: bytes, number: int, path: Path) -> dict[str, Any]:
     """One verified row, the `number`-th of a file. Raises RecordError."""
     row = whole_row(line)
     if row is None or row.get("row") != number:
@@ -109,7 +111,7 @@ def parse(line: bytes, number: int, path: Path) -> dict:
     return row
 
 
-def whole_row(line: bytes) -> dict | None:
+def whole_row(line: bytes) -> dict[str, Any] | None:
     """The row of a line; None where it is not as a run wrote it."""
     try:
         decoded = line.decode()
@@ -126,7 +128,7 @@ def check(text: str) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
 
 
-def finite(value):
+def finite(value: Any) -> Any:
     """`value` with every NaN and infinity replaced by None."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}

@@ -1,6 +1,6 @@
 """Answers to questions: JSONL lines in, one answer or one reason a line out, in order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -9,6 +9,7 @@ from grapheme_numba.data.jsonl.lines import read_blocks, split_lines
 from grapheme_numba.data.records import Limits, MixedExample, parse_example
 from grapheme_numba.data.stream.batches import encode_examples, misfit
 from grapheme_numba.errors import RecordError
+from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.models.naming import node_names, nodes_called
 from grapheme_numba.models.router import THRESHOLD, CognitiveRouter
 
@@ -39,8 +40,14 @@ class Answerer:
     """
 
     def __init__(
-        self, model, *, threshold: float | None = None, route_all: bool = False, batch_size: int = 256, nodes=()
-    ):
+        self,
+        model: BrainModel,
+        *,
+        threshold: float | None = None,
+        route_all: bool = False,
+        batch_size: int = 256,
+        nodes: Sequence[str] = (),
+    ) -> None:
         self.nodes = dict(zip(nodes, nodes_called(nodes, node_names(model.layout, model.dag)), strict=True))
         self.model, self.route_all, self.batch_size = model, route_all, batch_size
         kinds = {domain.name: domain.input_type for domain in model.layout.domains}
@@ -84,14 +91,16 @@ class Answerer:
     def read(self, line: bytes, limits: Limits) -> MixedExample:
         """A question with a domain that the model knows and an input that fits. Raises RecordError."""
         example = parse_example(line, limits, question=True)
-        if self.route_all or not example.domain:
+        domain = example.domain
+        if self.route_all or not domain:
             given = {"text": example.text, "values": example.values, "pixels": example.pixels}
             found = self.router.route({key: value for key, value in given.items() if value is not None})
             if found.brain is None:
                 raise RecordError(self.router.rejection(found))
-            example = msgspec.structs.replace(example, domain=found.brain)
+            domain = found.brain
+            example = msgspec.structs.replace(example, domain=domain)
         layout = self.model.layout
-        reason = misfit(example, layout.domains[layout.index(example.domain)], layout)
+        reason = misfit(example, layout.domains[layout.index(domain)], layout)
         if reason is not None:
             raise RecordError(reason)
         return example
@@ -115,6 +124,6 @@ class Answerer:
             if rows:
                 decoded = layout.decode(index, outputs[rows])
                 for row, text, confidence in zip(rows, decoded.answers, decoded.confidence, strict=True):
-                    seen = dict(zip(self.nodes, inside[row], strict=True)) if self.nodes else None
+                    seen = dict(zip(self.nodes, inside[row], strict=True)) if inside is not None else None
                     answers[row] = Answer(examples[row].id, name, text, round(float(confidence), 4), seen)
         return [answers[row] for row in range(len(examples))]

@@ -1,6 +1,7 @@
 """Whether a run starts fresh or resumes, and with which configuration."""
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,11 +31,11 @@ class Start(NamedTuple):
     checkpoint: Checkpoint | None
     source: Path | None
     notes: list[str]
-    stamp: tuple = ()
+    stamp: tuple[int, ...] = ()
     chosen: frozenset[str] = frozenset()
 
 
-def choose_start(task: Task, layers: list[tuple[str, dict[str, Any]]], resume: str, override: bool) -> Start:
+def choose_start(task: Task, layers: Sequence[tuple[str, Mapping[str, Any]]], resume: str, override: bool) -> Start:
     """Merge the config layers over the checkpoint's config, or over the task's defaults.
 
     Parameters

@@ -65,7 +65,7 @@ def publish(fresh: Path, target: Path, aside: Path | None) -> None:
             moved = True
         storage.rename(fresh, target)
     except BaseException:
-        if moved and not target.exists():
+        if aside is not None and moved and not target.exists():
             os.replace(aside, target)
         storage.discard(fresh)
         raise
@@ -74,7 +74,7 @@ def publish(fresh: Path, target: Path, aside: Path | None) -> None:
 
 def newest(run: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest valid checkpoint of `run` (None without any) and a sentence for each damaged one."""
-    damaged = []
+    damaged: list[str] = []
     for folder in [run / LAST, *kept_steps(run)]:
         if not folder.exists():
             continue
@@ -105,7 +105,7 @@ def set_aside_later(run: Path, checkpoint: Checkpoint) -> list[Path]:
     return [aside / folder.name for folder in later]
 
 
-def is_later(folder: Path, now: tuple) -> bool:
+def is_later(folder: Path, now: tuple[int, ...]) -> bool:
     """Whether a checkpoint stands beyond the place `now`, by its manifest, or by its name where that is damaged."""
     try:
         return checkpoints.read_manifest(folder).progress.position > now
@@ -113,7 +113,7 @@ def is_later(folder: Path, now: tuple) -> bool:
         return folder.name == LAST or int(folder.name[len(STEP) :]) > now[2]
 
 
-def find(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
+def find(path: str | os.PathLike[str]) -> tuple[Checkpoint, Path, list[str]]:
     """The checkpoint at `path`: its folder, or a run's folder (then its best, else its newest).
 
     Returns it with its folder and a sentence for each damaged one passed over. Raises
@@ -124,7 +124,7 @@ def find(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
         raise MissingInputError(f"{path} does not exist; give a checkpoint's folder or a run's folder")
     if (path / MANIFEST).exists() or not has_checkpoint(path):
         return checkpoints.read(path), path, []
-    damaged = []
+    damaged: list[str] = []
     for folder in [run_best(path), path / LAST, *kept_steps(path)]:
         if folder.exists():
             try:
@@ -134,7 +134,7 @@ def find(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
     raise CheckpointError(f"{path} holds no whole checkpoint: {'; '.join(damaged)}")
 
 
-def find_newest(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
+def find_newest(path: str | os.PathLike[str]) -> tuple[Checkpoint, Path, list[str]]:
     """As `find`, but of a run's folder the newest checkpoint: what a run resumes from."""
     path = Path(path)
     if (path / MANIFEST).exists() or not has_checkpoint(path):
@@ -145,7 +145,7 @@ def find_newest(path: str | Path) -> tuple[Checkpoint, Path, list[str]]:
     return checkpoint, path / LAST, damaged
 
 
-def stamp(run: Path) -> tuple:
+def stamp(run: Path) -> tuple[int, ...]:
     """What changes whenever `run` gets another newest checkpoint; () without any."""
     try:
         status = (run / LAST / MANIFEST).stat()

@@ -12,13 +12,15 @@ import msgspec
 import numpy as np
 
 from grapheme_numba import jit
+from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.reading import check_fit, readings
 from grapheme_numba.data.sources.external import with_external
 from grapheme_numba.data.splits import find_splits
 from grapheme_numba.data.stream.batches import Misfits
+from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.distributed import gradients
-from grapheme_numba.distributed.comm import Serial
+from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import locks, storage
@@ -31,7 +33,7 @@ from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.store import FolderStore
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import baseline, loop, sparse_training, step
-from grapheme_numba.training.config import to_toml
+from grapheme_numba.training.config import Config, to_toml
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run, RunState, steps_per_epoch
 from grapheme_numba.training.tasks import Task
@@ -39,7 +41,7 @@ from grapheme_numba.training.tasks import Task
 REJECTS = "rejects.jsonl"
 
 
-def select_examples(task, dataset, config, layout=None):
+def select_examples(task: Task, dataset: Dataset, config: Config, layout: Layout | None = None) -> Dataset:
     """`dataset` as the run sees it: a view. Before there is a layout it serves to describe the data.
 
     Raises RecordError for domains that the model of `layout` does not know, unless they are to be skipped.
@@ -55,13 +57,13 @@ def select_examples(task, dataset, config, layout=None):
     )
 
 
-def left_out(dataset) -> str | None:
+def left_out(dataset: Dataset) -> str | None:
     """One sentence on the examples that a view leaves out, None where it takes all."""
     n = dataset.n_rows - dataset.summary().n
     return f"{n:,} of {dataset.n_rows:,} examples of {dataset.path} are left out: no brain takes them" if n else None
 
 
-def write_rejects(run) -> None:
+def write_rejects(run: Run) -> None:
     """Write `rejects.jsonl` into the run's folder: every training example that no brain was sure of, and why."""
     if not run.config.route:
         return
@@ -82,7 +84,7 @@ def prepare(
     *,
     override: bool = False,
     cache: bool = True,
-    comm=None,
+    comm: Serial | Ranks | None = None,
 ) -> Run:
     """Open the data and make or restore the model. Writes nothing (but the data's cache).
 
@@ -168,7 +170,7 @@ def prepare(
         baselines=baselines,
         fingerprint=fingerprint,
         folder=start.folder,
-        journal=None,
+        journal=MemoryJournal(),
         store=FolderStore(),
         stop=stop,
         observer=observer,

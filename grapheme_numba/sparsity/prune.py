@@ -9,7 +9,7 @@ are right in 94.6 %, all 7,400 in 94.4 %, 738 drawn at random in 92.7 %, moved b
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -117,15 +117,18 @@ def part_of(dag: DagNN, edges: Mask, nodes: Mask) -> Part:
     Part
     """
     graph = NamedGraph.of(dag)
+    # A network always has what a graph may lack.
+    weights, biases = cast(Array, graph.weights), cast(Array, graph.biases)
+    activations = cast(tuple[str, ...], graph.activations)
     # An edge between inputs may stay behind: it changes nothing that is read, and costs what it costs.
     edges = edges & nodes[graph.senders] & nodes[graph.receivers]
     number = np.cumsum(nodes) - 1
     smaller = named_graph(
         number[graph.senders[edges]], number[graph.receivers[edges]],
-        [name for name, kept in zip(graph.names, nodes, strict=True) if kept], weights=graph.weights[edges],
+        [name for name, kept in zip(graph.names, nodes, strict=True) if kept], weights=weights[edges],
         inputs=number[graph.inputs], outputs=number[graph.outputs],
-        activations=[name for name, kept in zip(graph.activations, nodes, strict=True) if kept],
-        biases=graph.biases[nodes],
+        activations=[name for name, kept in zip(activations, nodes, strict=True) if kept],
+        biases=biases[nodes],
     )  # fmt: skip
     result = type(dag).from_graph(smaller, dtype=dag.dtype)
     result.names = smaller.names if dag.names is not None else None

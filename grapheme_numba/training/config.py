@@ -9,6 +9,7 @@ import difflib
 import math
 import tomllib
 import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -161,7 +162,7 @@ KEYS = Config.__struct_fields__
 RENAMED = {"shards": "gradient_shards"}  # old names: refused where a user writes them, taken from old checkpoints
 
 
-def check_keys(names, where: str) -> None:
+def check_keys(names: Iterable[str], where: str) -> None:
     """Refuse the first unknown key of `names`, with the nearest known one."""
     for name in names:
         if name in KEYS:
@@ -172,7 +173,7 @@ def check_keys(names, where: str) -> None:
         raise UsageError(f"unknown key {name!r} in {where}; the nearest known key is {near!r}")
 
 
-def build(*layers: tuple[str, dict[str, Any]]) -> Config:
+def build(*layers: tuple[str, Mapping[str, Any]]) -> Config:
     """Merge (origin, values) layers, the later over the earlier, into a checked `Config`.
 
     Raises UsageError naming the origin of an unknown key or of a value that cannot be meant.
@@ -193,7 +194,7 @@ def migrated(values: dict[str, Any]) -> dict[str, Any]:
     return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
-def checked(where: str, values: dict[str, Any]) -> None:
+def checked(where: str, values: Mapping[str, Any]) -> None:
     """Raise UsageError naming a value of `values` that is of another type or outside its limits."""
     try:
         config = msgspec.convert(values, Config)
@@ -293,6 +294,6 @@ def parse_setting(setting: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
-def description(hint) -> str:
+def description(hint: Any) -> str:
     """The sentence attached to a field's type."""
     return next((m.description for m in typing.get_args(hint) if isinstance(m, msgspec.Meta) and m.description), "")

@@ -1,30 +1,40 @@
 """Where a NaN or an infinity came from: a parameter, an example's input or target, or a node that overflowed."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import numpy.typing as npt
+
+from grapheme_numba.data.stream.batches import Batch
+from grapheme_numba.models.brain_model import BrainModel
+
+if TYPE_CHECKING:
+    from grapheme_numba.training.run import Run
 
 MOST_IDS = 3
 
 
-def sentence(run, batch) -> str:
+def sentence(run: "Run", batch: Sequence[Batch] | None) -> str:
     """Name step, example ids, brain and node of what is not finite. Looks once, when it is too late to be fast."""
     where = f"epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
     found = parameter(run.model) or run.team.first_text(in_batch(run.model, batch))
     return f"not finite in {where}: {found or gradient(run.model)}"
 
 
-def parameter(model) -> str | None:
+def parameter(model: BrainModel) -> str | None:
     """The first weight, bias or embedding row that is not finite."""
     found = first(model, model.parameters)
     return found and f"{found[0]} is {found[1]}"
 
 
-def gradient(model) -> str:
+def gradient(model: BrainModel) -> str:
     """The first gradient that is not finite."""
     found = first(model, model.gradients)
     return f"the gradient of {found[0]} is {found[1]}" if found else "the sum of the losses overflows"
 
 
-def first(model, flat) -> tuple[str, float] | None:
+def first(model: BrainModel, flat: npt.NDArray[Any]) -> tuple[str, float] | None:
     """Name and value of the first element of a flat vector that is not finite."""
     if np.isfinite(flat).all():
         return None
@@ -42,12 +52,12 @@ def first(model, flat) -> tuple[str, float] | None:
     return name, float(values[index])
 
 
-def in_batch(model, parts) -> str | None:
+def in_batch(model: BrainModel, parts: Sequence[Batch] | None) -> str | None:
     """The examples of a batch, given by its parts, whose input, target or activations are not finite."""
     return next(filter(None, (in_part(model, part) for part in parts or ())), None)
 
 
-def in_part(model, batch) -> str | None:
+def in_part(model: BrainModel, batch: Batch) -> str | None:
     """The examples of one part whose input, target or activations are not finite."""
     for word, array in (("input", batch.values), ("target", batch.targets)):
         rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
@@ -68,14 +78,14 @@ def in_part(model, batch) -> str | None:
     return f"the activation {value} of node {where} for {examples(model, batch, rows)}"
 
 
-def examples(model, batch, rows) -> str:
+def examples(model: BrainModel, batch: Batch, rows: npt.NDArray[np.intp]) -> str:
     """Ids and brain of the examples in `rows`."""
     shown = ", ".join(repr(batch.ids[int(row)]) for row in rows[:MOST_IDS])
     more = f" and {len(rows) - MOST_IDS} more" if len(rows) > MOST_IDS else ""
     return f"example {shown}{more} (brain {model.layout.names[batch.domain[rows[0]]]})"
 
 
-def node(model, batch, row, word: str, column: int) -> str:
+def node(model: BrainModel, batch: Batch, row: int, word: str, column: int) -> str:
     """The node that a column of an example's input or target belongs to."""
     domain = model.layout.domains[batch.domain[row]]
     topology = model.topology()
@@ -83,6 +93,6 @@ def node(model, batch, row, word: str, column: int) -> str:
     return f"node {called(model, topology[nodes][start + column])}"
 
 
-def called(model, node) -> str:
+def called(model: BrainModel, node: int) -> str:
     """The node's name where the graph came with names, else its number."""
     return str(int(node)) if model.dag.names is None else repr(model.dag.names[int(node)])

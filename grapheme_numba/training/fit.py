@@ -122,9 +122,9 @@ def fit(
         The loss, a gradient or a weight is not finite; `dag` then has the weights from before.
     """
     settings = {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}
-    for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise UsageError(f"{name} is {value!r}; give a whole number of at least 1")
+    for name, number in settings.items():
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
+            raise UsageError(f"{name} is {number!r}; give a whole number of at least 1")
     if patience is not None and validation is None:
         raise UsageError("patience counts epochs without a lower val_loss; give validation too")
     if not max_norm >= 0:
@@ -141,7 +141,8 @@ def fit(
     state, n_step = rule.init(dag.parameters), epochs * -(-len(order) // batch_size)
     first_weights, first_gradients = dag.parameters.copy(), dag.gradients.copy()
     learns, dag.requires_grad = dag.requires_grad, True
-    watched = TrainingState(0, epochs, 0, dag, {"loss": []} | ({"val_loss": []} if held else {}))
+    measured_in_epochs: dict[str, list[float]] = {"loss": [], **({"val_loss": []} if held else {})}
+    watched = TrainingState(0, epochs, 0, dag, measured_in_epochs)
     best, best_loss, best_epoch = None, math.inf, 0
     try:
         for epoch in range(epochs):
@@ -155,9 +156,11 @@ def fit(
                     watched.step += 1
                     continue
                 dag.zero_grad()
-                value = one_step.accumulate(
-                    dag, _dense(rows, chosen, dag), lambda out, at=chosen: function(out, targets[at], weight[at])
-                )
+
+                def of_chosen(out: Array, at: npt.NDArray[np.intp] = chosen) -> tuple[float, Array]:
+                    return function(out, targets[at], weight[at])
+
+                value = one_step.accumulate(dag, _dense(rows, chosen, dag), of_chosen)
                 if not math.isfinite(value):
                     raise NonFiniteError(f"the loss is {value} in step {watched.step + 1}; lower lr or set max_norm")
                 if frozen is not None:

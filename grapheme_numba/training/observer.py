@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from grapheme_numba.training.callbacks import Callback, TrainingState
 from grapheme_numba.training.history import history_of
+
+if TYPE_CHECKING:
+    from grapheme_numba.training.run import Run
 
 
 class Observer:
@@ -14,25 +18,25 @@ class Observer:
     def note(self, text: str) -> None:
         """One plain sentence about what happens now."""
 
-    def started(self, run) -> None:
+    def started(self, run: "Run") -> None:
         """Training begins or resumes; `run.progress` says from where."""
 
-    def after_batch(self, run) -> None:
+    def after_batch(self, run: "Run") -> None:
         """A batch is done."""
 
     def validating(self, n_done: int, n_total: int) -> None:
         """So many of the validation examples are done."""
 
-    def epoch_closed(self, rows: list[dict]) -> None:
+    def epoch_closed(self, rows: list[dict[str, Any]]) -> None:
         """The rows that the epoch added to metrics.jsonl: its own and, when validated, a second."""
 
-    def saved(self, folder) -> None:
+    def saved(self, folder: Path) -> None:
         """A checkpoint stands at `folder`."""
 
-    def ended(self, run, error: BaseException | None) -> None:
+    def ended(self, run: "Run", error: BaseException | None) -> None:
         """Training ended, by `error` or (None) as it should; the run's folder is still held."""
 
-    def finished(self, run) -> None:
+    def finished(self, run: "Run") -> None:
         """Training came to its end and all is written."""
 
     def close(self) -> None:
@@ -42,50 +46,50 @@ class Observer:
 class Observers(Observer):
     """Several observers as one, called in their order."""
 
-    def __init__(self, *observers: Observer):
+    def __init__(self, *observers: Observer) -> None:
         self.observers = observers
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """One plain sentence about what happens now."""
         for one in self.observers:
             one.note(text)
 
-    def started(self, run):
+    def started(self, run: "Run") -> None:
         """Training begins or resumes."""
         for one in self.observers:
             one.started(run)
 
-    def after_batch(self, run):
+    def after_batch(self, run: "Run") -> None:
         """A batch is done."""
         for one in self.observers:
             one.after_batch(run)
 
-    def validating(self, n_done, n_total):
+    def validating(self, n_done: int, n_total: int) -> None:
         """So many of the validation examples are done."""
         for one in self.observers:
             one.validating(n_done, n_total)
 
-    def epoch_closed(self, rows):
+    def epoch_closed(self, rows: list[dict[str, Any]]) -> None:
         """The rows that the epoch added."""
         for one in self.observers:
             one.epoch_closed(rows)
 
-    def saved(self, folder):
+    def saved(self, folder: Path) -> None:
         """A checkpoint stands."""
         for one in self.observers:
             one.saved(folder)
 
-    def ended(self, run, error):
+    def ended(self, run: "Run", error: BaseException | None) -> None:
         """Training ended."""
         for one in self.observers:
             one.ended(run, error)
 
-    def finished(self, run):
+    def finished(self, run: "Run") -> None:
         """Training came to its end."""
         for one in self.observers:
             one.finished(run)
 
-    def close(self):
+    def close(self) -> None:
         """No more will come."""
         for one in self.observers:
             one.close()
@@ -97,16 +101,16 @@ class TextObserver(Observer):
     def __init__(self, write: Callable[[str], object]) -> None:
         self.write = write
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """The sentence itself."""
         self.write(text)
 
-    def epoch_closed(self, rows):
+    def epoch_closed(self, rows: list[dict[str, Any]]) -> None:
         """The losses of the epoch."""
         validation = f"  validation {shown(rows[1]['mse'])}" if len(rows) > 1 else ""
         self.write(f"epoch {rows[0]['epoch']}  loss {shown(rows[0]['loss'])}{validation}")
 
-    def saved(self, folder):
+    def saved(self, folder: Path) -> None:
         """Where the checkpoint stands."""
         self.write(f"saved {folder}")
 
@@ -115,17 +119,18 @@ class CallbackObserver(Observer):
     """Calls callbacks after every epoch, and closes those that can be closed."""
 
     def __init__(self, callbacks: Iterable[Callback]) -> None:
-        self.callbacks, self.run = list(callbacks), None
+        self.callbacks = list(callbacks)
+        self.run: Run | None = None
 
-    def started(self, run):
+    def started(self, run: "Run") -> None:
         """From now on the state is that of `run`."""
         self.run = run
 
-    def epoch_closed(self, rows):
+    def epoch_closed(self, rows: list[dict[str, Any]]) -> None:
         """Call all with the state of the run; the run ends after this epoch where one of them stops it."""
-        if not self.callbacks:
+        run = self.run
+        if not self.callbacks or run is None:
             return
-        run: Any = self.run
         state = TrainingState(
             epoch=run.progress.epoch,
             n_epoch=run.config.epochs,
@@ -137,7 +142,7 @@ class CallbackObserver(Observer):
             one(state)
         run.stopped = state.stopped
 
-    def close(self):
+    def close(self) -> None:
         """No more will come."""
         for one in self.callbacks:
             close = getattr(one, "close", None)

@@ -6,7 +6,7 @@ Where a run stands: everything that a resumed run needs besides the vectors and 
 import math
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,8 +14,11 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
+from grapheme_numba.data.stream.batches import Batch
+from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.distributed.team import BatchResult, Team
 from grapheme_numba.errors import StoppedEarly
+from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.optim.optimizers import Optimizer, OptimizerState
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.baseline import ConstantBaseline
@@ -108,23 +111,23 @@ class Store(Protocol):
 class Run:
     """One training run. `train` and `val` are datasets (`val` may be the training data itself).
 
-    `journal` is None until the folder is opened; `n_step` is how many steps the whole run takes.
+    `journal` is one in memory until the folder is opened; `n_step` is how many steps the whole run takes.
     """
 
     task: str
     config: Config
-    model: Any
+    model: BrainModel
     optimizer: Optimizer
     state: OptimizerState
     progress: RunState
     rate: Callable[[int], float]
     n_step: int
-    train: Any
-    val: Any
+    train: Dataset
+    val: Dataset
     baselines: dict[str, ConstantBaseline]
     fingerprint: str
     folder: Path
-    journal: Journal | None
+    journal: Journal
     store: Store
     stop: StopRequest
     observer: Observer
@@ -135,7 +138,7 @@ class Run:
     epoch_clock: float = field(default_factory=time.perf_counter)
     epoch_examples: int = 0
 
-    def batches(self):
+    def batches(self) -> Generator[tuple[Batch, ...]]:
         """The batches of the current epoch that are still to do, each as its parts (`Team.batches`)."""
         progress, config = self.progress, self.config
         place = {"seed": config.seed, "epoch": progress.epoch, "start": progress.batch}

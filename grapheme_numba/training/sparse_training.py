@@ -4,31 +4,39 @@ What is done at a step follows from the parameters, the seed, the step and the s
 """
 
 import math
+from collections.abc import Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from grapheme_numba.data.stream.batches import Batch
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.sparsity import evolve, prune
 from grapheme_numba.training import step
+from grapheme_numba.training.config import Config
+
+if TYPE_CHECKING:
+    from grapheme_numba.training.run import Run
 
 UNTIL = 0.75  # of the steps: no drop-and-grow after it, so that the last edges to grow are trained too
 EVENTS = 50  # in a run, unless the config has another interval
 FAILED = b"-"  # what a rank sends that could not judge its examples
 
 
-def learns_topology(config) -> bool:
+def learns_topology(config: Config) -> bool:
     """Whether a run with this config drops and grows, or prunes, edges."""
     return config.evolve != "none" or config.prune_to < 1.0
 
 
-def every(run) -> int:
+def every(run: "Run") -> int:
     """Steps between two changes of the topology."""
     return run.config.evolve_every or max(1, run.n_step // EVENTS)
 
 
-def after_step(run, parts) -> None:
+def after_step(run: "Run", parts: Sequence[Batch] | None) -> None:
     """Prune, drop and grow edges when it is time; `parts` are the step's last batch, None at an epoch's end."""
     config, progress = run.config, run.progress
     if not learns_topology(config) or progress.step % every(run):
@@ -46,7 +54,7 @@ def after_step(run, parts) -> None:
             progress.n_moved += len(change.lost)
 
 
-def prune_edges(run, share: float) -> None:
+def prune_edges(run: "Run", share: float) -> None:
     """Take away the weakest edges that a run is to be without when `share` of it is done."""
     model, dag = run.model, run.model.dag
     n_left = prune.edges_left(share, run.progress.n_edge, run.config.prune_to)
@@ -59,7 +67,7 @@ def prune_edges(run, share: float) -> None:
     run.state = run.state._replace(moments=dict(zip(old, whole, strict=True)))
 
 
-def chosen(run, parts, fraction: float):
+def chosen(run: "Run", parts: Sequence[Batch] | None, fraction: float) -> evolve.Move | None:
     """The edges that move and where to, the same on all ranks; None where a number is not finite.
 
     RigL judges new places by the first shard that has an example: so the number of ranks decides nothing.
@@ -85,7 +93,7 @@ def chosen(run, parts, fraction: float):
     return None if proposal == FAILED else from_bytes(proposal)
 
 
-def latest(run):
+def latest(run: "Run") -> tuple[Batch, ...]:
     """The parts of the epoch's latest batch, read once more."""
     config, progress = run.config, run.progress
     place = {"seed": config.seed, "epoch": progress.epoch, "start": progress.batch - 1}
@@ -93,19 +101,19 @@ def latest(run):
         return next(batches)
 
 
-def to_bytes(change) -> bytes:
+def to_bytes(change: evolve.Move) -> bytes:
     """A `Move` on its way between ranks."""
     return b"".join(array.tobytes() for array in change)
 
 
-def from_bytes(data) -> evolve.Move:
+def from_bytes(data: bytes) -> evolve.Move:
     """The inverse of `to_bytes`."""
     n = len(data) // 16
     senders, receivers = np.frombuffer(data, np.int32, 2 * n, 8 * n).reshape(2, n)
     return evolve.Move(np.frombuffer(data, np.int64, n), senders, receivers)
 
 
-def warm_up(config, dtype) -> None:
+def warm_up(config: Config, dtype: npt.DTypeLike) -> None:
     """Compile or load the kernels that change a topology, on a network of a few nodes."""
     if not learns_topology(config):
         return

@@ -4,7 +4,7 @@ import copy
 import hashlib
 import shutil
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +107,7 @@ class Dataset:
         start: int = 0,
         prefetch: int = 2,
         shard: tuple[int, ...] = (0, 1),
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch]:
         """Stream batches; the last one of an epoch may be smaller.
 
         seed : None for file order; else the order is a function of (seed, epoch) and the number of shards alone

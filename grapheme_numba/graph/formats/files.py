@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError, MissingInputError, OutputError
 from grapheme_numba.files.storage import write_file
@@ -79,7 +80,7 @@ def read_columns(path: str | Path) -> dict[str, list[Any]]:
     return columns
 
 
-def write_columns(path: str | Path, columns: Mapping[str, Sequence[Any]]) -> None:
+def write_columns(path: str | Path, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
     """Write columns (name -> sequence) to a Parquet file with page checksums. Raises OutputError."""
     import pyarrow as pa
     from pyarrow import parquet

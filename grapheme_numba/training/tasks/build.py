@@ -1,11 +1,14 @@
 """From a layout and a config to a fresh model. Both trainers build theirs here; their layouts differ."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.models.hidden_graph import graft, layered_network, layout_slices
 from grapheme_numba.network.dagnn import DagNN
@@ -40,13 +43,13 @@ def build_model(
     return model
 
 
-def layered(layout, config: Config) -> DagNN:
+def layered(layout: Layout, config: Config) -> DagNN:
     """Sparse layers that give every brain's inputs the same share of the first one."""
-    choice = {"activation": config.activation, "init": config.init, "seed": config.seed}
+    choice: dict[str, Any] = {"activation": config.activation, "init": config.init, "seed": config.seed}
     return layered_network(layout_slices(layout), hidden_widths(config), config.fan_in, config.skip, **choice)
 
 
-def options(layout, config: Config) -> dict:
+def options(layout: Layout, config: Config) -> dict[str, Any]:
     """What the constructors without layers have in common."""
     n_hidden = sum(hidden_widths(config))
     hidden = [config.activation] * n_hidden
@@ -55,27 +58,27 @@ def options(layout, config: Config) -> dict:
     return {**ports, "activation": activation, "init": config.init, "seed": config.seed}
 
 
-def random(layout, config: Config) -> DagNN:
+def random(layout: Layout, config: Config) -> DagNN:
     """As many edges as a layered graph would have, between any earlier and any later node."""
     n_hidden = sum(hidden_widths(config))
     n_edge = config.fan_in * (n_hidden + layout.n_output)
     return DagNN.random(layout.n_input + n_hidden + layout.n_output, n_edge, **options(layout, config))
 
 
-def scale_free(layout, config: Config) -> DagNN:
+def scale_free(layout: Layout, config: Config) -> DagNN:
     """Hubs: well-connected nodes are chosen as senders more often."""
     n_node = layout.n_input + sum(hidden_widths(config)) + layout.n_output
     return DagNN.scale_free(n_node, config.fan_in, **options(layout, config))
 
 
-def from_file(layout, config: Config) -> tuple[DagNN, bool]:
+def from_file(layout: Layout, config: Config) -> tuple[DagNN, bool]:
     """The user's graph as the whole network where its ports are as many as the layout's, else as the hidden part.
 
     Returns the network, and whether the graph is only its hidden part.
     """
     graph = load_graph(config.graph, break_cycles=config.break_cycles)
     grafted = (len(graph.inputs), len(graph.outputs)) != (layout.n_input, layout.n_output)
-    choice = {"activation": config.activation, "init": config.init, "seed": config.seed}
+    choice: dict[str, Any] = {"activation": config.activation, "init": config.init, "seed": config.seed}
     if grafted:
         graph = graft(layout, graph, config.fan_in, **choice)
     hidden = [config.activation] * graph.n_node
@@ -84,7 +87,7 @@ def from_file(layout, config: Config) -> tuple[DagNN, bool]:
     return network_on(graph, config.graph, **{**choice, "activation": hidden}), grafted
 
 
-def network_on(graph, path, **options) -> DagNN:
+def network_on(graph: NamedGraph, path: str | Path | None, **options: Any) -> DagNN:
     """A network on a graph that a file holds. Raises GraphError, which names the file, where float32 cannot hold it."""
     try:
         return DagNN.from_graph(graph, **options)
