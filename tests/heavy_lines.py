@@ -54,18 +54,20 @@ LINES = {
     "values": lambda: list_line(b"sequence", b"values", _numbers()),
     "pixels": lambda: list_line(b"image", b"pixels", _numbers()),
     "values of one digit": lambda: list_line(b"sequence", b"values", filled(b"1", 1 << 21)),
-    "values of the judge": lambda: list_line(b"sequence", b"values", _numbers(), b',"x":1'),
+    "values of the reference parser": lambda: list_line(b"sequence", b"values", _numbers(), b',"x":1'),
     "values beyond a double": lambda: list_line(b"sequence", b"values", filled(b"9007199254740993")),
     "floats in an unknown field": lambda: _extra(filled(b"1e15")),
     "values that are refused": lambda: list_line(b"sequence", b"values", _numbers()[:-2] + b'"]'),
     "text": lambda: text_line(text=_letters()),
     "text full of escapes": lambda: text_line(text=b"\\u00e9" * (SIZE // 6)),
-    "text with one emoji, of the judge": lambda: text_line(text=_letters() + "\U0001f600".encode(), more=b',"x":1'),
+    "text with one emoji, of the reference parser": lambda: text_line(
+        text=_letters() + "\U0001f600".encode(), more=b',"x":1'
+    ),
     "id": lambda: text_line(id=_letters()),
     "answer": lambda: text_line(answer=_letters()),
     "domain": lambda: text_line(domain=_letters()),
     "metadata": lambda: text_line(more=b',"metadata":{"a":"%s"}' % _letters()),
-    "metadata of many objects, of the judge": lambda: text_line(
+    "metadata of many objects, of the reference parser": lambda: text_line(
         more=b',"metadata":{"a":[%s]},"x":1' % filled(b'{"a":%d}' % 1234)
     ),
     "unknown field of text": lambda: _extra(b'"%s"' % _letters()),

@@ -143,7 +143,7 @@ def test_progress_reaches_the_total(tmp_path):
     assert seen[-1] == (size, size)
 
 
-def test_validate_judges_both_forms(tmp_path):
+def test_validate_checks_both_forms(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(TEXT + b"\nbad\n" + TEXT + b"\n{}\n")
     convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")
     found = validate([tmp_path / "a.jsonl", tmp_path / "a.parquet"], shown=1)

@@ -19,7 +19,7 @@ from grapheme_numba.data.stream.dataset import open_dataset
 
 
 def odd_records(samples):
-    """Generated records, some of them made unusual: what the scanner leaves to the judge lies among the rest."""
+    """Generated records, some of them made unusual: some are left to the reference parser."""
     for i, record in enumerate(generate(samples, "train")):
         if i % 7 == 0:
             record["metadata"] = {"a": i / 7, "b": [1, 2, {"c": "\u00e9"}]}

@@ -1,4 +1,4 @@
-"""The compiled scanner accepts nothing that the judge refuses, and reads what it accepts alike."""
+"""The compiled scanner accepts nothing that the reference parser refuses, and reads what it accepts alike."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 from odd_lines import ODD_LINES, TEXT, record, values
 
 from grapheme_numba.data.jsonl.lines import Block
-from grapheme_numba.data.jsonl.reference_parser import judge_block
+from grapheme_numba.data.jsonl.reference_parser import parse_line_by_line
 from grapheme_numba.data.jsonl.scanner import Scanner
 from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.schema import from_arrow, to_plain
@@ -26,7 +26,7 @@ def block(lines):
 
 def compare(lines, limits=DEFAULT_LIMITS):
     """Judge and scanner on the same lines; returns what they agree on."""
-    fast, slow = Scanner(limits).parse(block(lines)), judge_block(block(lines), limits)
+    fast, slow = Scanner(limits).parse(block(lines)), parse_line_by_line(block(lines), limits)
     assert fast.rejects == slow.rejects
     assert fast.lines == slow.lines == fast.rows.num_rows + len(fast.rejects)
     fast.rows.validate(full=True)
@@ -46,7 +46,7 @@ def test_a_line_after_an_odd_line_is_unharmed(name):
     assert found.lines == 3
 
 
-def test_generated_records_are_read_without_the_judge():
+def test_generated_records_are_read_without_the_reference_parser():
     lines = [json.dumps(one, ensure_ascii=i % 2 == 0).encode() for i, one in enumerate(generate(50, "train"))]
     scanner = Scanner()
     data = b"\n".join(lines) + b"\n"

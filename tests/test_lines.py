@@ -70,7 +70,7 @@ def test_a_line_beyond_the_limit_is_counted_not_kept(tmp_path, block_bytes):
     blocks = list(read_blocks(str(tmp_path / "a.jsonl"), 100, block_bytes))
     long = [block for block in blocks if block.too_long]
     found = [entry for block in blocks if not block.too_long for entry in split_lines(block)]
-    if block_bytes < 4096:  # a larger block may hold a long line whole; then the judge refuses it by its length
+    if block_bytes < 4096:  # a larger block may hold a long line whole, which is refused later
         assert [(block.first_line, block.offset, block.too_long) for block in long] == [
             (2, 4, 10_001),
             (4, 10_011, 9_000),

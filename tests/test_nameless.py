@@ -35,7 +35,7 @@ def run(commands, *args):
     return CliRunner().invoke(commands, [str(arg) for arg in args])
 
 
-def test_judge_and_scanner_agree():
+def test_reference_parser_and_scanner_agree():
     lines = [json.dumps(one).encode() for one in nameless(20, every=3)]
     assert len(compare(lines).rejects) == 27
     found = compare(lines, NAMELESS)

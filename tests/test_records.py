@@ -1,4 +1,4 @@
-"""The judge: every odd line gets its verdict, every usable record comes back equal."""
+"""The reference parser: every odd line is refused with its reason, every usable record comes back equal."""
 
 import json
 
@@ -69,7 +69,7 @@ def test_what_would_be_millions_of_objects_is_refused(piece, monkeypatch):
     parse_example(record(more=b',"x":"%s"' % (b'[{,:\\"' * 100)), Limits(numbers=3))
 
 
-def test_the_scanner_leaves_metadata_of_many_values_to_the_judge():
+def test_the_scanner_leaves_metadata_of_many_values_to_the_reference_parser():
     for n, accepted in ((MOST_VALUES - 2, ACCEPTED), (MOST_VALUES, UNSURE)):
         line = record(more=b',"metadata":{"a":[%s]}' % b",".join([b"1"] * n)) + b"\n"
         scanner = Scanner(DEFAULT_LIMITS)

@@ -8,11 +8,43 @@ A network's graph for baselines: nodes numbered level by level, edges as CSR by 
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.kernels.bench.baselines import edge_gradients
+
+if TYPE_CHECKING:
+    from grapheme_numba.network.dagnn import DagNN
+
+
+class Baseline(Protocol):
+    """What is timed beside ours: its name, the package it needs, and which passes it has."""
+
+    name: ClassVar[str]
+    package: ClassVar[str]
+    passes: ClassVar[tuple[str, ...]]
+    n_example: int
+
+    def __init__(self, network: "DagNN", x: npt.NDArray[np.float32], gy: npt.NDArray[np.float32]) -> None: ...
+
+    def forward(self) -> None:
+        """The forward pass."""
+
+    def y(self) -> npt.NDArray[Any]:
+        """Outputs (n_example, n_output)."""
+
+
+@runtime_checkable
+class Trains(Protocol):
+    """A baseline whose passes are `forward` and `step`."""
+
+    def step(self) -> None:
+        """A whole training step."""
+
+    def gradients(self) -> npt.NDArray[Any]:
+        """Edge gradients (n_edge,) in the caller's order."""
 
 
 class Ordered(NamedTuple):
@@ -32,30 +64,30 @@ class Ordered(NamedTuple):
         The caller's position of each edge.
     """
 
-    indptr: np.ndarray
-    indices: np.ndarray
-    weights: np.ndarray
-    biases: np.ndarray
-    levels: list
-    inputs: np.ndarray
-    outputs: np.ndarray
-    position: np.ndarray
+    indptr: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    biases: npt.NDArray[np.float32]
+    levels: list[tuple[int, int]]
+    inputs: npt.NDArray[np.int64]
+    outputs: npt.NDArray[np.int64]
+    position: npt.NDArray[np.intp]
 
     @property
-    def is_layered(self):
+    def is_layered(self) -> bool:
         """Does every edge come from the level just before?"""
         return all(
             first == 0 or self.indices[self.indptr[first] : self.indptr[last]].min() >= before[0]
             for before, (first, last) in zip([(0, 0), *self.levels], self.levels)
         )
 
-    def level_edges(self, level):
+    def level_edges(self, level: int) -> slice:
         """The slice of the edges that enter a level."""
         first, last = self.levels[level]
         return slice(int(self.indptr[first]), int(self.indptr[last]))
 
 
-def ordered(network):
+def ordered(network: "DagNN") -> Ordered:
     """The `Ordered` graph of a network whose inputs have no incoming edges and whose other nodes all do."""
     graph, node_order = network.topology(), network.dag.node_order
     number = np.empty(network.n_node, np.int64)
@@ -77,9 +109,11 @@ RATE = np.float32(1e-6)
 class ScipyCsr:
     """`matrix @ dense` per level on (node, batch) arrays: SciPy's compiled loop, one thread."""
 
-    name, package, passes = "scipy-csr", "scipy", ("forward",)
+    name: ClassVar[str] = "scipy-csr"
+    package: ClassVar[str] = "scipy"
+    passes: ClassVar[tuple[str, ...]] = ("forward",)
 
-    def __init__(self, network, x, gy):
+    def __init__(self, network: "DagNN", x: npt.NDArray[np.float32], gy: npt.NDArray[np.float32]) -> None:
         from scipy.sparse import csr_array
 
         self.graph = graph = ordered(network)
@@ -94,14 +128,14 @@ class ScipyCsr:
             parts = (graph.weights[edges], graph.indices[edges], indptr)
             self.matrices.append(csr_array(parts, shape=(last - first, network.n_node)))
 
-    def forward(self):
+    def forward(self) -> None:
         """All levels, in place."""
         for (first, last), matrix in zip(self.graph.levels[1:], self.matrices[1:]):
             pre = matrix @ self.values
             pre += self.biases[first:last]
             np.maximum(pre, LEAK * pre, out=self.values[first:last])
 
-    def y(self):
+    def y(self) -> npt.NDArray[Any]:
         """Outputs (batch, n_output)."""
         return self.values[self.graph.outputs].T
 
@@ -109,9 +143,10 @@ class ScipyCsr:
 class BatchMajor(ScipyCsr):
     """SciPy products both ways and one dot product per edge: how truly sparse trainers do it."""
 
-    name, package, passes = "scipy-dots", "scipy", ("forward", "step")
+    name: ClassVar[str] = "scipy-dots"
+    passes: ClassVar[tuple[str, ...]] = ("forward", "step")
 
-    def __init__(self, network, x, gy):
+    def __init__(self, network: "DagNN", x: npt.NDArray[np.float32], gy: npt.NDArray[np.float32]) -> None:
         super().__init__(network, x, gy)
         graph = self.graph
         self.transposed = [matrix.T.tocsr() for matrix in self.matrices]
@@ -120,7 +155,7 @@ class BatchMajor(ScipyCsr):
         self.gy = np.ascontiguousarray(gy.T)
         self.edge_grads = np.empty_like(graph.weights)
 
-    def step(self):
+    def step(self) -> None:
         """Forward, deltas level by level, edge gradients, plain SGD."""
         self.forward()
         deltas = self.deltas
@@ -132,7 +167,7 @@ class BatchMajor(ScipyCsr):
         edge_gradients(self.values, deltas, self.graph.indices, self.receivers, self.edge_grads)
         self.graph.weights[:] -= RATE * self.edge_grads
 
-    def gradients(self):
+    def gradients(self) -> npt.NDArray[np.float32]:
         """Edge gradients in the caller's order."""
         result = np.empty_like(self.edge_grads)
         result[self.graph.position] = self.edge_grads
@@ -142,9 +177,11 @@ class BatchMajor(ScipyCsr):
 class NeatPython:
     """`FeedForwardNetwork.activate`: interpreted Python, one example at a time."""
 
-    name, package, passes = "neat-python", "neat", ("forward",)
+    name: ClassVar[str] = "neat-python"
+    package: ClassVar[str] = "neat"
+    passes: ClassVar[tuple[str, ...]] = ("forward",)
 
-    def __init__(self, network, x, gy):
+    def __init__(self, network: "DagNN", x: npt.NDArray[np.float32], gy: npt.NDArray[np.float32]) -> None:
         from neat.nn import FeedForwardNetwork
 
         graph = ordered(network)
@@ -158,14 +195,14 @@ class NeatPython:
         self.n_example = len(self.rows)
         self.net = FeedForwardNetwork(graph.inputs.tolist(), graph.outputs.tolist(), evaluations)
 
-    def forward(self):
+    def forward(self) -> None:
         """The first example of the batch."""
         self.out = [self.net.activate(row) for row in self.rows]
 
-    def y(self):
+    def y(self) -> npt.NDArray[Any]:
         """Outputs (1, n_output)."""
         return np.array(self.out)
 
 
-def _leaky_relu(value):
+def _leaky_relu(value: float) -> float:
     return value if value > 0.0 else 0.01 * value

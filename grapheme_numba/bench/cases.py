@@ -1,12 +1,16 @@
 """The named graphs that every measurement uses: one registry for the command, the suites and the tests."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.generators import radixnet, topologies
+
+if TYPE_CHECKING:
+    from grapheme_numba.network.dagnn import DagNN
 
 BATCHES = (1, 16, 64, 256, 1024)
 
@@ -16,10 +20,10 @@ class Case(NamedTuple):
 
     name: str
     about: str
-    edges: Callable
+    edges: Callable[[], topologies.Topology]
 
 
-def irregular(n_node, fan_in, n_input, seed=0):
+def irregular(n_node: int, fan_in: int, n_input: int, seed: int = 0) -> topologies.Topology:
     """Every node after the inputs has `fan_in` distinct senders drawn from all nodes before it."""
     generator = np.random.Generator(np.random.Philox(seed))
     receivers = np.arange(n_input, n_node)
@@ -34,11 +38,11 @@ def irregular(n_node, fan_in, n_input, seed=0):
     return senders.astype(np.int32).ravel(), np.repeat(ids[n_input:], fan_in), ids[:n_input], outputs, n_node
 
 
-def _draws(generator, receivers, fan_in):
+def _draws(generator: np.random.Generator, receivers: npt.NDArray[np.int64], fan_in: int) -> npt.NDArray[np.int64]:
     return (generator.random((len(receivers), fan_in)) * receivers[:, None]).astype(np.int64)
 
 
-def _layered(n_layer, width, fan_in):
+def _layered(n_layer: int, width: int, fan_in: int) -> Callable[[], topologies.Topology]:
     return lambda: topologies.layered([width] * n_layer, fan_in)
 
 
@@ -58,7 +62,7 @@ _ALL = [
 CASES = {case.name: case for case in _ALL}
 
 
-def find_case(name):
+def find_case(name: str) -> Case:
     """The `Case` of that name. Raises UsageError that lists the names."""
     try:
         return CASES[name]
@@ -66,7 +70,7 @@ def find_case(name):
         raise UsageError(f"there is no case {name!r}; choose from {', '.join(CASES)}") from None
 
 
-def network_of(case):
+def network_of(case: Case) -> "DagNN":
     """A float32 network on the case's graph whose signal keeps its size at any depth."""
     from grapheme_numba.network.dagnn import DagNN
 

@@ -8,9 +8,11 @@ rate is the effective one.
 SuiteSparse GraphBLAS on the Sparse DNN challenge: product, bias on stored entries, selection, clamp.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.bench import timing
 from grapheme_numba.errors import ShapeError
@@ -25,7 +27,7 @@ PACKAGE = "graphblas"
 class GraphBlas:
     """The challenge's layers and inputs as GraphBLAS matrices; `infer` runs all layers."""
 
-    def __init__(self, layers, x):
+    def __init__(self, layers: Layers, x: npt.NDArray[np.float32]) -> None:
         import graphblas
 
         self.blas, self.biases = graphblas, layers.biases.tolist()
@@ -41,7 +43,7 @@ class GraphBlas:
         rows, columns = np.nonzero(x)
         self.x = graphblas.Matrix.from_coo(rows, columns, x[rows, columns], nrows=len(x), ncols=n_neuron)
 
-    def infer(self, threads=1):
+    def infer(self, threads: int = 1) -> npt.NDArray[np.int64]:
         """Indices of the rows that are categories."""
         blas = self.blas
         blas.ss.config["nthreads"] = threads
@@ -83,7 +85,7 @@ class Inference(NamedTuple):
     high: float | None = None
 
 
-def challenge_layers(n_neuron, n_layer, seed=0):
+def challenge_layers(n_neuron: int, n_layer: int, seed: int = 0) -> Layers:
     """RadiX-Net as `Layers`, with the challenge's weight and bias."""
     senders = radixnet.layers(n_neuron, n_layer, seed).ravel()
     indptr = np.arange(0, len(senders) + 1, radixnet.FAN_IN, dtype=np.int64)
@@ -91,12 +93,12 @@ def challenge_layers(n_neuron, n_layer, seed=0):
     return Layers(indptr, senders, np.full(len(senders), radixnet.WEIGHT, np.float32), biases)
 
 
-def images(n_row, n_neuron, ink=INK, seed=0):
+def images(n_row: int, n_neuron: int, ink: tuple[float, float] = INK, seed: int = 0) -> npt.NDArray[np.float32]:
     """Binary images (n_row, n_neuron) of smooth blobs; each image's share of dark pixels is drawn from `ink`."""
     generator = np.random.Generator(np.random.Philox(seed))
     side = round(n_neuron**0.5)
     axis = np.arange(side, dtype=np.float32) / side
-    found = np.empty((n_row, n_neuron), np.float32)
+    pictures = np.empty((n_row, n_neuron), np.float32)
     for first in range(0, n_row, 1024):
         rows = min(1024, n_row - first)
         field = np.zeros((rows, side, side), np.float32)
@@ -104,13 +106,13 @@ def images(n_row, n_neuron, ink=INK, seed=0):
             phases = generator.random((2, rows, 1)).astype(np.float32)
             waves = np.sin(2 * np.pi * (frequency * axis + phases))
             field += waves[0][:, :, None] * waves[1][:, None, :] / frequency
-        share = np.clip(generator.normal(*ink, rows), 0.01, 0.99)
+        share = np.clip(generator.normal(ink[0], ink[1], rows), 0.01, 0.99)
         order = field.reshape(rows, -1).argsort(axis=1).argsort(axis=1)
-        found[first : first + rows] = order >= np.round((1 - share) * n_neuron)[:, None]
-    return found
+        pictures[first : first + rows] = order >= np.round((1 - share) * n_neuron)[:, None]
+    return pictures
 
 
-def infer(layers, x):
+def infer(layers: Layers, x: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Indices of the rows of `x` (n_row, n_neuron) that are categories, and those rows' outputs.
 
     Raises ShapeError where `x` does not fit the layers.
@@ -121,7 +123,7 @@ def infer(layers, x):
     return run(layers, as_tiles(x))(len(x))
 
 
-def as_tiles(x):
+def as_tiles(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Examples (n_row, n_neuron) as tiles (n_tile, n_neuron, width), lanes beyond the last example 0."""
     n_row, n_neuron = x.shape
     width = tile_width(np.float32, 2 * n_neuron, n_row)
@@ -133,10 +135,12 @@ def as_tiles(x):
     return tiles
 
 
-def run(layers, tiles):
+def run(
+    layers: Layers, tiles: npt.NDArray[np.float32]
+) -> Callable[[int], tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
     """A function of the number of rows that runs all layers on `tiles`, which it overwrites."""
 
-    def call(n_row):
+    def call(n_row: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         current, rows, (_, n_neuron, width) = tiles, np.arange(n_row), tiles.shape
         scratch = aligned_empty((n_threads(), 2, n_neuron * width), np.float32)
         layer, period, n_layer = 0, SHORT, len(layers.biases)
@@ -157,7 +161,7 @@ def run(layers, tiles):
     return call
 
 
-def reference(layers, x):
+def reference(layers: Layers, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Outputs (n_row, n_neuron) by SciPy's CSR product in float64."""
     from scipy.sparse import csr_array
 
@@ -173,7 +177,10 @@ def reference(layers, x):
     return values.T
 
 
-def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_checked=512, graphblas=False, clock="wall"):
+def measure(
+    n_neuron: int, n_layer: int, n_row: int, threads: Sequence[int], repeat: int = timing.MIN_REPEAT,
+    n_checked: int = 512, graphblas: bool = False, clock: str = "wall",
+) -> Iterator[Inference]:  # fmt: skip
     """Yield an `Inference` per input set and number of threads, after the check on the first rows.
 
     With `graphblas` SuiteSparse runs in turn with us on the same rows and must find the same categories.
@@ -189,7 +196,7 @@ def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_check
             set_threads(count)
             seconds, peer_seconds, rows = _in_turn(layers, as_tiles(x), peer, (n_row, count, repeat, clock))
             taken = timing.timing_of(seconds).median
-            beside = ()
+            beside: tuple[float, ...] = ()
             if peer:
                 beside = (work / timing.timing_of(peer_seconds).median / 1e9, *timing.ratio_of(seconds, peer_seconds))
             yield Inference(
@@ -199,7 +206,9 @@ def measure(n_neuron, n_layer, n_row, threads, repeat=timing.MIN_REPEAT, n_check
     set_threads(before)
 
 
-def _in_turn(layers, fresh, peer, plan):
+def _in_turn(
+    layers: Layers, fresh: npt.NDArray[np.float32], peer: GraphBlas | None, plan: tuple[int, int, int, str]
+) -> tuple[list[float], list[float], npt.NDArray[np.int64]]:
     """Seconds of each round, the baseline's, and the categories; the first round warms and is left out."""
     n_row, count, repeat, clock = plan
     tiles, rows, tick = aligned_empty(fresh.shape, np.float32), np.empty(0, int), timing.CLOCKS[clock]
@@ -217,14 +226,14 @@ def _in_turn(layers, fresh, peer, plan):
     return seconds[1:], peer_seconds[1:], rows
 
 
-def same_categories(rows, wanted, whose):
+def same_categories(rows: npt.NDArray[np.int64], wanted: npt.NDArray[Any], whose: str) -> None:
     """Raise ShapeError where two sets of categories differ."""
     if not np.array_equal(rows, wanted):
         odd = np.setxor1d(rows, wanted)
         raise ShapeError(f"the categories differ from {whose} in rows {odd[:5].tolist()}")
 
 
-def check(layers, x):
+def check(layers: Layers, x: npt.NDArray[np.float32]) -> float:
     """The largest difference of an output to the float64 reference. Raises ShapeError where categories differ."""
     expected = reference(layers, x)
     rows, outputs = infer(layers, x)

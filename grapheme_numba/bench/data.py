@@ -1,6 +1,6 @@
 """JSONL to Parquet beside polars and duckdb, and batches beside the clock, each in a process of its own.
 
-The baselines write the same columns with zstd; only ours judges every line and keeps rejects. Runs are taken in
+The baselines write the same columns with zstd; only ours checks every line and keeps rejects. Runs are taken in
 turn, so that noise hits all of them.
 """
 
@@ -9,8 +9,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from grapheme_numba.bench.records import as_record
 from grapheme_numba.bench.timing import ratio_of, timing_of
@@ -50,7 +51,7 @@ def write_sample(path: Path, size_mb: float) -> None:
             file.write(lines[: lines.rfind(b"\n", 0, int(size_mb * 1e6) - file.tell() + 1) + 1] or lines)
 
 
-def run_task(task: str, folder: Path) -> dict:
+def run_task(task: str, folder: Path) -> dict[str, float]:
     """One task in a process of its own: seconds, amount and peak memory."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, task, str(folder)], capture_output=True, text=True)
     if done.returncode:
@@ -58,43 +59,47 @@ def run_task(task: str, folder: Path) -> dict:
     return json.loads(done.stdout)
 
 
-def run_data(repeat: int = 3, quick: bool = False, progress=None, size_mb: float | None = None) -> dict:
+def run_data(
+    repeat: int = 3, quick: bool = False, progress: Callable[[str], object] | None = None, size_mb: float | None = None
+) -> dict[str, Any]:
     """Measure conversion and batches; returns a record of `Row`s with the baselines that are installed."""
     size_mb = size_mb or (QUICK_MB if quick else FULL_MB)
     tasks = ["convert", *(name for name, module in NEEDS.items() if importlib.util.find_spec(module)), "batches"]
     with tempfile.TemporaryDirectory(prefix="grapheme-bench-") as name:
         folder = Path(name)
         write_sample(folder / "sample.jsonl", size_mb)
-        found = {task: [] for task in tasks}
+        runs: dict[str, list[dict[str, float]]] = {task: [] for task in tasks}
         for _ in range(max(repeat, 1)):
             for task in tasks:
                 if progress is not None:
                     progress(f"measuring {task}")
-                found[task].append(run_task(task, folder))
-    return as_record("data", [_row(task, found, size_mb) for task in tasks])
+                runs[task].append(run_task(task, folder))
+    return as_record("data", [_row(task, runs, size_mb) for task in tasks])
 
 
-def _row(task: str, found: dict, size_mb: float) -> Row:
-    runs = found[task]
-    seconds = [one["seconds"] for one in runs]
+def _row(task: str, runs: dict[str, list[dict[str, float]]], size_mb: float) -> Row:
+    own = runs[task]
+    seconds = [one["seconds"] for one in own]
     timing = timing_of(seconds)
-    times = ratio_of([one["seconds"] for one in found["convert"]], seconds).median if task in NEEDS else None
+    times = ratio_of([one["seconds"] for one in runs["convert"]], seconds).median if task in NEEDS else None
     unit = "M examples/s" if task == "batches" else "MB/s"
-    amount = runs[0]["amount"] / 1e6
-    peak = max(one["peak_mb"] for one in runs)
+    amount = own[0]["amount"] / 1e6
+    peak = max(one["peak_mb"] for one in own)
     return Row(
         task,
         size_mb,
         unit,
         amount / timing.median,
-        *timing,
-        timing_of([one["cpu"] for one in runs]).median,
+        timing.median,
+        timing.low,
+        timing.high,
+        timing_of([one["cpu"] for one in own]).median,
         times,
         peak,
     )
 
 
-def cells(record: dict) -> list[tuple[str, ...]]:
+def cells(record: dict[str, Any]) -> list[tuple[str, ...]]:
     """The rows as text, the header first."""
     header = ("task", "MB", "rate", "unit", "s", "low", "high", "cpu s", "ours is", "peak MB")
     rows = []

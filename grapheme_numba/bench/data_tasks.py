@@ -4,14 +4,18 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 EPOCHS = 3
 
+Task: TypeAlias = tuple[Callable[[], object], int]  # what is timed, and its bytes or examples
 
-def convert(folder: Path):
-    """Ours: typed parsing, every line judged, rejects kept, checksums and digests written."""
+
+def convert(folder: Path) -> Task:
+    """Ours: typed parsing, every line checked, rejects kept, checksums and digests written."""
     from grapheme_numba.data.jsonl.convert import convert as run
     from grapheme_numba.data.jsonl.lines import Block
     from grapheme_numba.data.jsonl.scanner import parse_block
@@ -20,7 +24,7 @@ def convert(folder: Path):
     parse_block(Block("", b"{}\n", 1, 0, 0), DEFAULT_LIMITS)  # loads or compiles the scanner
     source = folder / "sample.jsonl"
 
-    def work():
+    def work() -> None:
         done = run([source], folder / "ours.parquet")
         if done.rejects:
             raise ValueError(f"{done.rejects} rejects")
@@ -28,7 +32,7 @@ def convert(folder: Path):
     return work, source.stat().st_size
 
 
-def polars(folder: Path):
+def polars(folder: Path) -> Task:
     """polars: scan_ndjson with the schema given, sink_parquet."""
     import polars as pl
 
@@ -36,10 +40,12 @@ def polars(folder: Path):
     given = pl.Struct({"text": pl.String, "values": numbers, "width": pl.Int32, "height": pl.Int32, "pixels": numbers})
     names = ("id", "domain", "input_type", "expected_output")
     metadata = pl.Struct({"operator": pl.String, "pattern": pl.String})
-    schema = {**dict.fromkeys(names, pl.String), "input": given, "metadata": metadata}
+    schema: dict[str, type[pl.String] | pl.Struct] = {
+        **dict.fromkeys(names, pl.String), "input": given, "metadata": metadata,
+    }  # fmt: skip
     source = folder / "sample.jsonl"
 
-    def work():
+    def work() -> None:
         pl.scan_ndjson(source, schema=schema).unnest("input").sink_parquet(
             folder / "polars.parquet", compression="zstd"
         )
@@ -47,7 +53,7 @@ def polars(folder: Path):
     return work, source.stat().st_size
 
 
-def duckdb(folder: Path):
+def duckdb(folder: Path) -> Task:
     """duckdb: read_json with the columns given, COPY TO parquet."""
     import duckdb as db
 
@@ -59,14 +65,14 @@ def duckdb(folder: Path):
     connection.execute("SET enable_progress_bar = false")
     read = f"read_json('{source}', format='newline_delimited', columns={columns})"
 
-    def work():
+    def work() -> None:
         select = f"SELECT {', '.join(names)}, input.*, metadata FROM {read}"
         connection.execute(f"COPY ({select}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 
     return work, source.stat().st_size
 
 
-def batches(folder: Path):
+def batches(folder: Path) -> Task:
     """Ours: reading, shuffling and encoding batches of 64, as training asks for them."""
     from grapheme_numba.data.codec.layout import shared_layout
     from grapheme_numba.data.stream.dataset import open_dataset
@@ -75,7 +81,7 @@ def batches(folder: Path):
     layout = shared_layout(dataset.summary(), 8)
     next(dataset.batches(layout, 64, seed=0))
 
-    def work():
+    def work() -> None:
         for epoch in range(EPOCHS):
             for _ in dataset.batches(layout, 64, seed=0, epoch=epoch):
                 pass

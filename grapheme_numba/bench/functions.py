@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.bench import timing
 from grapheme_numba.errors import GraphemeError
@@ -26,13 +27,13 @@ class FunctionRate(NamedTuple):
     error: float
 
 
-def function_rates(repeat=timing.MIN_REPEAT, clock="wall"):
+def function_rates(repeat: int = timing.MIN_REPEAT, clock: str = "wall") -> list[FunctionRate]:
     """The `FunctionRate` of each of `NAMES` on 4,096 values in level 1. Raises GraphemeError where they differ."""
     values = np.random.default_rng(0).normal(0, 2, SIZE).astype(np.float32)
     return [_rate(name, values, repeat, clock) for name in NAMES]
 
 
-def _rate(name, values, repeat, clock):
+def _rate(name: str, values: npt.NDArray[np.float32], repeat: int, clock: str) -> FunctionRate:
     kind, ours, theirs = ACTIVATIONS[name], np.empty_like(values), np.empty_like(values)
     calls = {
         "ours": lambda: vector_function(kind, values, ours),
@@ -42,5 +43,6 @@ def _rate(name, values, repeat, clock):
     error = float(np.abs(ours - theirs).max())
     if error > TOLERANCE:
         raise GraphemeError(f"{name} differs from the C library's by {error:.1e}, more than {TOLERANCE}")
-    rates = [SIZE / measured[side][0].median / 1e9 for side in ("ours", "scalar")]
-    return FunctionRate(name, *rates, *timing.ratio_of(measured["ours"][1], measured["scalar"][1]), error)
+    rate, scalar_rate = (SIZE / measured[side][0].median / 1e9 for side in ("ours", "scalar"))
+    ratio, low, high = timing.ratio_of(measured["ours"][1], measured["scalar"][1])
+    return FunctionRate(name, rate, scalar_rate, ratio, low, high, error)

@@ -1,14 +1,18 @@
 """Rates of the passes on the named graphs, beside the ceilings of the machine measured in the same breath."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from grapheme_numba.bench import roofline, timing
-from grapheme_numba.bench.cases import network_of
+from grapheme_numba.bench.cases import Case, network_of
 from grapheme_numba.jit import n_threads, set_threads
 from grapheme_numba.kernels.graph.topology import most_live_nodes
 from grapheme_numba.network.workspace import tile_width
+
+if TYPE_CHECKING:
+    from grapheme_numba.network.dagnn import DagNN
 
 PASSES = ("forward", "backward", "step")
 # Reads of a row's lanes per edge that a pass cannot do without, in units of the forward pass.
@@ -38,13 +42,13 @@ class Rate(NamedTuple):
     own_bytes: int
 
 
-def step_calls(network, batch, seed=0):
+def step_calls(network: "DagNN", batch: int, seed: int = 0) -> dict[str, Callable[[], object]]:
     """Calls without arguments for each of `PASSES` on one fixed random batch."""
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((batch, network.n_input)).astype(np.float32)
     gy = (generator.standard_normal((batch, network.n_output)) / batch).astype(np.float32)
 
-    def step():
+    def step() -> None:
         network.zero_grad()
         network.forward(x)
         network.backward_accumulate(gy)
@@ -53,12 +57,15 @@ def step_calls(network, batch, seed=0):
     return {"forward": lambda: network.forward(x), "backward": lambda: network.backward_accumulate(gy), "step": step}
 
 
-def needed_bytes(network, batch):
+def needed_bytes(network: "DagNN", batch: int) -> int:
     """Room for the activations and deltas of a batch."""
     return 2 * 4 * network.n_node * batch
 
 
-def rates_of(case, batches, threads, repeat=timing.MIN_REPEAT, network=None, clock="wall"):
+def rates_of(
+    case: Case, batches: Sequence[int], threads: Sequence[int], repeat: int = timing.MIN_REPEAT,
+    network: "DagNN | None" = None, clock: str = "wall",
+) -> Iterator[Rate]:  # fmt: skip
     """Yield the `Rate` of each pass for one case, all batches and numbers of threads.
 
     Passes, thread counts and ceilings are measured in turn, round after round, so that a busy moment
@@ -72,35 +79,40 @@ def rates_of(case, batches, threads, repeat=timing.MIN_REPEAT, network=None, clo
             continue
         width = tile_width(np.float32, n_live, batch)
         own_bytes = 4 * n_live * width
-        calls = {}
+        calls: dict[tuple[int, str], Callable[[], object]] = {}
+        work: dict[tuple[int, str], int] = {}
         for count in threads:
             for name, call in step_calls(network, batch).items():
                 calls[count, name] = _with_threads(count, call)
             for name, n_byte in (("l2", roofline.LEVELS["L2"]), ("own", own_bytes)):
                 sweep = roofline.Sweep(n_byte, width, count)
                 calls[count, name] = _with_threads(count, sweep)
-                calls[count, name].work = sweep.work
+                work[count, name] = sweep.work
         measured = timing.interleave(calls, repeat, clock)
         set_threads(before)
         for count in threads:
             for name in PASSES:
-                yield _rate(case, network, batch, count, name, measured, calls, width, own_bytes)
+                yield _rate(case, network, batch, count, name, measured, work, width, own_bytes)
 
 
-def _with_threads(count, call):
-    def run():
+def _with_threads(count: int, call: Callable[[], object]) -> Callable[[], None]:
+    def run() -> None:
         set_threads(count)
         call()
 
     return run
 
 
-def _rate(case, network, batch, count, name, measured, calls, width, own_bytes):
+def _rate(
+    case: Case, network: "DagNN", batch: int, count: int, name: str,
+    measured: dict[tuple[int, str], tuple[timing.Timing, list[float]]], ceiling_work: dict[tuple[int, str], int],
+    width: int, own_bytes: int,
+) -> Rate:  # fmt: skip
     work = network.n_edge * batch
     taken, seconds = measured[count, name]
     shares = {}
     for ceiling in ("l2", "own"):
-        per_sample = [value / calls[count, ceiling].work for value in measured[count, ceiling][1]]
+        per_sample = [value / ceiling_work[count, ceiling] for value in measured[count, ceiling][1]]
         shares[ceiling] = timing.ratio_of([value / work for value in seconds], per_sample).median * READS[name]
     return Rate(
         case.name, batch, count, name, taken.median, work / taken.median / 1e9, work / taken.high / 1e9,
@@ -108,7 +120,7 @@ def _rate(case, network, batch, count, name, measured, calls, width, own_bytes):
     )  # fmt: skip
 
 
-def boundary_seconds(repeat=timing.MIN_REPEAT):
+def boundary_seconds(repeat: int = timing.MIN_REPEAT) -> dict[str, float]:
     """What a call costs beside its edges: the passes of a network of one edge and one example."""
     from grapheme_numba.network.dagnn import DagNN
 

@@ -6,18 +6,24 @@ it timed, round by round next to ours, and the ratio taken pair by pair.
 
 import importlib.util
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.bench import timing
-from grapheme_numba.bench.baselines import RATE, BatchMajor, NeatPython, ScipyCsr
+from grapheme_numba.bench.baselines import RATE, Baseline, BatchMajor, NeatPython, ScipyCsr, Trains
 from grapheme_numba.bench.cases import find_case, network_of
 from grapheme_numba.bench.torch_baselines import TorchCsr, TorchLevels, TorchMasked
 from grapheme_numba.errors import GraphemeError
 from grapheme_numba.jit import n_threads, set_threads
 
-BASELINES = {one.name: one for one in (ScipyCsr, BatchMajor, TorchCsr, TorchMasked, TorchLevels, NeatPython)}
+if TYPE_CHECKING:
+    from grapheme_numba.network.dagnn import DagNN
+
+_ALL: tuple[type[Baseline], ...] = (ScipyCsr, BatchMajor, TorchCsr, TorchMasked, TorchLevels, NeatPython)
+BASELINES = {one.name: one for one in _ALL}
 # (baseline, case, batch, thread counts): where each is at home.
 PLAN = (
     ("scipy-csr", "layered-10x1000x32", 256, (1,)),
@@ -60,13 +66,16 @@ class PeerDisagrees(GraphemeError):
     """A baseline computed something else than we did, so its time means nothing."""
 
 
-def missing(name):
+def missing(name: str) -> str | None:
     """The package a baseline lacks, or None when it can run."""
     package = BASELINES[name].package
     return None if importlib.util.find_spec(package) else package
 
 
-def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=None, clock="wall"):
+def compare(
+    name: str, case_name: str, batch: int, threads: Sequence[int], repeat: int = timing.MIN_REPEAT,
+    network: "DagNN | None" = None, clock: str = "wall",
+) -> Iterator[Comparison]:  # fmt: skip
     """Yield the `Comparison` of each pass and thread count. Raises PeerDisagrees.
 
     `clock` "cpu" is for one thread only: a baseline's idle threads spin for a while, also in our turn.
@@ -87,7 +96,7 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
                 f"{tolerance(network)}; a comparison of speed would mean nothing"
             )
         ours = our_calls(network, x, gy)
-        calls = {}
+        calls: dict[tuple[int, str, str], Callable[[], object]] = {}
         for count in threads:
             for step in baseline.passes:
                 calls[count, step, "ours"] = _with_threads(count, ours[step])
@@ -98,22 +107,24 @@ def compare(name, case_name, batch, threads, repeat=timing.MIN_REPEAT, network=N
         for step in baseline.passes:
             own = [value / batch for value in measured[count, step, "ours"][1]]
             other = [value / baseline.n_example for value in measured[count, step, "theirs"][1]]
-            ratio, edges = timing.ratio_of(own, other), network.n_edge / 1e9
+            (ratio, low, high), edges = timing.ratio_of(own, other), network.n_edge / 1e9
             rate, peer_rate = edges / timing.timing_of(own).median, edges / timing.timing_of(other).median
-            yield Comparison(name, case_name, batch, count, step, rate, peer_rate, *ratio, error)
+            yield Comparison(name, case_name, batch, count, step, rate, peer_rate, ratio, low, high, error)
 
 
-def tolerance(network):
+def tolerance(network: "DagNN") -> float:
     """The largest disagreement that rounding explains in a network of this depth."""
     return DEEP_TOLERANCE if network.n_level > DEEP else TOLERANCE
 
 
-def disagreement(baseline, network, x, gy):
+def disagreement(
+    baseline: Baseline, network: "DagNN", x: npt.NDArray[np.float32], gy: npt.NDArray[np.float32]
+) -> float:
     """How far a baseline's outputs or gradients are from ours, as a share of the norm of ours."""
     baseline.forward()
     y = network.forward(x)[: baseline.n_example]
     error = _difference(baseline.y(), y)
-    if "step" in baseline.passes:
+    if isinstance(baseline, Trains):
         baseline.step()
         network.zero_grad()
         network.forward(x)
@@ -122,21 +133,23 @@ def disagreement(baseline, network, x, gy):
     return error
 
 
-def _difference(theirs, ours):
+def _difference(theirs: npt.NDArray[Any], ours: npt.NDArray[Any]) -> float:
     # The norm, not the largest entry: a few single gradients may differ by a percent (see `DEEP_TOLERANCE`).
     return float(np.linalg.norm(theirs - ours) / np.linalg.norm(ours))
 
 
-def our_calls(network, x, gy):
+def our_calls(
+    network: "DagNN", x: npt.NDArray[np.float32], gy: npt.NDArray[np.float32]
+) -> dict[str, Callable[[], None]]:
     """Our forward pass and whole training step as calls without arguments."""
 
-    def step():
+    def step() -> None:
         network.zero_grad()
         network.forward(x)
         network.backward_accumulate(gy)
-        network.step(RATE)
+        network.step(float(RATE))
 
-    def forward():
+    def forward() -> None:
         # As the baselines, whose forward pass is told that no gradient will be asked for.
         network.requires_grad = False
         network.forward(x)
@@ -145,8 +158,8 @@ def our_calls(network, x, gy):
     return {"forward": forward, "step": step}
 
 
-def _with_threads(count, call):
-    def run():
+def _with_threads(count: int, call: Callable[[], object]) -> Callable[[], None]:
+    def run() -> None:
         set_threads(count)
         call()
 

@@ -1,7 +1,10 @@
 """Measurements as files: one JSON object with the machine, the ceilings and one object per row."""
 
 import json
+from collections.abc import Iterable, Iterator
+from os import PathLike
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from grapheme_numba.bench.machine import machine
 from grapheme_numba.errors import MissingInputError, RecordError
@@ -12,17 +15,17 @@ FORMAT = 1
 KEYS = {"kernels": ("case", "batch", "threads", "step"), "peers": ("peer", "case", "batch", "threads", "step")}
 
 
-def as_record(kind, rows, **more):
+def as_record(kind: str, rows: Iterable[NamedTuple], **more: object) -> dict[str, Any]:
     """One run as plain values: `kind` names the command, `rows` are named tuples."""
     return {"format": FORMAT, "kind": kind, "machine": machine(), **more, "rows": [row._asdict() for row in rows]}
 
 
-def save(path, record):
+def save(path: str | PathLike[str], record: dict[str, Any]) -> None:
     """Write a record as JSON under its final name only when complete. Raises OutputError."""
     write_file(Path(path), json.dumps(record, indent=1).encode() + b"\n")
 
 
-def load(path, kind=None):
+def load(path: str | PathLike[str], kind: str | None = None) -> dict[str, Any]:
     """Read a record back. Raises MissingInputError, or RecordError where it is not one (of that kind)."""
     try:
         record = json.loads(Path(path).read_bytes())
@@ -37,7 +40,9 @@ def load(path, kind=None):
     return record
 
 
-def changes(record, before):
+def changes(
+    record: dict[str, Any], before: dict[str, Any]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None, float | None]]:
     """(row, row before or None, rate now / rate before or None) for every row of `record`, matched by `KEYS`."""
     keys = KEYS[record["kind"]]
     old = {tuple(row[key] for key in keys): row for row in before["rows"]}

@@ -1,5 +1,6 @@
-"""The ceilings of the machine, measured by our own micro-kernels in the same run as what they judge."""
+"""The ceilings of the machine, measured by our own micro-kernels in the same run as what they bound."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ class Ceiling(NamedTuple):
     rate: float
 
 
-def ceilings(repeat=5, levels=None, clock="wall"):
+def ceilings(repeat: int = 5, levels: Iterable[str] | None = None, clock: str = "wall") -> list[Ceiling]:
     """The `Ceiling` of every level (or of `levels`) at every tile width, for the threads now set."""
     lanes = LANES[np.dtype(np.float32)]
     return [
@@ -34,9 +35,9 @@ def ceilings(repeat=5, levels=None, clock="wall"):
     ]
 
 
-def best(found, level):
+def best(measured: Iterable[Ceiling], level: str) -> float:
     """The highest rate of a level over all tile widths."""
-    return max(ceiling.rate for ceiling in found if ceiling.level == level)
+    return max(ceiling.rate for ceiling in measured if ceiling.level == level)
 
 
 class Sweep:
@@ -46,7 +47,7 @@ class Sweep:
     float32 of `width` lanes; `threads` threads must be set when it is called.
     """
 
-    def __init__(self, n_byte, width, threads):
+    def __init__(self, n_byte: int, width: int, threads: int) -> None:
         generator = np.random.default_rng(1)
         n_row = max(8, n_byte // (4 * width) // 8 * 8)
         self._rows = aligned_empty((threads, n_row, width), np.float32)
@@ -56,11 +57,11 @@ class Sweep:
         self._n_sweep = max(1, (1 << 19) // n_row)
         self.work = threads * self._n_sweep * n_row * width
 
-    def __call__(self):
+    def __call__(self) -> None:
         gather_rows(self._rows, self._order, self._n_sweep, self._sums)
 
 
-def ceiling_at(n_byte, width, threads, repeat=5, clock="wall"):
+def ceiling_at(n_byte: int, width: int, threads: int, repeat: int = 5, clock: str = "wall") -> float:
     """The ceiling for rows of `width` float32 taking `n_byte` bytes per thread, in 10^9 edge samples a second."""
     sweep = Sweep(n_byte, width, threads)
     return sweep.work / measure(sweep, repeat, clock).median / 1e9

@@ -1,5 +1,8 @@
 """Whole runs of a bench: which measurements, in which order, gathered into one record."""
 
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 from grapheme_numba.bench import kernels, peers, records, roofline
@@ -13,17 +16,21 @@ QUICK_CASES = ("layered-10x1000x32", "irregular-20k-400k", "classifier-64-128-10
 KERNEL_CASES = tuple(name for name in CASES if not name.startswith(("layered-8x", "layered-24x")))
 
 
-def run_kernels(names, batches, threads, repeat, note=lambda row: None, clock="wall"):
-    """Ceilings, then every case; `note` hears each `Rate`. Returns the record.
+def run_kernels(
+    names: Iterable[str], batches: Sequence[int], threads: Sequence[int], repeat: int,
+    note: Callable[[kernels.Rate], object] = lambda row: None, clock: str = "wall",
+) -> dict[str, Any]:  # fmt: skip
+    """Ceilings, then every case; `note` is called with each `Rate`. Returns the record.
 
     `clock` is a key of `timing.CLOCKS`. Raises UsageError for `cpu` with several threads.
     """
     one_thread(threads, clock)
     cases = [find_case(name) for name in names]
-    found, before = [], n_threads()
+    before = n_threads()
+    ceilings: list[roofline.Ceiling] = []
     for count in threads:
         set_threads(count)
-        found += roofline.ceilings(repeat, clock=clock)
+        ceilings += roofline.ceilings(repeat, clock=clock)
     rows = []
     for case in cases:
         network = network_of(case)
@@ -32,15 +39,22 @@ def run_kernels(names, batches, threads, repeat, note=lambda row: None, clock="w
             note(row)
     set_threads(before)
     boundary = kernels.boundary_seconds(repeat)
-    more = {"ceilings": [one._asdict() for one in found], "boundary_seconds": boundary, "clock": clock}
+    more: dict[str, object] = {
+        "ceilings": [one._asdict() for one in ceilings],
+        "boundary_seconds": boundary,
+        "clock": clock,
+    }
     more["functions"] = [one._asdict() for one in function_rates(repeat, clock)]
     return records.as_record("kernels", rows, **more)
 
 
-def run_peers(names, cases, batch, threads, repeat, note=lambda row: None, clock="wall"):
+def run_peers(
+    names: Collection[str], cases: Collection[str], batch: int | None, threads: Sequence[int], repeat: int,
+    note: Callable[[peers.Comparison | str], object] = lambda row: None, clock: str = "wall",
+) -> dict[str, Any]:  # fmt: skip
     """Every baseline of `names` on its cases (`cases` none: those where it is at home). Returns the record.
 
-    `note` hears each `Comparison`, and a sentence for each baseline that cannot run here.
+    `note` is called with each `Comparison`, and with a sentence for each baseline that cannot run here.
     """
     one_thread(threads, clock)
     unknown = sorted(set(names) - set(peers.BASELINES))
@@ -54,15 +68,15 @@ def run_peers(names, cases, batch, threads, repeat, note=lambda row: None, clock
             left_out.append(f"{name} on {case}: {package} is not installed")
             note(left_out[-1])
             continue
-        counts = [count for count in counts if count in threads]
-        for row in peers.compare(name, case, batch or at_home, counts, repeat, clock=clock) if counts else ():
+        chosen = [count for count in counts if count in threads]
+        for row in peers.compare(name, case, batch or at_home, chosen, repeat, clock=clock) if chosen else ():
             rows.append(row)
             note(row)
     return records.as_record("peers", rows, left_out=left_out, clock=clock)
 
 
-def one_thread(threads, clock):
-    """Refuse to judge several threads by processor time. Raises UsageError."""
+def one_thread(threads: Iterable[int], clock: str) -> None:
+    """Refuse to measure several threads by processor time. Raises UsageError."""
     if clock == "cpu" and set(threads) != {1}:
         raise UsageError(
             f"--clock cpu measures one thread only, got --threads {','.join(map(str, threads))}: of several threads "
@@ -70,7 +84,7 @@ def one_thread(threads, clock):
         )
 
 
-def summary(values):
+def summary(values: Iterable[float | None]) -> float | None:
     """Geometric mean of ratios, or None of none."""
-    values = [value for value in values if value]
-    return float(np.exp(np.mean(np.log(values)))) if values else None
+    given = [value for value in values if value]
+    return float(np.exp(np.mean(np.log(given)))) if given else None

@@ -2,9 +2,11 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.cli.checkpoint_commands import load
 from grapheme_numba.cli.output import Display, answer, as_json, figure, is_terminal, show, visible, warn
@@ -14,26 +16,37 @@ from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
-from grapheme_numba.models.attribution import Explainer
+from grapheme_numba.models.attribution import Elements, Explainer
 from grapheme_numba.models.naming import node_names, port_names
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.evaluate import test_file
 from grapheme_numba.runs.session import left_out, select_examples
 from grapheme_numba.training.tasks import find_task
 
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+    from grapheme_numba.data.codec.layout import DomainLayout, Layout
+    from grapheme_numba.data.stream.batches import Batch
+    from grapheme_numba.models.brain_model import BrainModel
+    from grapheme_numba.network.dagnn import DagNN
+
 COLUMNS = {"example": "text", "domain": "text", "expected": "text", "answer": "text", "position": "int"}
 COLUMNS |= {"element": "text", "attribution": "float"}
 MOST_SHOWN = 5
 
 
-def attribute(path, data, target, limit, batch_size, threads, cache, log_format, quiet) -> None:
+def attribute(
+    path: str, data: str | None, output: str, limit: int | None, batch_size: int, threads: int | None, cache: bool,
+    log_format: str, quiet: bool,
+) -> None:  # fmt: skip
     """Explain every example of `data` and write four tables: elements, inputs, nodes and edges."""
-    target = Path(target)
+    target = Path(output)
     if target.suffix != ".parquet":
         raise UsageError(f"--output {target} is no Parquet file; give a name that ends in .parquet")
     checkpoint, _ = load(path, threads)
 
-    def note(text):
+    def note(text: str) -> None:
         if not quiet:
             (warn if log_format == "json" else show)(text)
 
@@ -69,21 +82,22 @@ def attribute(path, data, target, limit, batch_size, threads, cache, log_format,
         show_summary(target, model, explainer, table.n_row, quiet)
 
 
-def progress_bar(length: int, hidden: bool):
+def progress_bar(length: int, hidden: bool) -> "ProgressBar[int]":
     """A bar on stderr; nothing where that is no terminal."""
-    return click.progressbar(
-        length=length, label="explaining", file=Display(sys.stderr), hidden=hidden or not is_terminal(sys.stderr)
-    )
+    file = cast(TextIO, Display(sys.stderr))
+    return click.progressbar(length=length, label="explaining", file=file, hidden=hidden or not is_terminal(sys.stderr))
 
 
-def first_of(batch, n: int):
+def first_of(batch: "Batch", n: int) -> "Batch":
     """The first `n` examples of a batch."""
     return type(batch)(
-        *(part[:n] for part in batch[:7]), [batch.ids[i] for i in range(n)], [batch.answers[i] for i in range(n)]
-    )
+        batch.domain[:n], batch.tokens[:n], batch.values[:n], batch.targets[:n], batch.n_active[:n],
+        batch.answer_length[:n], batch.rows[:n], [batch.ids[i] for i in range(n)],
+        [batch.answers[i] for i in range(n)],
+    )  # fmt: skip
 
 
-def rows_of(domain: str, batch, explained) -> dict:
+def rows_of(domain: str, batch: "Batch", explained: Elements) -> dict[str, Any]:
     """The rows of the elements of one domain in one batch."""
     example = [batch.ids[int(row)] for row in explained.rows]
     expected = [batch.answers[int(row)] for row in explained.rows]
@@ -101,11 +115,11 @@ def beside(target: Path, what: str) -> Path:
     return target.with_name(f"{target.stem}.{what}.parquet")
 
 
-def write_sums(target: Path, model, explainer) -> None:
+def write_sums(target: Path, model: "BrainModel", explainer: Explainer) -> None:
     """Write the means over all examples: of inputs by domain, of nodes, of edges, all by name."""
     layout, dag = model.layout, model.dag
     graph = NamedGraph.of(dag, node_names(layout, dag))
-    columns = {"domain": [], "input": [], "name": [], "saliency": []}
+    columns: dict[str, list[Any]] = {"domain": [], "input": [], "name": [], "saliency": []}
     for number, name in enumerate(layout.names):
         domain = layout.domains[number]
         own = range(domain.input_start, domain.input_start + domain.n_input)
@@ -118,13 +132,13 @@ def write_sums(target: Path, model, explainer) -> None:
     write_columns(beside(target, "nodes"), {"name": list(graph.names), "saliency": nodes})
     names = np.array(graph.names, object)
     ends = {"sender": names[graph.senders].tolist(), "receiver": names[graph.receivers].tolist()}
-    write_columns(beside(target, "edges"), {**ends, "weight": graph.weights, "saliency": edges})
+    write_columns(beside(target, "edges"), {**ends, "weight": np.asarray(dag.weights, np.float64), "saliency": edges})
 
 
-def summary(model, explainer) -> list[dict]:
+def summary(model: "BrainModel", explainer: Explainer) -> list[dict[str, Any]]:
     """Per domain how many examples there were and which inputs contribute most, then the hidden nodes that do."""
     layout, dag = model.layout, model.dag
-    lines = []
+    lines: list[dict[str, Any]] = []
     for number, name in enumerate(layout.names):
         if n := int(explainer.by_domain[number]):
             inputs = largest_inputs(layout, layout.domains[number], explainer.inputs[number] / n)
@@ -136,7 +150,7 @@ def summary(model, explainer) -> list[dict]:
     return lines
 
 
-def largest_inputs(layout, domain, means) -> dict[str, float]:
+def largest_inputs(layout: "Layout", domain: "DomainLayout", means: npt.NDArray[np.float64]) -> dict[str, float]:
     """The inputs of a domain with the largest means, by name; the numbers of one byte of a text together."""
     names = port_names(layout)[0][domain.input_start : domain.input_start + domain.n_input]
     own = means[domain.input_start : domain.input_start + domain.n_input]
@@ -147,14 +161,14 @@ def largest_inputs(layout, domain, means) -> dict[str, float]:
     return {names[i]: float(own[i]) for i in best.tolist() if own[i] > 0}
 
 
-def ports(dag) -> np.ndarray:
+def ports(dag: "DagNN") -> npt.NDArray[np.bool_]:
     """(n_node,) bool by the caller's ids: inputs and outputs."""
     arrays, result = dag.topology(), np.zeros(dag.n_node, bool)
     result[arrays["inputs"]] = result[arrays["outputs"]] = True
     return result
 
 
-def show_summary(target: Path, model, explainer, n_row: int, quiet: bool) -> None:
+def show_summary(target: Path, model: "BrainModel", explainer: Explainer, n_row: int, quiet: bool) -> None:
     """Print what contributes most and where everything stands."""
     if quiet:
         return

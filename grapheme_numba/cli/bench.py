@@ -1,5 +1,7 @@
 """`grapheme-bench`: rates of the kernels, comparisons with other programs, conversion speed."""
 
+from typing import TypeAlias
+
 import click
 
 from grapheme_numba.cli.options import (
@@ -16,6 +18,9 @@ from grapheme_numba.cli.options import (
     thread_counts_option,
 )
 from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
+
+Names: TypeAlias = list[str] | None
+Counts: TypeAlias = list[int] | None
 
 
 @click.group(cls=Program, context_settings=SETTINGS)
@@ -40,7 +45,10 @@ def main() -> None:
 @clock_option
 @quick_option
 @debug_option
-def kernels(cases, batches, threads, repeat, target, compare, clock, quick, debug):
+def kernels(
+    cases: Names, batches: Counts, threads: Counts, repeat: int, target: str | None, compare: str | None, clock: str,
+    quick: bool, debug: bool,
+) -> None:  # fmt: skip
     """Rates of forward, backward and the whole training step, and their share of the machine's ceilings.
 
     Example:  grapheme-bench kernels --cases layered-10x1000x32 --batch 64,256 --threads 1,2 --json now.json
@@ -62,7 +70,10 @@ def kernels(cases, batches, threads, repeat, target, compare, clock, quick, debu
 @clock_option
 @quick_option
 @debug_option
-def peers(baselines, cases, batch, threads, repeat, target, compare, clock, quick, debug):
+def peers(
+    baselines: Names, cases: Names, batch: int | None, threads: Counts, repeat: int, target: str | None,
+    compare: str | None, clock: str, quick: bool, debug: bool,
+) -> None:  # fmt: skip
     """Our passes beside other programs' on the same network: outputs compared first, then timed in turn.
 
     Example:  grapheme-bench peers --baselines torch-csr,scipy-csr --json peers.json
@@ -83,7 +94,10 @@ def peers(baselines, cases, batch, threads, repeat, target, compare, clock, quic
 @json_option
 @clock_option
 @debug_option
-def challenge(neurons, layers, rows, graphblas, threads, repeat, target, clock, debug):
+def challenge(
+    neurons: list[int], layers: int, rows: int, graphblas: bool, threads: Counts, repeat: int, target: str | None,
+    clock: str, debug: bool,
+) -> None:  # fmt: skip
     """Inference of the Sparse DNN Graph Challenge on RadiX-Net, checked against SciPy in float64.
 
     Example:  grapheme-bench challenge --neurons 1024,4096 --rows 6000
@@ -99,7 +113,7 @@ def challenge(neurons, layers, rows, graphblas, threads, repeat, target, clock, 
 @json_option
 @quick_option
 @debug_option
-def data(repeat, target, quick, debug):
+def data(repeat: int, target: str | None, quick: bool, debug: bool) -> None:
     """Speed of reading and converting JSONL, beside other readers.
 
     Example:  grapheme-bench data --quick

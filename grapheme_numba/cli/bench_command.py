@@ -2,6 +2,8 @@
 
 import importlib.util
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from grapheme_numba import jit
 from grapheme_numba.bench import cases as registry
@@ -10,7 +12,10 @@ from grapheme_numba.cli.output import aligned, answer, is_terminal, overwrite, s
 from grapheme_numba.errors import GraphemeError, UsageError
 
 
-def show_kernels(cases, batches, threads, repeat, target, compare, clock, quick):
+def show_kernels(
+    cases: list[str] | None, batches: list[int] | None, threads: list[int] | None, repeat: int, target: str | None,
+    compare: str | None, clock: str, quick: bool,
+) -> None:  # fmt: skip
     """`grapheme-bench kernels`."""
     if cases == ["list"]:
         answer(*(f"{case.name}: {case.about}" for case in registry.CASES.values()))
@@ -28,14 +33,17 @@ def show_kernels(cases, batches, threads, repeat, target, compare, clock, quick)
     finish(record, before, target)
 
 
-def show_peers(baselines, cases, batch, threads, repeat, target, compare, clock, quick):
+def show_peers(
+    baselines: list[str] | None, cases: list[str] | None, batch: int | None, threads: list[int] | None, repeat: int,
+    target: str | None, compare: str | None, clock: str, quick: bool,
+) -> None:  # fmt: skip
     """`grapheme-bench peers`."""
     if baselines == ["list"]:
-        answer(*(f"{name}: {one.__doc__.splitlines()[0]}" for name, one in peers.BASELINES.items()))
+        answer(*(f"{name}: {(one.__doc__ or name).splitlines()[0]}" for name, one in peers.BASELINES.items()))
         return
     before = records.load(compare, "peers") if compare else None
     names = baselines or (["scipy-csr", "torch-csr"] if quick else list(peers.BASELINES))
-    record = suite.run_peers(names, cases, batch, counts(threads, clock), repeat, progress, clock)
+    record = suite.run_peers(names, cases or (), batch, counts(threads, clock), repeat, progress, clock)
     answer(machine.headline(record["machine"]))
     answer("", *aligned([PEER_HEADER, *map(peer_cells, record["rows"])]))
     for sentence in record["left_out"]:
@@ -43,23 +51,27 @@ def show_peers(baselines, cases, batch, threads, repeat, target, compare, clock,
     finish(record, before, target)
 
 
-def show_challenge(neurons, layers, rows, graphblas, threads, repeat, target, clock):
+def show_challenge(
+    neurons: list[int], layers: int, rows: int, graphblas: bool, threads: list[int] | None, repeat: int,
+    target: str | None, clock: str,
+) -> None:  # fmt: skip
     """`grapheme-bench challenge`."""
     if graphblas and not importlib.util.find_spec(challenge.PACKAGE):
         raise UsageError("--graphblas wants GraphBLAS; pip install python-graphblas suitesparse-graphblas")
-    found, threads = [], counts(threads, clock)
-    suite.one_thread(threads, clock)
+    measured: list[challenge.Inference] = []
+    numbers = counts(threads, clock)
+    suite.one_thread(numbers, clock)
     for width in neurons:
-        for row in challenge.measure(width, layers, rows, threads, repeat, graphblas=graphblas, clock=clock):
-            found.append(row)
+        for row in challenge.measure(width, layers, rows, numbers, repeat, graphblas=graphblas, clock=clock):
+            measured.append(row)
             progress(row)
-    record = records.as_record("challenge", found, clock=clock)
+    record = records.as_record("challenge", measured, clock=clock)
     answer(machine.headline(record["machine"]))
     answer("", *aligned([CHALLENGE_HEADER, *map(challenge_cells, record["rows"])]))
     finish(record, None, target)
 
 
-def show_data(repeat, target, quick):
+def show_data(repeat: int, target: str | None, quick: bool) -> None:
     """`grapheme-bench data`."""
     try:
         from grapheme_numba.bench import data
@@ -71,19 +83,19 @@ def show_data(repeat, target, quick):
     finish(record, None, target)
 
 
-def counts(threads, clock="wall"):
+def counts(threads: list[int] | None, clock: str = "wall") -> list[int]:
     """The numbers of threads asked for, or 1 and all; one by processor time."""
     return threads or ([1] if clock == "cpu" else sorted({1, jit.set_threads(None)}))
 
 
-def progress(row):
+def progress(row: str | tuple[Any, ...]) -> None:
     """One line on a terminal while measuring; nothing in a pipe."""
     if is_terminal(sys.stderr):
         text = row if isinstance(row, str) else " ".join(str(value) for value in row[:5])
         overwrite(text[:100])
 
 
-def finish(record, before, target):
+def finish(record: dict[str, Any], before: dict[str, Any] | None, target: str | None) -> None:
     """Show the changes against an earlier record and save this one."""
     if before:
         answer("", *aligned([CHANGE_HEADER, *change_cells(record, before)]))
@@ -111,17 +123,17 @@ CHALLENGE_HEADER = (
 CHANGE_HEADER = ("measurement", "G/s before", "now", "times")
 
 
-def ceiling_cells(ceilings):
+def ceiling_cells(ceilings: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The ceilings: one line per level and number of threads, one column per width."""
     widths = sorted({one["width"] for one in ceilings})
-    rows = [("ceiling, G/s", "threads", *(f"{width} lanes" for width in widths))]
+    rows: list[tuple[str, ...]] = [("ceiling, G/s", "threads", *(f"{width} lanes" for width in widths))]
     for level, threads in dict.fromkeys((one["level"], one["threads"]) for one in ceilings):
         rates = {one["width"]: one["rate"] for one in ceilings if (one["level"], one["threads"]) == (level, threads)}
         rows.append((level, str(threads), *(f"{rates[width]:.1f}" for width in widths)))
     return rows
 
 
-def kernel_cells(row):
+def kernel_cells(row: dict[str, Any]) -> tuple[str, ...]:
     """One pass of one case."""
     return (
         row["case"], str(row["batch"]), str(row["threads"]), row["step"], f"{row['seconds'] * 1e3:.3f}",
@@ -130,7 +142,7 @@ def kernel_cells(row):
     )  # fmt: skip
 
 
-def function_cells(row):
+def function_cells(row: dict[str, Any]) -> tuple[str, ...]:
     """One activation function beside the scalar loop."""
     return (
         row["name"], f"{row['rate']:.3g}", f"{row['scalar_rate']:.2g}", f"{row['ratio']:.1f}", f"{row['low']:.1f}",
@@ -138,7 +150,7 @@ def function_cells(row):
     )  # fmt: skip
 
 
-def peer_cells(row):
+def peer_cells(row: dict[str, Any]) -> tuple[str, ...]:
     """One pass beside a baseline's."""
     return (
         row["peer"], row["case"], str(row["batch"]), str(row["threads"]), row["step"], f"{row['rate']:.3g}",
@@ -147,7 +159,7 @@ def peer_cells(row):
     )  # fmt: skip
 
 
-def challenge_cells(row):
+def challenge_cells(row: dict[str, Any]) -> tuple[str, ...]:
     """One network and input set."""
     return (
         str(row["neurons"]), str(row["layers"]), str(row["rows"]), row["inputs"], str(row["threads"]),
@@ -156,7 +168,7 @@ def challenge_cells(row):
     )  # fmt: skip
 
 
-def change_cells(record, before):
+def change_cells(record: dict[str, Any], before: dict[str, Any]) -> list[tuple[str, ...]]:
     """Each measurement beside its earlier one, and the geometric mean of those that have one."""
     keys, rows, ratios = records.KEYS[record["kind"]], [], []
     for row, other, ratio in records.changes(record, before):

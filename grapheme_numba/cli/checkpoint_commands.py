@@ -7,8 +7,10 @@ What `export` writes of a checkpoint: its graph with names, weights, biases and 
 
 import io
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +41,10 @@ def load(path: str, threads: int | None) -> tuple[Checkpoint, Path]:
     return checkpoint, folder
 
 
-def show_scores(path, data, choice, batch_size, threads, cache, log_format, quiet) -> None:
+def show_scores(
+    path: str, data: str | None, choice: Mapping[str, Any], batch_size: int, threads: int | None, cache: bool,
+    log_format: str, quiet: bool,
+) -> None:  # fmt: skip
     """Evaluate and print: an aligned table, or one JSON object per domain and one for all.
 
     `choice` holds route and unknown_domain where they are given; the checkpoint's own count where not.
@@ -47,7 +52,7 @@ def show_scores(path, data, choice, batch_size, threads, cache, log_format, quie
     checkpoint, folder = load(path, threads)
     in_json = log_format == "json"
 
-    def note(text):
+    def note(text: str) -> None:
         if not quiet:
             (warn if in_json else show)(text)
 
@@ -66,7 +71,10 @@ def show_scores(path, data, choice, batch_size, threads, cache, log_format, quie
         note(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
 
 
-def answer_lines(path, source, target, rejects, route, threshold, batch_size, threads, nodes=()) -> None:
+def answer_lines(
+    path: str, source: str, target: str | None, rejects: str | None, route: bool, threshold: float | None,
+    batch_size: int, threads: int | None, nodes: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Answer every line of `source`; refuse the lines that cannot be answered, each with its reason."""
     check_input(source)
     if source != "-" and not Path(source).is_file():
@@ -95,7 +103,7 @@ def answer_lines(path, source, target, rejects, route, threshold, batch_size, th
 
 
 @contextmanager
-def sink(target: str | None, err: bool, mode: int):
+def sink(target: str | None, err: bool, mode: int) -> Iterator[Callable[[str], object]]:
     """A function that writes a line to a file (which appears when it is whole) or to stdout or stderr."""
     if target is None or target == "-":
         yield warn if err else answer
@@ -104,10 +112,10 @@ def sink(target: str | None, err: bool, mode: int):
         yield lambda text: file.write(text.encode() + b"\n")
 
 
-def export(path: str, target: str, drop_dead: bool, quiet: bool) -> None:
-    """Write the network of the checkpoint at `path` in the format of the suffix of `target`."""
+def export(path: str, output: str, drop_dead: bool, quiet: bool) -> None:
+    """Write the network of the checkpoint at `path` in the format of the suffix of `output`."""
     checkpoint, folder = load(path, None)
-    model, target = snapshot.restore_model(checkpoint), Path(target)
+    model, target = snapshot.restore_model(checkpoint), Path(output)
     dag = model.dag
     beside = target.with_name(f"{target.stem}.embedding.npy")
     refuse_overwriting([*written_files(target), beside], run_folder.files_of(Path(path)))

@@ -2,10 +2,10 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -26,7 +26,11 @@ from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.signals import StopRequest
 
+if TYPE_CHECKING:
+    from grapheme_numba.data.records import Limits
+
 SPLIT_NAMES = ("math", "text", "timeseries", "vision")
+LimitValues: TypeAlias = tuple[int, int, int, bool]  # the fields of `Limits`
 A_FILE, A_FOLDER = FileName(make=Path), OutputName("dir", make=Path)
 
 
@@ -65,7 +69,7 @@ def reported(body: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def as_limits(limits: tuple[int, int, int, bool]) -> Any:
+def as_limits(limits: LimitValues) -> "Limits":
     """The Limits of the options."""
     from grapheme_numba.data.records import Limits
 
@@ -101,7 +105,9 @@ main.for_all = ("convert",)
 @option("--domain", "domains", multiple=True, type=click.Choice(SPLIT_NAMES), help="Only this domain; may be repeated.")
 @options.output_options
 @reported
-def generate(output, folder, samples, seed, domains, report):
+def generate(
+    output: Path | None, folder: Path | None, samples: int, seed: int, domains: tuple[str, ...], report: Report
+) -> None:
     """Write train.jsonl, val.jsonl and test.jsonl (0.8, 0.1, 0.1) of generated examples.
 
     Example: grapheme-data generate data/mine --samples 1000
@@ -131,8 +137,10 @@ def generate(output, folder, samples, seed, domains, report):
 @options.output_options
 @reported
 def convert(
-    inputs, output, shards, rows_per_file, rejects, max_rejects, strict, threads, domain, layout, table, limits, report
-):
+    inputs: tuple[str, ...], output: str | None, shards: int, rows_per_file: int | None, rejects: Path | None,
+    max_rejects: int, strict: bool, threads: int | None, domain: str | None, layout: str | None,
+    table: dict[str, Any], limits: LimitValues, report: Report,
+) -> None:  # fmt: skip
     """Convert JSONL or tables to Parquet: files, globs, folders, .gz, .zst, or - for standard input.
 
     A table (CSV, TSV, Parquet, Arrow, JSON rows) wants --target; other layouts are known by their columns.
@@ -189,7 +197,7 @@ def output_of(inputs: tuple[str, ...], output: str | None) -> tuple[tuple[str, .
 @option("-o", "--output", type=A_FILE, help="JSONL file [standard output].")
 @options.output_options
 @reported
-def export(source, target, output, report):
+def export(source: Path, target: Path | None, output: Path | None, report: Report) -> None:
     """Write Parquet back as JSONL, record for record.
 
     Example: grapheme-data export all.parquet > all.jsonl
@@ -214,8 +222,10 @@ def export(source, target, output, report):
 @options.limit_options
 @options.output_options
 @reported
-def validate(inputs, max_rejects, shown, threads, limits, report):
-    """Judge every line of JSONL or row of Parquet without writing anything.
+def validate(
+    inputs: tuple[str, ...], max_rejects: int, shown: int, threads: int | None, limits: LimitValues, report: Report
+) -> None:
+    """Check every line of JSONL or row of Parquet without writing anything.
 
     Example: grapheme-data validate data/mine
     """
@@ -239,7 +249,7 @@ def validate(inputs, max_rejects, shown, threads, limits, report):
 @option("--samples", type=click.IntRange(0), default=3, show_default=True, help="Rows shown.")
 @options.output_options
 @reported
-def inspect(path, samples, report):
+def inspect(path: Path, samples: int, report: Report) -> None:
     """Show what a file holds: domains, lengths, answers that do not fit their code, sample rows.
 
     Example: grapheme-data inspect data/mixed_agi/train.jsonl
@@ -262,7 +272,11 @@ def inspect(path, samples, report):
 @table_options
 @options.output_options
 @reported
-def import_(inputs, output, layout, columns, target_column, domain, most, rejects, max_rejects, table, report):
+def import_(
+    inputs: tuple[str, ...], output: Path, layout: str | None, columns: tuple[str, ...], target_column: str | None,
+    domain: str | None, most: int | None, rejects: Path | None, max_rejects: int, table: dict[str, Any],
+    report: Report,
+) -> None:  # fmt: skip
     """Turn data of another layout into Parquet: tables, GSM8K, SQuAD, MATH, chats, labelled texts, pictures.
 
     The first of INPUTS may name the layout.
@@ -280,7 +294,10 @@ def import_(inputs, output, layout, columns, target_column, domain, most, reject
     import_data(report, layout, inputs, output, table, domain, rejects, max_rejects, most)
 
 
-def import_data(report, layout, inputs, output, table, domain, rejects, max_rejects, most):
+def import_data(
+    report: Report, layout: str | None, inputs: Sequence[str], output: str | Path, table: dict[str, Any],
+    domain: str | None, rejects: Path | None, max_rejects: int, most: int | None,
+) -> None:  # fmt: skip
     """Write the examples of tables or of other layouts, and print what was decided."""
     import msgspec
 

@@ -5,10 +5,15 @@ The live view of a terminal is in `live.py`, because it costs 0.1 s to import.
 
 import shlex
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from grapheme_numba.cli.output import as_json, figure, is_terminal, percent, score_table, show
 from grapheme_numba.runs.journal import finite
 from grapheme_numba.training.observer import Observer
+
+if TYPE_CHECKING:
+    from grapheme_numba.training.run import Run
 
 MOST_EPOCH_LINES = 20  # a pipe gets about so many lines of epochs, however many there are
 
@@ -24,7 +29,7 @@ def choose_display(log_format: str, quiet: bool) -> Observer:
     return JsonDisplay() if log_format == "json" else PlainDisplay()
 
 
-def describe(run) -> list[str]:
+def describe(run: "Run") -> list[str]:
     """What will be trained on what, in three lines."""
     model, config = run.model, run.config
     dag = model.dag
@@ -46,7 +51,7 @@ def describe(run) -> list[str]:
     ]
 
 
-def epoch_line(row: dict, n_epoch: int) -> str:
+def epoch_line(row: dict[str, Any], n_epoch: int) -> str:
     """An epoch's row in one line."""
     losses = "  ".join(f"{name} {figure(one['loss'])} {percent(one['exact'])}" for name, one in row["domains"].items())
     return (
@@ -55,27 +60,28 @@ def epoch_line(row: dict, n_epoch: int) -> str:
     )
 
 
-def validation_line(row: dict) -> str:
+def validation_line(row: dict[str, Any]) -> str:
     """A validation's row in one line."""
     exact = "  ".join(f"{name} {chief_figure(one)}" for name, one in row["domains"].items())
     best = "  (best so far)" if row["best"] else ""
     return f"  validation  loss {figure(row['mse'])}  exact {percent(row['exact'])}  {exact}{best}"
 
 
-def chief_figure(score: dict) -> str:
+def chief_figure(score: dict[str, Any]) -> str:
     """The figure of a domain where there is room for one: right answers, and the error of numbers beside them."""
     error = f" mae {figure(score['mae'])}" if score.get("kind") == "number" else ""
     return f"{percent(score['exact'])}{error}"
 
 
-def last_validation(run) -> dict | None:
+def last_validation(run: "Run") -> dict[str, Any] | None:
     """The best validation's row, or the latest."""
-    rows = [row for row in run.journal.rows if row["kind"] == "validation"]
+    journal = run.journal.rows if run.journal else ()
+    rows = [row for row in journal if row["kind"] == "validation"]
     best = [row for row in rows if row["best"]]
-    return (best or rows or [None])[-1]
+    return (best or rows)[-1] if rows else None
 
 
-def closing_lines(run) -> list[str]:
+def closing_lines(run: "Run") -> list[str]:
     """What a finished run has to say."""
     lines = []
     row = last_validation(run)
@@ -97,24 +103,24 @@ def closing_lines(run) -> list[str]:
 class PlainDisplay(Observer):
     """One line per event."""
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """One sentence."""
         show(text)
 
-    def started(self, run):
+    def started(self, run: "Run") -> None:
         """What will be trained on what."""
         show(*describe(run))
         self.n_epoch = run.config.epochs
         self.every = -(-run.config.epochs // MOST_EPOCH_LINES)
 
-    def epoch_closed(self, rows):
+    def epoch_closed(self, rows: list[dict[str, Any]]) -> None:
         """The epoch's rows."""
         epoch = rows[0]["epoch"]
         if len(rows) > 1 or epoch % self.every == 0 or epoch in (1, self.n_epoch):
             show(epoch_line(rows[0], self.n_epoch))
         show(*map(validation_line, rows[1:]))
 
-    def finished(self, run):
+    def finished(self, run: "Run") -> None:
         """The closing figures."""
         show(*closing_lines(run))
 
@@ -122,15 +128,15 @@ class PlainDisplay(Observer):
 class JsonDisplay(Observer):
     """One JSON object per event."""
 
-    def say(self, kind, **values):
+    def say(self, kind: str, **values: object) -> None:
         """One object."""
         show(as_json(finite({"kind": kind, **values}), allow_nan=False))
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """One sentence."""
         self.say("note", text=text)
 
-    def started(self, run):
+    def started(self, run: "Run") -> None:
         """What will be trained on what."""
         dag = run.model.dag
         self.say(
@@ -148,15 +154,15 @@ class JsonDisplay(Observer):
             n_parameter=int(run.model.parameters.size),
         )
 
-    def epoch_closed(self, rows):
+    def epoch_closed(self, rows: list[dict[str, Any]]) -> None:
         """The epoch's rows."""
         for row in rows:
             show(as_json(finite(row), allow_nan=False))
 
-    def saved(self, folder):
+    def saved(self, folder: Path) -> None:
         """Where the checkpoint stands."""
         self.say("checkpoint", path=str(folder))
 
-    def finished(self, run):
+    def finished(self, run: "Run") -> None:
         """The closing figures."""
         self.say("end", step=run.progress.step, seconds=run.progress.elapsed, best_loss=run.progress.best_loss)

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -13,10 +14,16 @@ from grapheme_numba.report.anatomy import anatomy
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.training.tasks.build import network_on
 
+if TYPE_CHECKING:
+    from grapheme_numba.models.brain_model import BrainModel
+    from grapheme_numba.runs.checkpoint import Checkpoint
+
 MOST_NAMES, MOST_WIDTHS = 5, 12
 
+Step: TypeAlias = tuple[int, str | None, bool]  # batch size, optimizer, whether to measure
 
-def show(path: str, break_cycles: str | None, step: tuple, threads: int | None, log_format: str, quiet: bool) -> None:
+
+def show(path: str, break_cycles: str | None, step: Step, threads: int | None, log_format: str, quiet: bool) -> None:
     """Print the facts of the checkpoint or graph at `path`, as text or as one JSON object.
 
     `step` holds the batch size, the optimizer (None: the run's, or adam) and whether to measure.
@@ -39,7 +46,7 @@ def show(path: str, break_cycles: str | None, step: tuple, threads: int | None, 
         answer("", "configuration", *listed({key: str(value) for key, value in facts["config"].items()}))
 
 
-def of_graph(path: str, break_cycles: str | None, step: tuple) -> tuple[dict, str]:
+def of_graph(path: str, break_cycles: str | None, step: Step) -> tuple[dict[str, Any], str]:
     """The facts of a graph file, and a title."""
     graph = load_graph(path, break_cycles=break_cycles or "error")
     batch_size, optimizer, measure = step
@@ -55,7 +62,7 @@ def of_graph(path: str, break_cycles: str | None, step: tuple) -> tuple[dict, st
     return {"network": {"states": ", ".join(stated) or "edges only", **network}}, f"{path}: a usable graph"
 
 
-def of_checkpoint(path: str, _, step: tuple) -> tuple[dict, str]:
+def of_checkpoint(path: str, _: str | None, step: Step) -> tuple[dict[str, Any], str]:
     """The facts of a checkpoint, and a title."""
     checkpoint, folder, damaged = run_folder.find(path)
     for sentence in damaged:
@@ -64,7 +71,7 @@ def of_checkpoint(path: str, _, step: tuple) -> tuple[dict, str]:
     return describe(checkpoint, model, step), f"{folder}: whole, every digest verified"
 
 
-def describe(checkpoint, model, step: tuple) -> dict:
+def describe(checkpoint: "Checkpoint", model: "BrainModel", step: Step) -> dict[str, Any]:
     """The facts of a checkpoint as plain values."""
     progress, (batch_size, optimizer, measure) = checkpoint.progress, step
     names = node_names(model.layout, model.dag)
@@ -109,7 +116,7 @@ def listed(facts: dict[str, str]) -> list[str]:
     return [f"  {visible(key).ljust(width)}  {value}" for key, value in facts.items() if value]
 
 
-def formatted(key: str, value) -> str:
+def formatted(key: str, value: Any) -> str:
     """A fact as a person reads it; nothing for a list without entries."""
     if key == "seconds of a step":
         return f"{value:.3g}"
@@ -129,7 +136,7 @@ def formatted(key: str, value) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def in_bytes(n: int) -> str:
+def in_bytes(n: float) -> str:
     """A number of bytes with the unit that suits it."""
     for unit in ("B", "KiB", "MiB"):
         if n < 1024:

@@ -7,9 +7,10 @@ bar is on top, so that a low terminal cuts off the table and not the bar.
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.columns import Columns
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -28,12 +29,15 @@ from grapheme_numba.cli.display import closing_lines, describe
 from grapheme_numba.cli.output import HEADER, Display, figure, score_cells, visible
 from grapheme_numba.training.observer import Observer
 
+if TYPE_CHECKING:
+    from grapheme_numba.training.run import Run
+
 
 class LiveDisplay(Observer):
     """Redraws in place a few times a second; what should stay is printed above."""
 
-    def __init__(self, console: Console | None = None):
-        self.console = console or Console(file=Display(sys.stdout), highlight=False)
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(file=cast(TextIO, Display(sys.stdout)), highlight=False)
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=16),
@@ -44,14 +48,16 @@ class LiveDisplay(Observer):
             TimeRemainingColumn(),
             console=self.console,
         )
-        self.status, self.losses, self.table = Text(""), Text(""), Text("")
-        self.live = None
+        self.status = Text("")
+        self.losses: RenderableType = Text("")
+        self.table: RenderableType = Text("")
+        self.live: Live | None = None
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """One sentence."""
         self.console.print(Text(visible(text), style="dim"))
 
-    def started(self, run):
+    def started(self, run: "Run") -> None:
         """What will be trained on what."""
         for line in describe(run):
             self.console.print(Text(visible(line)))
@@ -60,11 +66,11 @@ class LiveDisplay(Observer):
         self.live = Live(self.picture(), console=self.console, refresh_per_second=4)
         self.live.start()
 
-    def after_batch(self, run):
+    def after_batch(self, run: "Run") -> None:
         """Move the bar."""
         self.bar.update(self.task, completed=round(run.progress.epoch + min(1.0, run.progress.batch / self.n_batch), 1))
 
-    def epoch_closed(self, rows):
+    def epoch_closed(self, rows: list[dict[str, Any]]) -> None:
         """The epoch's rows."""
         row = rows[0]
         self.status = Text(
@@ -75,19 +81,20 @@ class LiveDisplay(Observer):
         if len(rows) > 1:
             self.table = validation_table(rows[1])
         self.bar.update(self.task, completed=row["epoch"])
-        self.live.update(self.picture())
+        if self.live is not None:
+            self.live.update(self.picture())
 
-    def picture(self):
+    def picture(self) -> Group:
         """What is drawn again and again."""
         return Group(self.bar, self.status, self.losses, self.table)
 
-    def finished(self, run):
+    def finished(self, run: "Run") -> None:
         """The closing figures."""
         self.close()
         for line in closing_lines(run)[-2:]:
             self.console.print(Text(visible(line)))
 
-    def close(self):
+    def close(self) -> None:
         """Leave the last picture standing."""
         if self.live is not None:
             self.live.stop()
@@ -99,7 +106,7 @@ def cell(text: str) -> Text:
     return Text(visible(text))
 
 
-def validation_table(row: dict) -> Table:
+def validation_table(row: dict[str, Any]) -> Table:
     """The scores of a validation beside the best constant answer's."""
     title = f"validation after epoch {row['epoch']}"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
@@ -116,6 +123,6 @@ def meter(verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error; yields `progress(done, total)`, total 0 where unknown."""
     size = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(), TextColumn(unit))
     columns = TextColumn(verb), BarColumn(), *size, TimeRemainingColumn()
-    with Progress(*columns, console=Console(file=Display(sys.stderr)), transient=True) as bar:
+    with Progress(*columns, console=Console(file=cast(TextIO, Display(sys.stderr))), transient=True) as bar:
         bar_task = bar.add_task(verb, total=None)
         yield lambda done, total: bar.update(bar_task, completed=done, total=total or None)

@@ -8,7 +8,7 @@ import functools
 import typing
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -49,6 +49,10 @@ MOST_IN_METAVAR = 8  # more names than these stand in the help text instead
 CHECKPOINTS = ("checkpoint_last", "checkpoint_best")
 
 Decorator = Callable[[Any], Any]
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # that of older releases takes no type argument
 
 
 def option(*names: str, section: str = "Options", **settings: Any) -> Decorator:
@@ -70,7 +74,7 @@ def together(*options: Decorator) -> Decorator:
 # Types
 
 
-class Names(click.ParamType):
+class Names(ParamType):
     """One of a few names, which are shown and completed, and checked by the library."""
 
     def __init__(self, names: Iterable[str]):
@@ -86,7 +90,7 @@ class Names(click.ParamType):
         return [CompletionItem(name) for name in self.names if name.startswith(incomplete)]
 
 
-class FileName(click.ParamType):
+class FileName(ParamType):
     """The name of a file (or of a folder), as text or Path. Whether it can be read is checked where it is read."""
 
     def __init__(self, kind: str = "file", make: type = str, name: str | None = None):
@@ -113,7 +117,7 @@ class OutputName(FileName):
         return super().convert(value, param, ctx)
 
 
-class RunName(click.ParamType):
+class RunName(ParamType):
     """The folder of a run or of one of its checkpoints; with `files` a file as well."""
 
     name = "RUN"
@@ -147,7 +151,7 @@ def is_run_or_checkpoint(folder: Path) -> bool:
     return (folder / "manifest.json").is_file() or any((folder / name).is_dir() for name in CHECKPOINTS)
 
 
-class Widths(click.ParamType):
+class Widths(ParamType):
     """Whole numbers with commas between, as 256,128."""
 
     name = "WIDTHS"
@@ -209,10 +213,10 @@ def config_options(defaults: dict[str, Any]) -> Decorator:
     return together(*(config_option(key, defaults) for key in KEYS), *map(renamed_option, RENAMED))
 
 
-def renamed_option(old: str):
+def renamed_option(old: str) -> Decorator:
     """A hidden option that refuses a former name with the present one."""
 
-    def refuse(context, parameter, value):
+    def refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
         if value is not None:
             new = RENAMED[old].replace("_", "-")
             raise click.UsageError(f"--{old} is now called --{new}; use the new name")
@@ -350,7 +354,7 @@ def limit_options(command: Any) -> Any:
 # Those of grapheme-bench
 
 
-class NameList(click.ParamType):
+class NameList(ParamType):
     """Names with commas between."""
 
     name = "NAME,..."
@@ -360,7 +364,7 @@ class NameList(click.ParamType):
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-class NumberList(click.ParamType):
+class NumberList(ParamType):
     """Whole numbers of at least 1 with commas between."""
 
     name = "N,..."

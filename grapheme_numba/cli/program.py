@@ -140,19 +140,20 @@ class Program(_AnsweringHelp, click.Group):
     command_class = Command
     for_all: tuple[str, ...] = ()
 
-    def main(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, *others: Any, standalone_mode: bool = True, **options: Any
-    ) -> Any:
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
+        standalone_mode: bool = True, **options: Any,
+    ) -> Any:  # fmt: skip
         """Run the command line; see `click.Group.main`."""
         if not standalone_mode:
-            return super().main(args, *others, standalone_mode=False, **options)
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **options)
         open_missing_streams()
         given = list(sys.argv[1:] if args is None else args)
         silent = place() != 0
         if silent and (not given or given[0] not in self.for_all or {"-h", "--help", "--version"} & set(given)):
             sys.exit(0)
         try:
-            code = super().main(args, *others, standalone_mode=False, **options)
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **options)
         except click.ClickException as error:
             if not silent:
                 text = io.StringIO()

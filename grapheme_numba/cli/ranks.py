@@ -1,25 +1,27 @@
 """Commands on many ranks: what goes wrong on any of them is printed once, by rank 0, and ends all with one code."""
 
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from grapheme_numba.cli.data import Report, finish_with_rejects
 from grapheme_numba.cli.output import warn
 from grapheme_numba.cli.program import describe_error, exit_codes
-from grapheme_numba.distributed.comm import RankFailed, join
+from grapheme_numba.distributed.comm import RankFailed, Ranks, Serial, join
 from grapheme_numba.errors import StoppedEarly, UsageError
 from grapheme_numba.signals import StopRequest
 
 
 @contextmanager
-def joined_ranks(debug: bool):
+def joined_ranks(debug: bool) -> Iterator[Serial | Ranks]:
     """The communicator of this process, with errors turned into a sentence and an exit code on all ranks.
 
     Its `report` sends a line to the process that reports a lost rank.
     """
     with exit_codes(debug):
         comm = join()
-        if comm.size == 1:
+        if isinstance(comm, Serial):
             yield comm
             return
         from grapheme_numba.distributed.lost_rank import LostRankReporter
@@ -41,20 +43,22 @@ def joined_ranks(debug: bool):
                 leave(comm, agreed)
 
 
-def leave(comm, error: RankFailed) -> None:
+def leave(comm: Ranks, error: RankFailed) -> NoReturn:
     """Rank 0 raises the error, the others end with its code."""
     if comm.rank == 0:
         raise error from None
     sys.exit(error.exit_code)
 
 
-def convert_on_ranks(report: Report, inputs, output: str | None, max_rejects: int, given: dict) -> None:
+def convert_on_ranks(
+    report: Report, inputs: Sequence[str], output: str | None, max_rejects: int, given: dict[str, Any]
+) -> None:
     """Convert `inputs` to the folder `output`. A signal to any rank ends all, and nothing is half-written."""
     from grapheme_numba.data.jsonl.convert import convert_together
 
     stop = StopRequest()
 
-    def progress(done, total):
+    def progress(done: int, total: int) -> None:
         if stop.reason is not None:
             raise StoppedEarly(f"stopped because {stop.reason}; nothing is half-written")
 

@@ -3,12 +3,15 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from grapheme_numba.cli.options import FileName, option
+
+if TYPE_CHECKING:
+    from grapheme_numba.data.sources.tables.mapping import TableMapping
 
 LAYOUTS = ("gsm8k", "squad", "math", "chat", "alpaca", "completion", "text-label", "images", "records", "table", "csv")
 TABLES = (".csv", ".tsv", ".tab", ".arrow", ".feather", ".ipc", ".arrows", ".json", ".txt", ".dat", ".data")
@@ -55,10 +58,12 @@ def table_options(command: Callable[..., None]) -> Callable[..., None]:
     return option("--header/--no-header", "header", default=None, help=text)(gathered)
 
 
-def mapping_of(table: dict[str, Any], domain: str | None) -> Any:
+def mapping_of(table: dict[str, Any], domain: str | None) -> "TableMapping":
     """The TableMapping of the options. Raises UsageError."""
     from grapheme_numba.data.sources.tables.mapping import TableMapping, kinds_of
 
+    same = ("weight", "split", "delimiter", "decimal", "encoding", "header", "comment")
+    others: dict[str, Any] = {key: table.get(key) for key in same}
     return TableMapping(
         target=table.get("target"),
         inputs=_listed(table.get("table_inputs", ())),
@@ -67,7 +72,7 @@ def mapping_of(table: dict[str, Any], domain: str | None) -> Any:
         domain=domain,
         kinds=kinds_of(table.get("kinds", ())),
         missing=tuple(table.get("missing", ())),
-        **{key: table.get(key) for key in ("weight", "split", "delimiter", "decimal", "encoding", "header", "comment")},
+        **others,
     )
 
 

@@ -1,5 +1,7 @@
 """`grapheme-train`: train, evaluate, predict, inspect. Bodies parse and call; what they call is imported late."""
 
+from typing import Any
+
 import click
 
 from grapheme_numba.cli import options
@@ -26,7 +28,7 @@ def main() -> None:
 main.for_all = NAMES
 
 
-def task_command(name: str, defaults: dict, text: str, *own_options):
+def task_command(name: str, defaults: dict[str, Any], text: str, *own_options: options.Decorator) -> click.Command:
     """The command of one trainer: every option of a run with the trainer's own defaults, and its own options."""
 
     @main.command(name, help=text)
@@ -34,7 +36,7 @@ def task_command(name: str, defaults: dict, text: str, *own_options):
     @options.together(*own_options)
     @options.run_options
     @options.output_options
-    def command(**values):
+    def command(**values: Any) -> None:
         from grapheme_numba.cli.ranks import joined_ranks
         from grapheme_numba.cli.train_command import train
 
@@ -73,7 +75,10 @@ unified = task_command(
 @options.threads_option
 @options.cache_option
 @options.output_options
-def evaluate(checkpoint, data, route, unknown_domain, batch_size, threads, no_cache, log_format, quiet, debug):
+def evaluate(
+    checkpoint: str, data: str | None, route: str | None, unknown_domain: str | None, batch_size: int,
+    threads: int | None, no_cache: bool, log_format: str, quiet: bool, debug: bool,
+) -> None:  # fmt: skip
     """How good a checkpoint's answers are, domain by domain, beside the best constant answer's.
 
     RUN is a run's folder (then its best checkpoint is taken) or a checkpoint's folder.
@@ -98,7 +103,10 @@ def evaluate(checkpoint, data, route, unknown_domain, batch_size, threads, no_ca
 @options.batch_size_option
 @options.threads_option
 @options.debug_option
-def predict(checkpoint, source, target, rejects, route, threshold, nodes, batch_size, threads, debug):
+def predict(
+    checkpoint: str, source: str, target: str, rejects: str | None, route: bool, threshold: float | None,
+    nodes: tuple[str, ...], batch_size: int, threads: int | None, debug: bool,
+) -> None:  # fmt: skip
     """Answer JSONL questions: one line out per line in, with id, domain, answer and confidence.
 
     A question without a domain goes to the brain that fits its input. Lines that cannot be answered
@@ -129,7 +137,10 @@ def predict(checkpoint, source, target, rejects, route, threshold, nodes, batch_
 @options.threads_option
 @options.cache_option
 @options.output_options
-def attribute(checkpoint, data, target, limit, batch_size, threads, no_cache, log_format, quiet, debug):
+def attribute(
+    checkpoint: str, data: str | None, target: str, limit: int | None, batch_size: int, threads: int | None,
+    no_cache: bool, log_format: str, quiet: bool, debug: bool,
+) -> None:  # fmt: skip
     """Which character, pixel or value each answer comes from: gradient times input, by name.
 
     FILE.parquet gets a row for every character, value and pixel of every example. Beside it FILE.inputs.parquet,
@@ -157,7 +168,7 @@ def attribute(checkpoint, data, target, limit, batch_size, threads, no_cache, lo
 @option("--drop-dead", is_flag=True, help="Leave out nodes that no output depends on.")
 @options.quiet_option
 @options.debug_option
-def export(checkpoint, target, drop_dead, quiet, debug):
+def export(checkpoint: str, target: str, drop_dead: bool, quiet: bool, debug: bool) -> None:
     """Write a checkpoint's network for other programs, with the names of its nodes.
 
     FILE ends in .graphml, .csv, .tsv, .parquet (edges, and nodes beside them), .npz (SciPy), .json (neat-python) or
@@ -179,7 +190,10 @@ def export(checkpoint, target, drop_dead, quiet, debug):
 @option("--measure", is_flag=True, help="Time a step on this machine instead of predicting it.")
 @options.threads_option
 @options.output_options
-def inspect(path, break_cycles, batch_size, optimizer, measure, threads, log_format, quiet, debug):
+def inspect(
+    path: str, break_cycles: str | None, batch_size: int, optimizer: str | None, measure: bool, threads: int | None,
+    log_format: str, quiet: bool, debug: bool,
+) -> None:  # fmt: skip
     """What a checkpoint or a graph file holds: sizes, levels, degrees, memory, time of a step, dead nodes.
 
     Of a checkpoint also: trainer, position, domains, configuration.
@@ -204,7 +218,7 @@ def inspect(path, break_cycles, batch_size, optimizer, measure, threads, log_for
     help="A .html page, or a .png, .svg or .pdf.",
 )
 @options.debug_option
-def plot(runs, output, debug):
+def plot(runs: tuple[str, ...], output: str, debug: bool) -> None:
     """Compare runs: their curves over one another, their best figures, and what was set differently.
 
     RUN is a run's folder; it may still be training. The page needs no network; the other formats need
@@ -221,7 +235,7 @@ def plot(runs, output, debug):
 @main.command()
 @options.log_format_option
 @options.debug_option
-def doctor(log_format, debug):
+def doctor(log_format: str, debug: bool) -> None:
     """What decides results on this machine, and a two-second test that the engine is right here.
 
     Versions, threads, threading layer, vector width, kernel cache; then a gradient check and the digest

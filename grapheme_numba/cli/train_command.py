@@ -3,22 +3,29 @@
 `--compare-single`: each brain shared and alone, side by side.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from grapheme_numba.cli import options
 from grapheme_numba.cli.display import choose_display, describe
 from grapheme_numba.cli.output import aligned, answer, as_json, figure, percent
+from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.config import parse_setting, read_config
 from grapheme_numba.training.observer import Observer, Observers
 from grapheme_numba.training.tasks import find_task
 
+if TYPE_CHECKING:
+    from grapheme_numba.runs.compare_single import Comparison
+    from grapheme_numba.runs.resume import Start
+    from grapheme_numba.training.run import Run
+
 HEADER = ("brain", "train shared", "alone", "ratio", "val shared", "alone", "ratio", "exact shared", "alone")
 
 
-def show_comparison(name: str, run, start, log_format: str) -> None:
+def show_comparison(name: str, run: "Run", start: "Start", log_format: str) -> None:
     """Train every brain alone and print the comparison: an aligned table, or one JSON object per brain."""
     from grapheme_numba.report.reporter import Reporter
     from grapheme_numba.runs.compare_single import compare
@@ -35,7 +42,7 @@ def show_comparison(name: str, run, start, log_format: str) -> None:
     answer(*aligned([HEADER, *(cells(row) for row in rows)]))
 
 
-def cells(row) -> tuple[str, ...]:
+def cells(row: "Comparison") -> tuple[str, ...]:
     """One brain's row as text."""
     return (
         row.brain,
@@ -55,11 +62,11 @@ def times(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.2f}"
 
 
-def train(name: str, values: dict[str, Any], comm) -> None:
+def train(name: str, values: dict[str, Any], comm: Serial | Ranks) -> None:
     """Train as the options say. Signals are handled from here on, before the heavy imports."""
     stop = StopRequest()
     with stop.listening():
-        if comm.rank:
+        if isinstance(comm, Ranks) and comm.rank:
             comm.holding = stop.deferred
             return follow(values, stop, comm)
         display = choose_display(values["log_format"], values["quiet"])
@@ -67,7 +74,7 @@ def train(name: str, values: dict[str, Any], comm) -> None:
             from grapheme_numba.report.event_files import EventFiles
 
             display = Observers(display, EventFiles())
-        if comm.size > 1:
+        if isinstance(comm, Ranks):
             comm.holding = stop.deferred
         try:
             run_it(name, values, stop, display, comm)
@@ -75,7 +82,7 @@ def train(name: str, values: dict[str, Any], comm) -> None:
             display.close()
 
 
-def follow(values: dict[str, Any], stop: StopRequest, comm) -> None:
+def follow(values: dict[str, Any], stop: StopRequest, comm: Ranks) -> None:
     """Do what rank 0 does, unseen: it has looked at the options, found the folder, and hands over the run."""
     from grapheme_numba.runs import handover, session
 
@@ -90,17 +97,17 @@ def follow(values: dict[str, Any], stop: StopRequest, comm) -> None:
         show_comparison(name, run, start, values["log_format"])
 
 
-def run_it(name: str, values: dict[str, Any], stop: StopRequest, display, comm) -> None:
+def run_it(name: str, values: dict[str, Any], stop: StopRequest, display: Observer, comm: Serial | Ranks) -> None:
     """Train as `gn.train` does (or, for a dry run, only describe), after handing the run to the other ranks."""
     from grapheme_numba.api.training import run_task
     from grapheme_numba.runs import handover
 
-    def ready(run) -> bool:
+    def ready(run: "Run") -> bool:
         if values["dry_run"]:
             answer(*describe(run))
-            if comm.size > 1:
+            if isinstance(comm, Ranks):
                 handover.dismiss(comm)
-        elif comm.size > 1:
+        elif isinstance(comm, Ranks):
             share_out(run, comm)
         return not values["dry_run"]
 
@@ -110,7 +117,7 @@ def run_it(name: str, values: dict[str, Any], stop: StopRequest, display, comm) 
         show_comparison(name, run, start, values["log_format"])
 
 
-def share_out(run, comm) -> None:
+def share_out(run: "Run", comm: Ranks) -> None:
     """Hand the run to the other ranks and say how the work is shared."""
     from grapheme_numba import jit
     from grapheme_numba.runs import handover
@@ -124,15 +131,15 @@ def share_out(run, comm) -> None:
     )
 
 
-def announce(run, comm) -> None:
+def announce(run: "Run", comm: Ranks) -> None:
     """Tell the process that watches the ranks what to print should one be lost."""
     comm.report(f"folder {run.folder.resolve()}")
     comm.report(f"command {run.command()}")
 
 
-def config_layers(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def config_layers(values: dict[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The config file, then --set, then the flags: later ones win."""
-    layers = []
+    layers: list[tuple[str, Mapping[str, Any]]] = []
     if values["config_path"]:
         layers.append((values["config_path"], read_config(values["config_path"])))
     layers.append(("--set", dict(map(parse_setting, values["settings"]))))

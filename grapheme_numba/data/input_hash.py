@@ -25,8 +25,8 @@ def input_hashes(table: pa.Table | pa.RecordBatch) -> npt.NDArray[np.uint64]:
         hash_strings(offset.astype(np.int64) * 8, numbers.view(np.uint8), hashes)
     if is_tabular(table):
         cells = column("categories")
-        text, data = string_views(cells.values)
-        hash_strings(text[list_offsets(cells)].astype(np.int64), data, hashes)
+        starts, data = string_views(cells.values)
+        hash_strings(starts[list_offsets(cells)].astype(np.int64), data, hashes)
     return hashes
 
 

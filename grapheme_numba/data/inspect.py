@@ -3,8 +3,9 @@
 A look into a dataset for people: the commonest answer of every domain, and a few of its examples.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ class Inspected(NamedTuple):
     samples: list[dict]
 
 
-def inspect(path: str | Path, samples: int = 3, progress=None) -> Inspected:
+def inspect(path: str | Path, samples: int = 3, progress: Callable[[str], None] | None = None) -> Inspected:
     """Read all of a Parquet or JSONL file once; every byte is compared with its digest on the way."""
     dataset = open_dataset(path, progress=progress, nameless=True)
     summary = dataset.summary()
@@ -36,9 +37,9 @@ def inspect(path: str | Path, samples: int = 3, progress=None) -> Inspected:
     return Inspected(dataset, summary, found, first_records(dataset, samples))
 
 
-def first_records(dataset: Dataset, n: int) -> list[dict]:
+def first_records(dataset: Dataset, n: int) -> list[dict[str, Any]]:
     """The first n records."""
-    records: list[dict] = []
+    records: list[dict[str, Any]] = []
     for table in dataset.tables() if n else ():
         for example in from_arrow(table.slice(0, n - len(records)).combine_chunks().to_batches()[0]):
             records.append(to_plain(example))
@@ -47,7 +48,7 @@ def first_records(dataset: Dataset, n: int) -> list[dict]:
     return records
 
 
-LOOKED_AT = 1 << 18  # rows at most; they tell a share to a tenth of a per cent
+LOOKED_AT = 1 << 18  # rows at most; they give a share to a tenth of a per cent
 COLUMNS = ["domain", "input_type", "text", "expected_output"]  # `input_type` and `text` are what a router looks at
 
 
@@ -60,7 +61,7 @@ class Peeked(NamedTuple):
     examples: list[MixedExample]
 
 
-def peek(dataset, names, most: int) -> dict[str, Peeked]:
+def peek(dataset: Dataset, names: Iterable[str], most: int) -> dict[str, Peeked]:
     """The domains of `names` that `dataset` holds, each with its first `most` examples.
 
     dataset : Dataset
@@ -68,14 +69,16 @@ def peek(dataset, names, most: int) -> dict[str, Peeked]:
     most : examples of each domain
     """
     names = tuple(names)
-    answers, rows, first = [[] for _ in names], [[] for _ in names], 0
+    answers: list[list[pa.StructArray]] = [[] for _ in names]
+    rows: list[list[int]] = [[] for _ in names]
+    first = 0
     for table in dataset.tables(COLUMNS):
         codes = codes_of(whole(table.column("domain")), {name: index for index, name in enumerate(names)})
         given = whole(table.column("expected_output"))
         for index in range(len(names)):
-            found = np.flatnonzero(codes == index)
-            answers[index].append(given.take(pa.array(found)).value_counts())
-            rows[index] += (first + found[: most - len(rows[index])]).tolist()
+            own = np.flatnonzero(codes == index)
+            answers[index].append(given.take(pa.array(own)).value_counts())
+            rows[index] += (first + own[: most - len(rows[index])]).tolist()
         first += table.num_rows
         if first >= LOOKED_AT:
             break

@@ -1,4 +1,4 @@
-"""One JSONL line is one MixedExample: the schema, and the judge that says why a line is refused.
+"""One JSONL line is one MixedExample: the schema, and the reference parser, which says why a line is refused.
 
 `parse_example` is the authority. The compiled scanner of `convert` accepts only what this module
 accepts and hands every line it is unsure of to it.
@@ -7,12 +7,13 @@ One line of JSON to Python values, with the reasons why it is none that we use.
 """
 
 import json
+from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
 
 from grapheme_numba.data.fields import EXACT, stored
-from grapheme_numba.data.large_work import large_work
+from grapheme_numba.data.large_allocations import exclusive_if_large
 from grapheme_numba.errors import RecordError
 
 # Values of a line besides those of `values` or `pixels`. `json.loads` makes up to 35 bytes of objects from one byte
@@ -24,29 +25,29 @@ COSTS = np.zeros(256, np.int64)
 COSTS[list(b",:[{")] = 1, 1, 3, 3
 
 
-class Pairs(dict):
+class Pairs(dict[str, Any]):
     """A JSON object that remembers whether a key came twice."""
 
     twice: str | None = None
 
 
-def _pairs(items):
-    found = Pairs(items)
-    if len(found) != len(items):
+def _pairs(items: list[tuple[str, Any]]) -> Pairs:
+    pairs = Pairs(items)
+    if len(pairs) != len(items):
         seen = set()
         for key, _ in items:
             if key in seen:
-                found.twice = key
+                pairs.twice = key
             seen.add(key)
-        raise RecordError(f"key {found.twice!r} comes twice in one object")
-    return found
+        raise RecordError(f"key {pairs.twice!r} comes twice in one object")
+    return pairs
 
 
-def _constant(name):
+def _constant(name: str) -> NoReturn:
     raise RecordError(f"{name} is not a number that JSON or training can use")
 
 
-def _finite(text):
+def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise RecordError(f"number {text[:40]} is beyond the range of float32")
@@ -93,7 +94,7 @@ def _n_value(line: bytes, most: int) -> int:
     return n
 
 
-def load(line: bytes, limits):
+def load(line: bytes, limits: "Limits") -> Any:
     """The value of one line, objects as `Pairs`; RecordError when it is not JSON within the `Limits`."""
     if len(line) > limits.line_bytes:
         raise RecordError(f"the line has {len(line)} bytes, more than the limit of {limits.line_bytes}")
@@ -172,12 +173,12 @@ class _Metadata(msgspec.Struct):
     metadata: msgspec.Raw
 
 
-def _kind(value) -> str:
-    names = {dict: "an object", Pairs: "an object", list: "a list", str: "a string", bool: "a boolean"}
+def _kind(value: object) -> str:
+    names: dict[type, str] = {dict: "an object", Pairs: "an object", list: "a list", str: "a string", bool: "a boolean"}
     return "null" if value is None else names.get(type(value), "a number")
 
 
-def _text(holder: dict, key: str, path: str) -> str:
+def _text(holder: dict[str, Any], key: str, path: str) -> str:
     if key not in holder:
         raise RecordError(f"{path} is missing")
     value = holder.pop(key)
@@ -194,7 +195,7 @@ def _encodable(value: str, path: str) -> None:
         raise RecordError(f"{path} holds a lone surrogate, which is not text") from None
 
 
-def _numbers(holder: dict, key: str, limits: Limits) -> list[float]:
+def _numbers(holder: dict[str, Any], key: str, limits: Limits) -> list[float]:
     """Take the numbers out of `holder`; it keeps whole numbers that no double can hold, as they are written."""
     path = f"input.{key}"
     if key not in holder:
@@ -211,13 +212,13 @@ def _numbers(holder: dict, key: str, limits: Limits) -> list[float]:
             raise RecordError(f"{path}[{position}] must be a number, got {_kind(value)}")
         if not -LARGEST <= value <= LARGEST:
             raise RecordError(f"{path}[{position}] is beyond the range of float32: {str(value)[:40]}")
-    found = [float(value) for value in values]
-    if any(type(value) is int and value != number for value, number in zip(values, found)):
+    numbers = [float(value) for value in values]
+    if any(type(value) is int and value != number for value, number in zip(values, numbers)):
         holder[key] = values
-    return found
+    return numbers
 
 
-def _cells(holder: dict, limits: Limits) -> dict:
+def _cells(holder: dict[str, Any], limits: Limits) -> dict[str, Any]:
     """Take the fields out of `holder`; it keeps those whose whole numbers no double can hold."""
     if "fields" not in holder:
         raise RecordError("input.fields is missing")
@@ -245,7 +246,7 @@ def _cells(holder: dict, limits: Limits) -> dict:
     return stored(cells)._asdict()
 
 
-def _size(holder: dict, key: str) -> int:
+def _size(holder: dict[str, Any], key: str) -> int:
     path = f"input.{key}"
     if key not in holder:
         raise RecordError(f"{path} is missing")
@@ -257,7 +258,7 @@ def _size(holder: dict, key: str) -> int:
     return value
 
 
-def _rest(holder: dict, path: str) -> str | None:
+def _rest(holder: dict[str, Any], path: str) -> str | None:
     """The JSON text of what is left of an object, None when nothing is."""
     if not holder:
         return None
@@ -266,7 +267,7 @@ def _rest(holder: dict, path: str) -> str | None:
     return text
 
 
-def _as_written(line: bytes, metadata: dict) -> str:
+def _as_written(line: bytes, metadata: dict[str, Any]) -> str:
     """The JSON text of the metadata as the line holds it; made anew where it cannot be cut out."""
     made = _rest(metadata, "metadata") or "{}"
     try:
@@ -283,7 +284,7 @@ def parse_example(line: bytes, limits: Limits = DEFAULT_LIMITS, *, question: boo
 
     Raises RecordError that starts with the path of the wrong field.
     """
-    with large_work(len(line)):
+    with exclusive_if_large(len(line)):
         return _parsed(line, limits, question)
 
 
@@ -291,7 +292,7 @@ def _parsed(line: bytes, limits: Limits, question: bool) -> MixedExample:
     record = load(line, limits)
     if type(record) is not Pairs:
         raise RecordError(f"a line must hold one JSON object, got {_kind(record)}")
-    fields = {"id": _text(record, "id", "id")}
+    fields: dict[str, Any] = {"id": _text(record, "id", "id")}
     nameless = (question or limits.nameless) and "domain" not in record
     fields["domain"] = None if nameless else _text(record, "domain", "domain")
     if fields["domain"] == "":

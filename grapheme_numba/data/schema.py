@@ -5,6 +5,7 @@ Records back to the JSON that they came from.
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -72,28 +73,34 @@ def from_arrow(batch: pa.RecordBatch) -> Iterator[MixedExample]:
         yield MixedExample(**dict(zip(names, row)))
 
 
-def _plain_numbers(values: list[float]) -> list:
+def _plain_numbers(values: list[float]) -> list[int] | list[float]:
     """As whole numbers where all of them are (-0.0 is not)."""
     whole = all(value.is_integer() and abs(value) < 2**53 and str(value) != "-0.0" for value in values)
     return [int(value) for value in values] if whole else values
 
 
-def to_plain(example: MixedExample) -> dict:
+def to_plain(example: MixedExample) -> dict[str, Any]:
     """The record as the JSON object that it came from (numbers as doubles)."""
     if example.input_type == "text":
-        given = {"text": example.text}
+        given: dict[str, Any] = {"text": example.text}
     elif example.input_type == "sequence":
-        given = {"values": _plain_numbers(example.values)}
+        given = {"values": _plain_numbers(example.values or [])}
     elif example.input_type == "tabular":
-        given = {"fields": cells_of(Cells(example.fields, example.numbers, example.categories))}
+        cells = Cells(example.fields or "", example.numbers or [], example.categories or [])
+        given = {"fields": cells_of(cells)}
     else:
-        given = {"width": example.width, "height": example.height, "pixels": _plain_numbers(example.pixels)}
+        given = {"width": example.width, "height": example.height, "pixels": _plain_numbers(example.pixels or [])}
     if example.input_extra is not None:
         more = json.loads(example.input_extra)
         if example.input_type == "tabular":  # whole numbers that no double holds, as they were written
             given["fields"].update(more.pop("fields", {}))
         given.update(more)
-    record = {"id": example.id, "domain": example.domain, "input_type": example.input_type, "input": given}
+    record: dict[str, Any] = {
+        "id": example.id,
+        "domain": example.domain,
+        "input_type": example.input_type,
+        "input": given,
+    }
     if not example.domain:
         del record["domain"]
     record["expected_output"] = example.expected_output

@@ -89,6 +89,7 @@ class Ranks:
         self._mpi, self._world = mpi, mpi.COMM_WORLD
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
         self.holding: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+        self.report: Callable[[str], None] = lambda line: None  # to whoever reports a lost rank
         self.broken, self.cores = False, ALONE
         self._row = np.zeros(16 + SHORT[self.size > 16], np.uint8)
         self._rows = np.zeros((self.size, self._row.size), np.uint8)

@@ -90,6 +90,7 @@ def _made(params: Mapping[str, Any], feature_names: Sequence[str], n_output: int
         raise UsageError(f"hidden is {params['hidden']!r}; give the widths of one or more layers, each at least 1")
     n_in, n_hidden, fan_in = len(feature_names), sum(hidden), params["fan_in"]
     name = params["topology"]
+    edges: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], int]
     if name in ("layered", "dense"):
         one = BrainSlice(range(n_in), range(n_output), "all")
         fan_in = max(n_in, *hidden) if name == "dense" else fan_in

@@ -25,10 +25,10 @@ def make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def strangers_may_write(folder: Path) -> str | None:
+def writable_by_others(folder: Path) -> str | None:
     """Why others may have put something into `folder`, as the end of a sentence; None where only this user could.
 
-    Looked at is what `folder` names, and not what a link points to: a link is a stranger's.
+    Looked at is what `folder` names, and not what a link points to: a link may be another user's.
     """
     status = folder.lstat()
     if stat.S_ISLNK(status.st_mode):
@@ -38,14 +38,14 @@ def strangers_may_write(folder: Path) -> str | None:
     return None
 
 
-def refuse_strangers(folder: Path, what: str, remedy: str) -> None:
+def refuse_shared_folder(folder: Path, what: str, remedy: str) -> None:
     """UsageError where others could have put something into `folder`; nothing where it does not exist.
 
     what : the name of the cache in the message; remedy : how to get another folder
     """
     # A folder that the user chose may well be a link of their own; what counts is where it leads.
     real = folder.resolve()
-    if real.exists() and (reason := strangers_may_write(real)) is not None:
+    if real.exists() and (reason := writable_by_others(real)) is not None:
         raise UsageError(
             f"the {what} {folder} {reason}, so what it holds cannot be trusted; chmod 700 {folder}, or {remedy}"
         )

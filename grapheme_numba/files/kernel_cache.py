@@ -99,4 +99,4 @@ def make_or_refuse(folder: Path) -> None:
     """
     with contextlib.suppress(OSError):  # then Numba says what is wrong with it
         cache_folders.make_private(folder)  # Numba would make it by the umask, and 002 lets the group write
-    cache_folders.refuse_strangers(folder, "kernel cache", "set NUMBA_CACHE_DIR to a folder of your own")
+    cache_folders.refuse_shared_folder(folder, "kernel cache", "set NUMBA_CACHE_DIR to a folder of your own")

@@ -4,12 +4,23 @@ What is explained is the answer that the model gives: the output of its label, t
 each bit of its text (up to the end of the text) how far it stands on its side of 1/2.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.data.codec.answers import LabelAnswer, TextAnswer
 from grapheme_numba.network.attribution import Saliency
+
+if TYPE_CHECKING:
+    from grapheme_numba.data.codec.answers import Answer
+    from grapheme_numba.data.codec.layout import DomainLayout
+    from grapheme_numba.data.stream.batches import Batch
+    from grapheme_numba.models.brain_model import BrainModel
+
+Array = npt.NDArray[Any]
+Parts = tuple[npt.NDArray[np.intp], npt.NDArray[np.int32], list[str], npt.NDArray[np.float64]]
 
 BITS = 8
 
@@ -26,12 +37,12 @@ class Elements(NamedTuple):
     attributions : (n,) float64
     """
 
-    rows: np.ndarray
+    rows: npt.NDArray[np.intp]
     answers: list[str]
-    counts: np.ndarray
-    positions: np.ndarray
+    counts: npt.NDArray[np.intp]
+    positions: npt.NDArray[np.int32]
     elements: list[str]
-    attributions: np.ndarray
+    attributions: npt.NDArray[np.float64]
 
 
 class Explainer:
@@ -47,19 +58,20 @@ class Explainer:
         Examples of each domain.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "BrainModel") -> None:
         layout = model.layout
         self.model, self.saliency = model, Saliency(model.dag)
         self.inputs = np.zeros((len(layout.domains), layout.n_input))
         self.by_domain = np.zeros(len(layout.domains), np.int64)
 
-    def explain(self, batch) -> dict[int, Elements]:
+    def explain(self, batch: "Batch") -> dict[int, Elements]:
         """The elements of every domain in a batch, by the domain's number."""
         model, domains = self.model, self.model.layout.domains
         if not len(batch.domain):
             return {}
         y, x = model.forward_with_inputs(batch)
-        gy, answers = np.zeros_like(y), {}
+        gy = np.zeros_like(y)
+        answers: dict[int, list[str]] = {}
         for number, domain in enumerate(domains):
             rows = np.flatnonzero(batch.domain == number)
             own = y[rows, domain.output_start : domain.output_start + domain.n_output]
@@ -86,7 +98,7 @@ class Explainer:
         return found
 
 
-def explained(answer, outputs, answers) -> np.ndarray:
+def explained(answer: "Answer", outputs: Array, answers: Sequence[str]) -> Array:
     """dL/dy (n, n_output) of what is explained of the outputs of one domain."""
     upstream = np.zeros_like(outputs)
     if isinstance(answer, LabelAnswer):
@@ -100,7 +112,7 @@ def explained(answer, outputs, answers) -> np.ndarray:
     return upstream
 
 
-def characters(tokens, products, dim: int):
+def characters(tokens: npt.NDArray[np.int32], products: Array, dim: int) -> Parts:
     """(counts, positions, elements, attributions) of texts, a row per character and not per byte."""
     n_byte = min(tokens.shape[1], products.shape[1] // dim)
     tokens = tokens[:, :n_byte]
@@ -118,7 +130,7 @@ def characters(tokens, products, dim: int):
     return counts, positions.astype(np.int32), elements[: len(starts)], sums
 
 
-def numbers(domain, values, products):
+def numbers(domain: "DomainLayout", values: Array, products: Array) -> Parts:
     """(counts, positions, elements, attributions) of sequences (leading padding left out) and of images."""
     n = domain.n_input
     image = domain.input_type == "image"

@@ -8,9 +8,10 @@ A graph of one's own as the hidden part of a model: between the brains' inputs a
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import named_graph
@@ -18,6 +19,14 @@ from grapheme_numba.models.naming import port_names, unlike
 from grapheme_numba.models.slices import BrainSlice
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.initializers import initial_weights
+
+if TYPE_CHECKING:
+    from grapheme_numba.data.codec.layout import Layout
+    from grapheme_numba.graph.named import NamedGraph
+
+Ids = npt.NDArray[np.int64]
+Nodes = npt.NDArray[np.integer[Any]]
+Pairs = tuple[Ids, Ids]  # senders and receivers of edges
 
 
 class BrainTopology(NamedTuple):
@@ -28,10 +37,10 @@ class BrainTopology(NamedTuple):
     n_node : int
     """
 
-    senders: np.ndarray
-    receivers: np.ndarray
-    inputs: np.ndarray
-    outputs: np.ndarray
+    senders: Ids
+    receivers: Ids
+    inputs: Ids
+    outputs: Ids
     n_node: int
 
     def activations(self, hidden: str) -> list[str]:
@@ -40,7 +49,7 @@ class BrainTopology(NamedTuple):
         return ["linear"] * len(self.inputs) + [hidden] * n_hidden + ["linear"] * len(self.outputs)
 
 
-def layout_slices(layout) -> list[BrainSlice]:
+def layout_slices(layout: "Layout") -> list[BrainSlice]:
     """The slices that a layout's domains own, in its order; domains may share an input range."""
     return [
         BrainSlice(
@@ -50,7 +59,9 @@ def layout_slices(layout) -> list[BrainSlice]:
     ]
 
 
-def layered_topology(slices, hidden, fan_in: int, skip: float = 0.0, seed: int = 0) -> BrainTopology:
+def layered_topology(
+    slices: Iterable[BrainSlice], hidden: Iterable[int], fan_in: int, skip: float = 0.0, seed: int = 0
+) -> BrainTopology:
     """Connect the slices of several brains through shared hidden layers.
 
     The first layer's nodes are split evenly over the input ranges (brains may name the same one) and read
@@ -141,35 +152,36 @@ def layered_network(
 class _Edges:
     """Edges as they are added, and which inputs reach each node (one bit an input)."""
 
-    def __init__(self, n_input):
+    def __init__(self, n_input: int) -> None:
         self.n_input = self.n_node = n_input
-        self.senders, self.receivers = [], []
+        self.senders: list[Ids] = []
+        self.receivers: list[Ids] = []
         self.reach = np.packbits(np.eye(n_input, dtype=bool), axis=1)
 
-    def add(self, senders, receivers):
+    def add(self, senders: Ids, receivers: Ids) -> None:
         self.senders.append(senders)
         self.receivers.append(receivers)
         np.bitwise_or.at(self.reach, receivers, self.reach[senders])
 
-    def add_nodes(self, n):
+    def add_nodes(self, n: int) -> Ids:
         first, self.n_node = self.n_node, self.n_node + n
         self.reach = np.concatenate([self.reach, np.zeros((n, self.reach.shape[1]), np.uint8)])
         return np.arange(first, first + n)
 
-    def deal_shares(self, rng, groups, receivers, k):
+    def deal_shares(self, rng: np.random.Generator, groups: Sequence[Ids], receivers: Ids, k: int) -> None:
         self.add(*dealt_shares(rng, groups, receivers, k))
 
-    def deal(self, rng, senders, receivers, k):
+    def deal(self, rng: np.random.Generator, senders: Ids, receivers: Ids, k: int) -> None:
         self.add(*dealt(rng, senders, receivers, k))
 
-    def draw(self, rng, senders, receivers, k):
+    def draw(self, rng: np.random.Generator, senders: Ids, receivers: Ids, k: int) -> None:
         self.add(*drawn(rng, senders, receivers, k))
 
-    def reach_all(self, outputs, own, ranges, last):
+    def reach_all(self, outputs: Ids, own: range, ranges: Sequence[range], last: Ids) -> None:
         """Give outputs that miss something edges from the nodes of `last` that bring most of it.
 
         An output needs every input of the range `own` and at least one of each other range: more would
-        be edges whose inputs are 0 whenever the output is judged.
+        be edges whose inputs are 0 whenever the output's loss is taken.
         """
         for one in ranges:
             wanted = np.packbits(np.isin(np.arange(self.n_input), one))
@@ -180,17 +192,17 @@ class _Edges:
                     gain = np.bitwise_count(self.reach[last] & missing).sum(axis=1)
                     self.add(last[[gain.argmax()]], np.array([output]))
 
-    def finished(self, outputs) -> BrainTopology:
+    def finished(self, outputs: Ids) -> BrainTopology:
         senders, receivers = np.concatenate(self.senders), np.concatenate(self.receivers)
         order = np.lexsort((senders, receivers))
         return BrainTopology(senders[order], receivers[order], np.arange(self.n_input), outputs, self.n_node)
 
 
-def drawn(rng, senders, receivers, k):
+def drawn(rng: np.random.Generator, senders: Ids, receivers: Ids, k: int) -> Pairs:
     """Edges (senders, receivers): `k` different senders for each receiver; a sender may be left out."""
     k = min(k, len(senders))
     if k == 0:
-        return np.empty((2, 0), np.int64)
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     hands = len(senders) // k  # receivers served by one shuffled pack
     packs = -(-len(receivers) // hands)
     shuffled = rng.permuted(np.tile(senders, (packs, 1)), axis=1)
@@ -198,23 +210,23 @@ def drawn(rng, senders, receivers, k):
     return columns.ravel(), np.repeat(receivers, k)
 
 
-def dealt(rng, senders, receivers, k):
+def dealt(rng: np.random.Generator, senders: Ids, receivers: Ids, k: int) -> Pairs:
     """As `drawn`, but like cards: every sender about equally often, none never."""
     first, second = drawn(rng, senders, receivers, k)
     left_over = np.setdiff1d(senders, first)
     return np.concatenate([first, left_over]), np.concatenate([second, rng.choice(receivers, len(left_over))])
 
 
-def dealt_shares(rng, groups, receivers, k):
+def dealt_shares(rng: np.random.Generator, groups: Sequence[Ids], receivers: Ids, k: int) -> Pairs:
     """As `dealt`, from every group of senders about as many."""
     if k < len(groups):
         groups = [np.concatenate(groups)]
     shares = zip(groups, _shares(groups, k), strict=True)
-    edges = [dealt(rng, group, receivers, share) for group, share in shares]
-    return tuple(map(np.concatenate, zip(*edges, strict=True)))
+    senders, ends = zip(*(dealt(rng, group, receivers, share) for group, share in shares), strict=True)
+    return np.concatenate(senders), np.concatenate(ends)
 
 
-def _shares(groups, k) -> list[int]:
+def _shares(groups: Sequence[Ids], k: int) -> list[int]:
     """`k` split over the groups as evenly as their sizes allow, at least 1 each."""
     sizes = np.array([len(group) for group in groups])
     shares = np.ones(len(sizes), int)
@@ -242,7 +254,9 @@ class Sharing(NamedTuple):
     unreached: list[tuple[str, str]]
 
 
-def sharing(senders, receivers, inputs, outputs, n_node: int, slices) -> Sharing:
+def sharing(
+    senders: Nodes, receivers: Nodes, inputs: Nodes, outputs: Nodes, n_node: int, slices: Iterable[BrainSlice]
+) -> Sharing:
     """Measure what the brains of `slices` share.
 
     Parameters
@@ -264,7 +278,7 @@ def sharing(senders, receivers, inputs, outputs, n_node: int, slices) -> Sharing
     _spread(receivers, senders, to_brain)
     hidden = np.ones(n_node, bool)
     hidden[inputs] = hidden[outputs] = False
-    reached = [from_brain[np.asarray(outputs)[one.output_range]].all(axis=0) for one in slices]
+    reached = [np.logical_and.reduce(from_brain[np.asarray(outputs)[one.output_range]], axis=0) for one in slices]
     unreached = [
         (source.brain, target.brain)
         for target, row in zip(slices, reached, strict=True)
@@ -275,7 +289,7 @@ def sharing(senders, receivers, inputs, outputs, n_node: int, slices) -> Sharing
     return Sharing(n_node, len(senders), n_level, int(hidden.sum()), n_shared, unreached)
 
 
-def _spread(senders, receivers, marks) -> int:
+def _spread(senders: Nodes, receivers: Nodes, marks: npt.NDArray[np.bool_]) -> int:
     """Carry the marks (n_node, n_mark) along every edge, level by level; return the number of levels."""
     senders, receivers = np.asarray(senders), np.asarray(receivers)
     waiting = np.bincount(receivers, minlength=len(marks))
@@ -295,7 +309,10 @@ def _spread(senders, receivers, marks) -> int:
 SEED = 0x6AF7
 
 
-def graft(layout, graph, fan_in, *, activation="leaky_relu", init="dynamic_xavier", seed=0):
+def graft(
+    layout: "Layout", graph: "NamedGraph", fan_in: int, *, activation: str = "leaky_relu",
+    init: str = "dynamic_xavier", seed: int = 0,
+) -> "NamedGraph":  # fmt: skip
     """`graph` between new input and output nodes, one per column of a layout.
 
     Each input of the graph becomes a hidden node that takes `fan_in` senders in equal numbers from every

@@ -1,14 +1,21 @@
 """What the nodes of a model are called: inputs and outputs by what enters and leaves there."""
 
 import difflib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from grapheme_numba.data.codec.answers import LabelAnswer, TextAnswer
 from grapheme_numba.errors import UsageError
 
+if TYPE_CHECKING:
+    from grapheme_numba.data.codec.answers import Answer
+    from grapheme_numba.data.codec.layout import DomainLayout, Layout
+    from grapheme_numba.network.dagnn import DagNN
+
 BITS = 8
 
 
-def port_names(layout) -> tuple[list[str], list[str]]:
+def port_names(layout: "Layout") -> tuple[list[str], list[str]]:
     """Names of the layout's inputs and outputs, in its order.
 
     Inputs are called "NAME byte 3 dim 1", "NAME value -1" (the last one), "NAME pixel 17" or as the column of a
@@ -29,7 +36,7 @@ def port_names(layout) -> tuple[list[str], list[str]]:
     return unlike(inputs, ()), unlike(outputs, inputs)
 
 
-def node_names(layout, dag) -> tuple[str, ...]:
+def node_names(layout: "Layout", dag: "DagNN") -> tuple[str, ...]:
     """A name for every node, by the caller's ids: the graph's own where it has names."""
     if dag.names is not None:
         return tuple(dag.names)
@@ -41,28 +48,28 @@ def node_names(layout, dag) -> tuple[str, ...]:
     return tuple(unlike(names, ()))
 
 
-def nodes_called(wanted, names) -> list[int]:
+def nodes_called(wanted: Iterable[str], names: Sequence[str]) -> list[int]:
     """The ids of the nodes with these names. Raises UsageError for a name that no node has, with the nearest one."""
-    found = {name: node for node, name in enumerate(names)}
+    node_of = {name: node for node, name in enumerate(names)}
     for name in wanted:
-        if name not in found:
+        if name not in node_of:
             near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
             raise UsageError(f"no node is called {name!r}; the nearest name is {near!r}")
-    return [found[name] for name in wanted]
+    return [node_of[name] for name in wanted]
 
 
-def unlike(names, taken) -> list[str]:
+def unlike(names: Iterable[str], taken: Iterable[str]) -> list[str]:
     """`names` with a mark behind those that are taken already, or stand there twice."""
-    taken, result = set(taken), []
+    used, result = set(taken), []
     for name in names:
-        while name in taken:
+        while name in used:
             name = f"{name}'"
-        taken.add(name)
+        used.add(name)
         result.append(name)
     return result
 
 
-def _input(domain, number, embedding_dim):
+def _input(domain: "DomainLayout", number: int, embedding_dim: int) -> str:
     if domain.input_type == "tabular":
         names = [name for field in domain.fields for name in field.inputs]
         return names[number] if names else "nothing"
@@ -71,7 +78,7 @@ def _input(domain, number, embedding_dim):
     return f"pixel {number}" if domain.input_type == "image" else f"value {number - domain.n_input}"
 
 
-def _output(answer, number):
+def _output(answer: "Answer", number: int) -> str:
     if isinstance(answer, LabelAnswer):
         return f"= {answer.labels[number]}"
     if isinstance(answer, TextAnswer):

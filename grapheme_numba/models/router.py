@@ -16,7 +16,7 @@ from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.rejects import Reject
 from grapheme_numba.data.stream.dataset import Dataset
-from grapheme_numba.data.stream.rerouting import NOWHERE, nowhere, rerouting
+from grapheme_numba.data.stream.rerouting import UNROUTED, rerouting, unrouted_rows
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.kernels.codec.column_facts import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
 
@@ -213,14 +213,14 @@ def with_brains(
     known = set(kinds) if layout else set(BRAINS) | set(brains)
     if route:
         router = router_of(kinds, known, threshold)
-        dataset = dataset.view([NOWHERE], rerouting(router.choose, router.names))
+        dataset = dataset.view([UNROUTED], rerouting(router.choose, router.names))
     elif dataset.summary().nameless and unknown_domain == "error":
         raise RecordError(
             f"{dataset.summary().nameless} examples of {dataset.path} name no domain; choose one by what each holds "
             "with --route, or leave them out with --unknown-domain skip"
         )
     elif dataset.summary().nameless:
-        dataset = dataset.view([NOWHERE])
+        dataset = dataset.view([UNROUTED])
     unknown = [one.name for one in dataset.summary().domains if one.name not in known]
     if unknown and unknown_domain == "skip":
         return dataset.view(unknown)
@@ -242,5 +242,5 @@ def router_of(kinds: Mapping[str, str], known: Iterable[str], threshold: float) 
 def rejects_of(dataset: Dataset, layout: Layout, threshold: float) -> Iterator[Reject]:
     """Yield a `Reject` for every example that a routed dataset leaves out, with the reason."""
     router = router_of({one.name: one.input_type for one in layout.domains}, set(layout.names), threshold)
-    for row, name, given in nowhere(dataset.tables(["id", "domain", "input_type", "text", "values", "pixels"])):
+    for row, name, given in unrouted_rows(dataset.tables(["id", "domain", "input_type", "text", "values", "pixels"])):
         yield Reject(str(dataset.path), reason=router.rejection(router.route(given)), row=row, id=name)

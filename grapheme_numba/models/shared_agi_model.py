@@ -69,8 +69,9 @@ class SharedAGIModel(BrainModel):
         dag: DagNN | None = None,
         embedding: Embedding | None = None,
     ) -> None:
-        layout = requests if isinstance(requests, Layout) else None
-        if layout is not None:
+        layout: Layout | None = None
+        if isinstance(requests, Layout):
+            layout = requests
             self.slices = {one.brain: one for one in layout_slices(layout)}
             embedding_dim, vocab_size = layout.embedding_dim, layout.vocab_size
         else:

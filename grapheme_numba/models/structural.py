@@ -3,12 +3,35 @@
 A text of n characters is a chain: n nodes and n - 1 edges (none of either for the empty text).
 """
 
+from collections.abc import Callable
+from typing import Any, overload
+
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.errors import ShapeError, UsageError
 
+Float64 = npt.NDArray[np.float64]
 
-def structural_loss(n_nodes_pred, n_edges_pred, n_nodes_true, n_edges_true, alpha=1.0, beta=0.5):
+
+@overload
+def structural_loss(
+    n_nodes_pred: float, n_edges_pred: float, n_nodes_true: float, n_edges_true: float, alpha: float = ...,
+    beta: float = ...,
+) -> float: ...  # fmt: skip
+
+
+@overload
+def structural_loss(
+    n_nodes_pred: npt.ArrayLike, n_edges_pred: npt.ArrayLike, n_nodes_true: npt.ArrayLike, n_edges_true: npt.ArrayLike,
+    alpha: float = ..., beta: float = ...,
+) -> float | Float64: ...  # fmt: skip
+
+
+def structural_loss(
+    n_nodes_pred: npt.ArrayLike, n_edges_pred: npt.ArrayLike, n_nodes_true: npt.ArrayLike, n_edges_true: npt.ArrayLike,
+    alpha: float = 1.0, beta: float = 0.5,
+) -> float | Float64:  # fmt: skip
     """`alpha * |n_nodes_pred - n_nodes_true| + beta * |n_edges_pred - n_edges_true|`, elementwise.
 
     Parameters
@@ -45,11 +68,23 @@ def structural_loss(n_nodes_pred, n_edges_pred, n_nodes_true, n_edges_true, alph
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(counts, arrays, strict=True))
         raise ShapeError(f"the counts do not broadcast against each other: {shapes}; give equal shapes") from None
-    loss = alpha * np.abs(nodes_pred - nodes_true) + beta * np.abs(edges_pred - edges_true)
+    loss: Any = alpha * np.abs(nodes_pred - nodes_true) + beta * np.abs(edges_pred - edges_true)
     return float(loss) if loss.ndim == 0 else loss
 
 
-def chain_loss(length_pred, length_true, alpha=1.0, beta=0.5):
+@overload
+def chain_loss(length_pred: float, length_true: float, alpha: float = ..., beta: float = ...) -> float: ...
+
+
+@overload
+def chain_loss(
+    length_pred: npt.NDArray[Any], length_true: npt.NDArray[Any], alpha: float = ..., beta: float = ...
+) -> Float64: ...
+
+
+def chain_loss(
+    length_pred: npt.ArrayLike, length_true: npt.ArrayLike, alpha: float = 1.0, beta: float = 0.5
+) -> float | Float64:
     """The structural loss between texts of these lengths (numbers or arrays), each a chain of characters."""
     return structural_loss(
         length_pred,
@@ -61,14 +96,14 @@ def chain_loss(length_pred, length_true, alpha=1.0, beta=0.5):
     )
 
 
-STRUCTURAL_WEIGHTS = {
+STRUCTURAL_WEIGHTS: dict[str, Callable[[Float64], Float64]] = {
     "none": np.ones_like,
     "sqrt": np.sqrt,
     "sqrt1p": lambda loss: np.sqrt(1.0 + loss),
 }
 
 
-def structural_weight(kind: str, loss):
+def structural_weight(kind: str, loss: npt.ArrayLike) -> Float64:
     """The factor on an example's output gradient for its structural loss.
 
     `none` is 1; `sqrt` is sqrt(L), which stops learning as soon as the length is right; `sqrt1p` is
@@ -89,7 +124,7 @@ def checked_weight(kind: str) -> str:
     return kind
 
 
-def _counts(name, value) -> np.ndarray:
+def _counts(name: str, value: npt.ArrayLike) -> Float64:
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

@@ -192,7 +192,9 @@ def heights(dag: Dag, senders: Ints) -> Floats:
     return y
 
 
-def edge_shapes(x: Ints, y: Ints, senders: Ints, receivers: Ints, weights: npt.NDArray[np.floating]) -> list[Shape]:
+def edge_shapes(
+    x: Ints, y: Ints, senders: Ints, receivers: npt.NDArray[np.int32], weights: npt.NDArray[np.floating]
+) -> list[Shape]:
     """All edges as six paths: by sign, and by whether a weight is among the largest tenth or third."""
     size = np.abs(np.nan_to_num(weights))
     middle, strong = np.quantile(size, [0.66, 0.9]) if len(size) else (0, 0)
@@ -269,7 +271,9 @@ def blocks_of(graph: Graph) -> tuple[list[Block], npt.NDArray[np.int16]]:
     levels = np.unique(level[hidden])
     bands = [band for band in np.array_split(levels, min(MOST_BANDS, max(1, len(levels)))) if len(band)]
     names = [f"level {band[0]}" if len(band) == 1 else f"levels {band[0]}–{band[-1]}" for band in bands]
-    parts = [(f"{one.name} inputs", 0, "input", dag.inputs[one.start : one.stop]) for one in graph.inputs]
+    parts: list[tuple[str, int, str, npt.NDArray[np.int32] | npt.NDArray[np.intp]]] = [
+        (f"{one.name} inputs", 0, "input", dag.inputs[one.start : one.stop]) for one in graph.inputs
+    ]
     for column, (name, band) in enumerate(zip(names, bands, strict=True), 1):
         parts.append((name, column, "", np.flatnonzero(hidden & (level >= band[0]) & (level <= band[-1]))))
     end = len(bands) + 1

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -77,7 +77,7 @@ def convert(
     sources = find_sources(names)
     refuse_overwriting([output, rejects], sources)
     mode = mode_of(sources)
-    given = dict(strict=strict, limits=limits, threads=threads, progress=progress, note=note)
+    given: dict[str, Any] = dict(strict=strict, limits=limits, threads=threads, progress=progress, note=note)
     if shards > 1:
         refuse_existing(output)
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +121,19 @@ def convert(
 COPIED = 1 << 20  # bytes of rejects moved at once
 
 
+class Communicator(Protocol):
+    """What of the ranks a conversion uses; see `distributed.comm`."""
+
+    rank: int
+    size: int
+
+    def all_gather(self, payload: bytes = b"") -> list[bytes]:
+        """Every rank's payload, in rank order."""
+
+    def broadcast(self, data: bytes | None) -> bytes:
+        """Rank 0's bytes."""
+
+
 class Done(msgspec.Struct, frozen=True):
     """What the conversion of one file gave; `first` is its first refused line."""
 
@@ -132,7 +145,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 def convert_together(
-    comm,
+    comm: Communicator,
     names: Iterable[str | Path],
     output: str | Path,
     *,
@@ -164,11 +177,14 @@ def convert_together(
         done = []
         for index in share(sources, comm.rank, comm.size):
             target, refused = folder / f"part-{index:05d}.parquet", folder / f"part-{index:05d}{REJECTS}"
-            given = dict(rejects=refused, strict=strict, limits=limits, threads=threads, progress=progress)
+            given: dict[str, Any] = dict(
+                rejects=refused, strict=strict, limits=limits, threads=threads, progress=progress
+            )
             one = convert([sources[index]], target, **given)
             done.append(Done(index, one.rows_in, one.rows_out, one.rejects, one.first_reject))
-        told = [msgspec.msgpack.decode(said, type=list[Done]) for said in comm.all_gather(msgspec.msgpack.encode(done))]
-        done = sorted((one for rank in told for one in rank), key=lambda one: one.index)
+        payloads = comm.all_gather(msgspec.msgpack.encode(done))
+        by_rank = [msgspec.msgpack.decode(payload, type=list[Done]) for payload in payloads]
+        done = sorted((one for rank in by_rank for one in rank), key=lambda one: one.index)
         if comm.rank == 0:
             finish(folder, output, rejects, done, mode_of(sources))
         comm.all_gather()
@@ -176,10 +192,12 @@ def convert_together(
         # On every rank: whoever still writes when another one fails puts files back into what that one deleted.
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    rows_in, rows_out, refused = (sum(getattr(one, key) for one in done) for key in ("rows_in", "rows_out", "rejects"))
+    rows_in, rows_out, n_refused = (
+        sum(getattr(one, key) for one in done) for key in ("rows_in", "rows_out", "rejects")
+    )
     first = next((one.first for one in done if one.first is not None), None)
     outputs = [output / f"part-{one.index:05d}.parquet" for one in done]
-    return Converted(rows_in, rows_out, refused, first, outputs, rejects)
+    return Converted(rows_in, rows_out, n_refused, first, outputs, rejects)
 
 
 def make_folder(output: Path) -> str:
@@ -194,13 +212,13 @@ def make_folder(output: Path) -> str:
 def share(sources: list[str], rank: int, size: int) -> list[int]:
     """The files of a rank: the largest first, each to whoever has the fewest bytes."""
     sizes = [Path(name).stat().st_size for name in sources]
-    load, found = [0] * size, []
+    load, own = [0] * size, []
     for index in sorted(range(len(sources)), key=lambda index: (-sizes[index], index)):
         lightest = min(range(size), key=lambda other: (load[other], other))
         load[lightest] += sizes[index]
         if lightest == rank:
-            found.append(index)
-    return sorted(found)
+            own.append(index)
+    return sorted(own)
 
 
 def finish(folder: Path, output: Path, rejects: Path, done: list[Done], mode: int) -> None:
@@ -208,7 +226,7 @@ def finish(folder: Path, output: Path, rejects: Path, done: list[Done], mode: in
     merged = WholeFile(rejects, mode=mode) if any(one.rejects for one in done) else None
     for one in done:
         path = folder / f"part-{one.index:05d}{REJECTS}"
-        if one.rejects:
+        if merged is not None and one.rejects:
             with path.open("rb") as file:
                 while data := file.read(COPIED):
                     merged.write(data)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from grapheme_numba.data.schema import from_arrow, to_line
 from grapheme_numba.data.stream.dataset import open_parquet
@@ -22,10 +22,11 @@ def export(
     progress : called with rows written and rows in all
     """
     dataset, done = open_parquet(source), 0
-    given = hasattr(output, "write")
-    if not given:
-        refuse_overwriting([output], dataset.files)
-    with nullcontext(output) if given else WholeFile(Path(output), mode=mode_of(dataset.files)) as file:
+    stream = cast(BinaryIO, output) if hasattr(output, "write") else None
+    path = Path() if stream is not None else Path(cast("str | Path", output))
+    if stream is None:
+        refuse_overwriting([path], dataset.files)
+    with nullcontext(stream) if stream is not None else WholeFile(path, mode=mode_of(dataset.files)) as file:
         for table in dataset.tables():
             for batch in table.to_batches(ROWS):
                 file.write(b"".join(to_line(example) + b"\n" for example in from_arrow(batch)))

@@ -6,7 +6,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -35,36 +35,36 @@ class Block(NamedTuple):
     too_long: int = 0
 
 
-def find_sources(names: Iterable[str]) -> list[str]:
+def find_sources(names: Iterable[str | Path]) -> list[str]:
     """The files that the given names mean, in order: `-` is standard input, folders and globs are expanded.
 
     Raises MissingInputError for a name that means nothing, UsageError for one of a Parquet file.
     """
-    found = []
+    sources = []
     for name in map(str, names):
         if name.lower().endswith(PARQUET):
             raise UsageError(
                 f"{name} is named as Parquet, but JSONL is wanted here; `grapheme-data export` turns it back"
             )
         if name == "-":
-            found.append("-")
+            sources.append("-")
             continue
         path = Path(name)
         if path.is_dir():
             inside = [str(file) for file in files_in(path, lambda low: low.endswith(ENDINGS))]
             if not inside:
                 raise MissingInputError(f"folder {name} holds no {', '.join(ENDINGS[:2])} file (also .gz or .zst)")
-            found += inside
+            sources += inside
         elif path.exists():
-            found.append(name)
+            sources.append(name)
         else:
             inside = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())
             if not inside:
                 raise MissingInputError(
                     f"{name} does not exist; name a JSONL file, a folder, a glob or - for standard input"
                 )
-            found += inside
-    return found
+            sources += inside
+    return sources
 
 
 def total_bytes(sources: Iterable[str]) -> int:
@@ -73,7 +73,14 @@ def total_bytes(sources: Iterable[str]) -> int:
     return sum(sizes) if all(sizes) else 0
 
 
-def _open(name: str):
+class Readable(Protocol):
+    """What unpacked bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+
+
+def _open(name: str) -> tuple[BinaryIO | None, Readable]:
     """(raw, unpacked): the raw file, whose position counts the bytes read, and a reader of unpacked bytes."""
     if name == "-":
         return None, sys.stdin.buffer
@@ -103,7 +110,7 @@ def read_blocks(name: str, limit: int, block_bytes: int = BLOCK_BYTES) -> Iterat
             start, offset = b"", len(BYTE_ORDER_MARK)
         while data := start + _read(stream, block_bytes, name):
             start = b""
-            read = raw.tell() if counted else offset
+            read = raw.tell() if counted and raw is not None else offset
             end = data.rfind(b"\n") + 1
             if end == 0:
                 rest += data
@@ -124,14 +131,14 @@ def read_blocks(name: str, limit: int, block_bytes: int = BLOCK_BYTES) -> Iterat
             raw.close()
 
 
-def _read(stream, size: int, name: str) -> bytes:
+def _read(stream: Readable, size: int, name: str) -> bytes:
     try:
         return stream.read(size)
     except (OSError, EOFError, zlib.error) as error:
         raise RecordError(f"{name} cannot be unpacked: {str(error)[:100]}; is it damaged or cut?") from None
 
 
-def _skip_line(stream, start: bytes, block_bytes: int, name: str) -> tuple[int, bytes]:
+def _skip_line(stream: Readable, start: bytes, block_bytes: int, name: str) -> tuple[int, bytes]:
     """Read on to the end of a line that is too long: its size and what was read after it."""
     size = len(start)
     while data := _read(stream, block_bytes, name):

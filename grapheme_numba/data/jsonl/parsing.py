@@ -3,16 +3,17 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from grapheme_numba.data.jsonl.lines import Block, read_blocks
-from grapheme_numba.data.jsonl.reference_parser import Parsed, judge_block
+from grapheme_numba.data.jsonl.reference_parser import Parsed, parse_line_by_line
 from grapheme_numba.data.records import Limits
 
-# Below this the judge alone is faster than loading (0.5 s) or compiling (10 s) the scanner.
+# Below this the reference parser alone is faster than loading (0.5 s) or compiling (10 s) the scanner.
 SMALL_BYTES = 8 << 20
-SCANNED_DEPTH = 18  # the scanner takes metadata that is nested 16 deep, inside a record; below, the judge counts
+# The scanner takes metadata that is nested 16 deep, inside a record; with a lower limit the reference parser counts.
+SCANNED_DEPTH = 18
 AHEAD = 2  # blocks that wait, for each thread
 AHEAD_BYTES = 24 << 20  # and what they may hold together, unless it is one long line
 
@@ -25,7 +26,7 @@ def parsed_blocks(
     progress: Callable[[int, int], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Iterator[Parsed]:
-    """Verdicts on all blocks of the sources, in order.
+    """The rows and rejects of all blocks of the sources, in order.
 
     total : bytes of all sources, 0 if unknown; progress : called with (bytes read, total)
     note : called with a sentence when the scanner has to be compiled first
@@ -34,10 +35,10 @@ def parsed_blocks(
     scanned, done = 0, 0
     slow = limits.depth < SCANNED_DEPTH
     with ThreadPoolExecutor(threads, "grapheme-parse") as pool:
-        waiting: deque = deque()
+        waiting: deque[tuple[Future[Parsed], int, int]] = deque()  # with bytes read, and bytes of the block
         held = 0
 
-        def next_verdict() -> Parsed:
+        def next_parsed() -> Parsed:
             nonlocal held
             future, read, size = waiting.popleft()
             parsed = future.result()
@@ -53,16 +54,18 @@ def parsed_blocks(
                     small = slow or (total < SMALL_BYTES and scanned < SMALL_BYTES)
                     size = len(block.data)
                     while waiting and (held + size > AHEAD_BYTES or len(waiting) > AHEAD * threads):
-                        yield next_verdict()
+                        yield next_parsed()
                     scanned, read, held = scanned + size, block.read, held + size
                     if not small and note is not None and not _scanner_is_compiled():
                         note("compiling the parser, once on this machine; it takes some seconds")
                         note = None
-                    waiting.append((pool.submit(judge_block if small else _scan, block, limits), done + read, size))
+                    waiting.append(
+                        (pool.submit(parse_line_by_line if small else _scan, block, limits), done + read, size)
+                    )
                     del block  # the thread that parses it has it; it goes before the next is read
                 done += read
             while waiting:
-                yield next_verdict()
+                yield next_parsed()
         finally:
             for future, *_ in waiting:
                 future.cancel()

@@ -1,7 +1,4 @@
-"""Every line of a block to the judge: the slow way that needs no compiled code.
-
-The verdict on the lines of one block.
-"""
+"""A block parsed line by line with `parse_example`: slower than the scanner, but without compiled code."""
 
 from typing import NamedTuple
 
@@ -23,13 +20,13 @@ class Parsed(NamedTuple):
 
 
 def too_long(block: Block, limits: Limits) -> Parsed:
-    """The verdict on a block that stands for one line of too many bytes."""
+    """The result for a block that stands for one line of too many bytes."""
     reason = f"the line has {block.too_long} bytes, more than the limit of {limits.line_bytes}"
     return Parsed(to_arrow([]), [reject(block, block.first_line, block.offset, block.data, reason)], 1)
 
 
-def judge_block(block: Block, limits: Limits) -> Parsed:
-    """Judge every line of a block; blank lines are left out."""
+def parse_line_by_line(block: Block, limits: Limits) -> Parsed:
+    """Parse and check every line of a block; blank lines are left out."""
     if block.too_long:
         return too_long(block, limits)
     examples, rejects = [], []

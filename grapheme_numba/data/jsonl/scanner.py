@@ -1,4 +1,4 @@
-"""Blocks of JSONL to Arrow: the compiled scanner first, and the judge for every line it is unsure of."""
+"""Blocks of JSONL to Arrow: the compiled scanner first, and `parse_example` for every line it is unsure of."""
 
 import threading
 
@@ -7,14 +7,14 @@ import pyarrow as pa
 
 from grapheme_numba.data.jsonl.lines import Block
 from grapheme_numba.data.jsonl.reference_parser import Parsed, too_long
-from grapheme_numba.data.large_work import LARGE, large_work
+from grapheme_numba.data.large_allocations import LARGE, exclusive_if_large
 from grapheme_numba.data.records import DEFAULT_LIMITS, INPUT_TYPES, Limits, parse_example
 from grapheme_numba.data.rejects import reject
 from grapheme_numba.data.schema import SCHEMA, to_arrow
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.json.scanner import ACCEPTED, BLANK, MOST_DEPTH, MOST_KEYS, UNSURE, Out, scan_lines
 
-MOST_DOMAINS = 256  # of one block; lines of further domains go to the judge
+MOST_DOMAINS = 256  # of one block; lines of further domains go to `parse_example`
 
 
 class Scanner:
@@ -42,10 +42,10 @@ class Scanner:
         (id_, text, answer, metadata), offset, number = self._texts, self._offsets, self._numbers
         texts = id_, offset[0], text, offset[1], answer, offset[2], metadata, offset[3]
         domains = np.empty((MOST_DOMAINS, 2), np.int64)
-        return Out(*texts, *self._values, offset[4], number[0], domains, *number[1:], *self._line)
+        return Out._make((*texts, *self._values, offset[4], number[0], domains, *number[1:], *self._line))
 
     def parse(self, block: Block) -> Parsed:
-        """Judge every line of a block; blank lines are left out."""
+        """Parse and check every line of a block; blank lines are left out."""
         if block.too_long:
             return too_long(block, self.limits)
         data = block.data if block.data.endswith(b"\n") else block.data + b"\n"
@@ -69,13 +69,13 @@ class Scanner:
             except RecordError as error:
                 rejects.append(reject(block, block.first_line + line, block.offset + start, content, str(error)))
         del out
-        judged = to_arrow(examples)
+        checked = to_arrow(examples)
         examples.clear()
-        if judged.num_rows and not n_row:
-            rows = judged  # as it is: a long line would be copied three times below
-        elif judged.num_rows:
+        if checked.num_rows and not n_row:
+            rows = checked  # as it is: a long line would be copied three times below
+        elif checked.num_rows:
             lines = np.concatenate([np.flatnonzero(status == ACCEPTED), order])
-            both = pa.Table.from_batches([rows, judged]).unify_dictionaries().combine_chunks()
+            both = pa.Table.from_batches([rows, checked]).unify_dictionaries().combine_chunks()
             rows = both.take(pa.array(np.argsort(lines, kind="stable"))).combine_chunks().to_batches()[0]
         return Parsed(rows, rejects, int(np.count_nonzero(status != BLANK)))
 
@@ -127,7 +127,7 @@ _local = threading.local()
 def parse_block(block: Block, limits: Limits) -> Parsed:
     """`Scanner.parse` with a scanner of the calling thread; a large block has one of its own, which goes with it."""
     if len(block.data) > LARGE:
-        with large_work(len(block.data)):
+        with exclusive_if_large(len(block.data)):
             return Scanner(limits).parse(block)
     scanner = getattr(_local, "scanner", None)
     if scanner is None or scanner.limits != limits:

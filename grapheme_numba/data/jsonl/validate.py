@@ -1,6 +1,6 @@
-"""Judge a whole file, JSONL or Parquet, without writing anything."""
+"""Check a whole file, JSONL or Parquet, without writing anything."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,15 +30,16 @@ def validate(
     progress: Callable[[int, int], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Validated:
-    """Judge every line of JSONL files (as `convert` finds them) and every row of .parquet files.
+    """Check every line of JSONL files (as `convert` finds them) and every row of .parquet files.
 
     Raises MissingInputError for a name that means nothing, RecordError for a damaged Parquet file or when
     there is no line at all.
     """
-    names = [str(name) for name in names]
-    tables = [file for name in names for file in tables_of(Path(name))]
-    lines = find_sources(name for name in names if Path(name) not in tables and not _only_tables(Path(name)))
-    rows, rejects, first = 0, 0, []
+    given = [str(name) for name in names]
+    tables = [file for name in given for file in tables_of(Path(name))]
+    lines = find_sources(name for name in given if Path(name) not in tables and not _only_tables(Path(name)))
+    rows = rejects = 0
+    first: list[Reject] = []
     for parsed in parsed_blocks(lines, limits, threads, total_bytes(lines), progress, note):
         rows += parsed.rows.num_rows
         rejects += len(parsed.rejects)
@@ -50,7 +51,7 @@ def validate(
             if refused is not None and len(first) < shown:
                 first.append(refused)
     if rows + rejects == 0:
-        raise RecordError(f"{', '.join(names[:3])} holds no line; at least one example is needed")
+        raise RecordError(f"{', '.join(given[:3])} holds no line; at least one example is needed")
     return Validated(rows, rejects, first)
 
 
@@ -67,7 +68,7 @@ def _only_tables(path: Path) -> bool:
     )
 
 
-def _wrong_rows(path: Path, limits: Limits):
+def _wrong_rows(path: Path, limits: Limits) -> Iterator[Reject | None]:
     """For every row of a Parquet file: None, or a Reject whose line is the row's number from 1."""
     number = 0
     for table in ParquetSource(path).tables():

@@ -5,9 +5,10 @@ Strings of Arrow arrays as sequences that make one at a time, when it is looked 
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,41 +33,41 @@ class Window(NamedTuple):
 
     table: pa.Table
     columns: Columns
-    row: np.ndarray
+    row: npt.NDArray[np.int64]
     ids: pa.StringArray
     answers: pa.StringArray
 
 
-def _view(buffer, dtype, start, stop) -> np.ndarray:
+def _view(buffer: pa.Buffer | None, dtype: type[np.generic], start: int, stop: int) -> npt.NDArray[Any]:
     if buffer is None or stop == start:
         return read_only(np.zeros(0, dtype))
     return read_only(np.frombuffer(buffer, dtype)[start:stop])
 
 
-def _offsets(array) -> np.ndarray:
+def _offsets(array: pa.Array) -> npt.NDArray[np.int32]:
     if len(array) == 0:
         return read_only(np.zeros(1, np.int32))
     return _view(array.buffers()[1], np.int32, array.offset, array.offset + len(array) + 1)
 
 
-def string_views(array: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
+def string_views(array: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """(offset (n + 1,) int32, bytes uint8) of a string array."""
     offset = _offsets(array)
     return offset, _view(array.buffers()[2], np.uint8, 0, int(offset[-1]))
 
 
-def list_offsets(array: pa.ListArray) -> np.ndarray:
+def list_offsets(array: pa.ListArray) -> npt.NDArray[np.int32]:
     """(n + 1,) int32: where each list starts in `array.values`, and where the last ends."""
     return _offsets(array)
 
 
-def number_views(array: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+def number_views(array: pa.ListArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
     """(offset (n + 1,) int32, numbers float64) of a list array."""
     offset, flat = _offsets(array), array.values
     return offset, _view(flat.buffers()[1], np.float64, flat.offset, flat.offset + int(offset[-1]))
 
 
-def codes_of(array: pa.DictionaryArray, known: dict[str, int]) -> np.ndarray:
+def codes_of(array: pa.DictionaryArray, known: dict[str, int]) -> npt.NDArray[np.int32]:
     """(n,) int32: the number of each value of a dictionary array, -1 for an unknown one."""
     numbers = np.array([known.get(value, -1) for value in array.dictionary.to_pylist()] or [-1], np.int32)
     return read_only(numbers[array.indices.to_numpy(zero_copy_only=False)])
@@ -115,7 +116,7 @@ def _no_cells(n: int) -> Cells:
 
 
 def window_of(
-    table: pa.Table, row: np.ndarray, domains: dict[str, int], fields: Mapping[str, int] | None = None
+    table: pa.Table, row: npt.NDArray[np.int64], domains: dict[str, int], fields: Mapping[str, int] | None = None
 ) -> Window:
     """The window of a table; `domains` and `fields` number the domains and the fields that the layout knows."""
     names = [*NEEDED, *(name for name in CELLS if name in table.column_names)]
@@ -128,44 +129,57 @@ def window_of(
     return Window(pa.table(array), columns, row, array["id"], array["expected_output"])
 
 
-def missing_answers(window: Window) -> np.ndarray:
+def missing_answers(window: Window) -> npt.NDArray[np.bool_]:
     """(n,) bool: rows without an expected answer."""
     return pc.is_null(window.answers).to_numpy(zero_copy_only=False)
 
 
-class Texts(Sequence):
+class Texts(Sequence[str]):
     """Some rows of Arrow arrays, between two positions of their concatenation. A missing string is empty.
 
     pieces : list of (array, rows of it in order), shared by all batches of a slab
     """
 
-    def __init__(self, pieces: list[tuple[pa.StringArray, np.ndarray]], start: int, stop: int):
+    def __init__(self, pieces: list[tuple[pa.StringArray, npt.NDArray[np.int64]]], start: int, stop: int) -> None:
         self._pieces, self._start, self._stop = pieces, start, stop
 
     def __len__(self) -> int:
         return self._stop - self._start
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(self._start, self._stop)[index]
         for array, rows in self._pieces:
             if index < len(rows):
-                return array[int(rows[index])].as_py() or ""
+                text: str | None = array[int(rows[index])].as_py()
+                return text or ""
             index -= len(rows)
         raise IndexError(index)
 
 
-class Chosen(Sequence):
+class Chosen(Sequence[str]):
     """Some strings of a sequence, in the order of `rows`."""
 
-    def __init__(self, texts: Sequence[str], rows: np.ndarray):
+    def __init__(self, texts: Sequence[str], rows: npt.NDArray[np.int64]) -> None:
         self._texts, self._rows = texts, rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
             return [self._texts[int(row)] for row in self._rows[index]]
         return self._texts[int(self._rows[index])]

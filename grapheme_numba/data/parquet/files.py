@@ -14,12 +14,13 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grapheme_numba.data.large_work import large_work
+from grapheme_numba.data.large_allocations import exclusive_if_large
 from grapheme_numba.data.parquet.row_groups import GROUP_BYTES, GROUP_ROWS, LISTS, LONG_DOMAIN
 from grapheme_numba.data.records import DEFAULT_LIMITS
 from grapheme_numba.data.schema import (
@@ -48,16 +49,16 @@ MOST_TIMES_FILE = 8
 MOST_GROUP_BYTES = 256 << 20  # in any case
 
 
-def refuse_bomb(sizes: dict[str, int], rows: int, file_bytes: int, index: int, path) -> None:
+def refuse_large_group(sizes: dict[str, int], rows: int, file_bytes: int, index: int, path: Path) -> None:
     """RecordError when a row group unpacks to more than it may.
 
     sizes : bytes that each column unpacks to; rows, index : of the row group; file_bytes : of the whole file
     """
     allowed = ALONE if rows == 1 else SEVERAL
-    found, unpacked = dict.fromkeys(allowed, 0), sum(sizes.values())
+    counted, unpacked = dict.fromkeys(allowed, 0), sum(sizes.values())
     for name, size in sizes.items():
-        found[_kind(name, rows)] += size
-    usual = all(found[kind] <= most for kind, most in allowed.items())
+        counted[_kind(name, rows)] += size
+    usual = all(counted[kind] <= most for kind, most in allowed.items())
     most = max(MOST_TIMES_FILE * file_bytes, sum(allowed.values()) if usual else allowed["content"])
     if unpacked > min(most, MOST_GROUP_BYTES):
         raise RecordError(
@@ -92,7 +93,7 @@ FLAT = {"PLAIN", "RLE", "BIT_PACKED"}
 DICTIONARY = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 
 
-def _digest(data) -> str:
+def _digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
@@ -112,13 +113,14 @@ class ParquetSink:
     Use as a context manager: leaving it by an exception removes what was written. `mode` as of `WholeFile`.
     """
 
-    def __init__(self, path: Path, mode: int = 0o666):
+    def __init__(self, path: Path, mode: int = 0o666) -> None:
         self.path, self._mode = Path(path), mode
         self._open(SCHEMA)
 
     def _open(self, schema: pa.Schema) -> None:
         """Begin a file, so far without rows."""
-        self._schema, self._groups = schema, []
+        self._schema = schema
+        self._groups: list[list[int | str]] = []  # start, size, digest
         self._file = WholeFile(self.path, hashlib.blake2b(digest_size=8), self._mode)
         self._stream = pa.BufferedOutputStream(pa.PythonFile(self._file, "w"), WRITTEN_BYTES)
         try:
@@ -146,7 +148,7 @@ class ParquetSink:
             table = pa.Table.from_batches(list(map(widened, table.to_batches())), TABULAR_SCHEMA)
         self._file.restart_digest()
         start = self._file.size
-        with large_work(table.nbytes):  # Arrow's writer takes up to five times the table
+        with exclusive_if_large(table.nbytes):  # Arrow's writer takes up to five times the table
             self._writer.write_table(table, row_group_size=table.num_rows)
             self._stream.flush()
         self._groups.append([start, self._file.size - start, self._file.digest()])
@@ -170,7 +172,9 @@ class ParquetSink:
     def __enter__(self) -> "ParquetSink":
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
         else:
@@ -203,7 +207,7 @@ def _footer_digest(footer: bytes) -> bytes:
     return hashlib.blake2b(footer, digest_size=32).hexdigest().encode()
 
 
-def _read_footer(file, path) -> tuple[bytes, int]:
+def _read_footer(file: BinaryIO | pa.NativeFile, path: Path) -> tuple[bytes, int]:
     """The Thrift bytes of the footer and their position in the file."""
     end = file.seek(0, os.SEEK_END)
     if end < 12:
@@ -217,7 +221,7 @@ def _read_footer(file, path) -> tuple[bytes, int]:
     return file.read(size), end - 8 - size
 
 
-def _checked_digest(footer: bytes, path) -> str:
+def _checked_digest(footer: bytes, path: Path) -> str:
     """The digest that a footer holds of itself; RecordError for another writer, version or content."""
     version = re.search(re.escape(VERSION_KEY.encode()) + rb"[^0-9a-z]{1,3}([0-9]+)", footer)
     if version is None:
@@ -243,7 +247,7 @@ class ParquetSource:
     path : Path; n_rows : int; groups : list of Group; digest : hex digest of the footer, thus of the content
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
             self._raw = pa.OSFile(os.fsencode(self.path), "r")
@@ -282,7 +286,7 @@ class ParquetSource:
                         f"{path}: column {column.path_in_schema} has encodings {', '.join(column.encodings)}, which "
                         "could unpack to any size; convert the JSONL again"
                     )
-            refuse_bomb(sizes, group.num_rows, self._raw.size(), index, path)
+            refuse_large_group(sizes, group.num_rows, self._raw.size(), index, path)
             self.groups.append(Group(start, size, digest, group.num_rows, sum(sizes.values())))
 
     def close(self) -> None:

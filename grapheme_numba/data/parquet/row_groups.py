@@ -14,11 +14,11 @@ GROUP_BYTES = 16 << 20
 LONG_DOMAIN = 1024
 TEXTS = ("id", "text", "expected_output", "metadata", "extra", "input_extra")
 LISTS = ("values", "pixels")
-REPEATED = ("domain", "input_type")
+REPEATED: tuple[str, ...] = ("domain", "input_type")
 CELL_BYTES = 8  # of a number; of a category besides its text: offset, length and levels
 
 
-def row_sizes(batch: pa.RecordBatch) -> np.ndarray:
+def row_sizes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
     """(n,) int64: bytes of the strings and numbers of each row."""
     sizes = np.zeros(batch.num_rows, np.int64)
     for name in TEXTS:
@@ -48,7 +48,7 @@ def cell_sizes(batch: pa.RecordBatch, shape: str | None) -> tuple[npt.NDArray[np
     return sizes + np.where(new, length[codes], 0), shapes[codes[-1]] if len(codes) else shape
 
 
-def _long_domains(domain: pa.DictionaryArray) -> np.ndarray | int:
+def _long_domains(domain: pa.DictionaryArray) -> npt.NDArray[np.int64] | int:
     """(n,) int64: bytes of each row's domain where they are more than LONG_DOMAIN, which are no names any more.
 
     Short ones do not count: they come again and again, and groups are cut where they always were.

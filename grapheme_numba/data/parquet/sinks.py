@@ -25,7 +25,7 @@ class FolderSink:
     rows_of : rows of file i; mode : permissions of the files, of which the umask takes its bits
     """
 
-    def __init__(self, output: Path, rows_of: Callable[[int], int], mode: int = 0o666):
+    def __init__(self, output: Path, rows_of: Callable[[int], int], mode: int = 0o666) -> None:
         self.output, self._rows_of, self._mode = Path(output), rows_of, mode
         refuse_existing(self.output)
         try:
@@ -33,7 +33,9 @@ class FolderSink:
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self.output.name}.", suffix=".tmp", dir=self.output.parent))
         except OSError as error:
             raise OutputError(f"cannot write in {self.output.parent}: {error.strerror}") from None
-        self.rows, self._files, self._sink, self._left = 0, [], None, 0
+        self.rows = self._left = 0
+        self._files: list[str] = []
+        self._sink: ParquetSink | None = None
 
     def write(self, table: pa.Table) -> None:
         """Write rows as one or, at the end of a file, several row groups."""
@@ -72,7 +74,7 @@ class FolderSink:
 class FileSink:
     """Takes row groups in order and writes one file; `mode` as of `FolderSink`."""
 
-    def __init__(self, output: Path, mode: int = 0o666):
+    def __init__(self, output: Path, mode: int = 0o666) -> None:
         self.output, self.rows = Path(output), 0
         self._sink = ParquetSink(self.output, mode)
 

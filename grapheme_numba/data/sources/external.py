@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
+import pyarrow as pa
 
 from grapheme_numba.data.folders import files_in
 from grapheme_numba.data.jsonl.convert import Converted, default_rejects_path
@@ -64,7 +65,10 @@ def _files(layout: str | None, names: Iterable[str | Path]) -> list[Path]:
     return files
 
 
-def _published(layout: str, path: Path, domain: str, label: str) -> Iterator[tuple[str, dict | None, str | None]]:
+Row: TypeAlias = tuple[str, dict[str, Any] | None, str | None]  # place, record or None, reason
+
+
+def _published(layout: str, path: Path, domain: str, label: str) -> Iterator[Row]:
     """(place, record or None, reason) for each item of a file."""
     for item in _items(layout, path):
         record = {
@@ -98,7 +102,7 @@ def _is_list(path: Path) -> bool:
         return re.match(rb"(\xef\xbb\xbf)?\s*\[\s*\{", stream.read(4096)) is not None
 
 
-def _checked(records: Iterable[tuple[str, dict | None, str | None]], path: Path) -> Iterator[MixedExample | Reject]:
+def _checked(records: Iterable[Row], path: Path) -> Iterator[MixedExample | Reject]:
     """A MixedExample or a Reject for each record."""
     for number, (place, record, reason) in enumerate(records, 1):
         if record is not None:
@@ -110,7 +114,7 @@ def _checked(records: Iterable[tuple[str, dict | None, str | None]], path: Path)
         yield Reject(str(path), number, NO_OFFSET, reason or "", str(place)[:80])
 
 
-def _own_rows(path: Path) -> Iterator[tuple[str, dict | None, str | None]]:
+def _own_rows(path: Path) -> Iterator[Row]:
     """Records of our own in another file: nested as in JSONL, or flat as in our Parquet."""
     for number, row in enumerate(rows_of(path), 1):
         if isinstance(row, str):
@@ -119,7 +123,8 @@ def _own_rows(path: Path) -> Iterator[tuple[str, dict | None, str | None]]:
             yield str(row.get("id", number)), {k: v for k, v in row.items() if v is not None or k == "metadata"}, None
         else:
             try:
-                yield str(row.get("id")), to_plain(MixedExample(**{k: row.get(k) for k in FLAT if k in row})), None
+                flat: dict[str, Any] = {k: row.get(k) for k in FLAT if k in row}
+                yield str(row.get("id")), to_plain(MixedExample(**flat)), None
             except (TypeError, ValueError, AttributeError) as error:
                 yield str(row.get("id")), None, str(error)[:120]
 
@@ -199,7 +204,10 @@ def _is_pictures(names: list[str | Path]) -> bool:
     )
 
 
-def _pictures(folders, output, rejects, mapping, image_size, most, progress) -> TableConverted:
+def _pictures(
+    folders: Iterable[Path], output: Path, rejects: Path | None, mapping: TableMapping, image_size: str | None,
+    most: int | None, progress: Callable[[int, int], None] | None,
+) -> TableConverted:  # fmt: skip
     looks = looks_of(image_size)
 
     def items() -> Iterator[MixedExample | Reject]:
@@ -245,16 +253,16 @@ def write_items(
     items: Iterator[MixedExample | Reject],
     output: Path,
     most: int | None,
-    progress=None,
+    progress: Callable[[int, int], None] | None = None,
     rejects: Path | None = None,
     mode: int = 0o666,
 ) -> Converted:
     """Write MixedExamples to a Parquet file and Rejects beside it, at most `most` examples."""
     refused, sink, rows = RejectSink(rejects or default_rejects_path(output), mode), FileSink(output, mode), 0
 
-    def batches():
+    def batches() -> Iterator[pa.RecordBatch]:
         nonlocal rows
-        held = []
+        held: list[MixedExample] = []
         for item in items:
             if isinstance(item, Reject):
                 refused.write([item])

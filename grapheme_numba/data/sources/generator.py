@@ -10,10 +10,12 @@ The 8x8 shapes of the generated vision domain.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.files.storage import WholeFile
 
@@ -90,8 +92,11 @@ def draw(label: str, rng: np.random.Generator) -> list[float]:
 
 SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
 
+# Input type, input, expected output, metadata.
+Drawn: TypeAlias = tuple[str, dict[str, Any], str, dict[str, str]]
 
-def _math(rng: np.random.Generator, index: int) -> tuple[str, dict, str, dict]:
+
+def _math(rng: np.random.Generator, index: int) -> Drawn:
     """An expression of two numbers and its value."""
     operator = "+-*"[rng.integers(3)]
     top = 10 if operator == "*" else 21
@@ -100,20 +105,20 @@ def _math(rng: np.random.Generator, index: int) -> tuple[str, dict, str, dict]:
     return "text", {"text": f"{left} {operator} {right}"}, str(value), {"operator": operator}
 
 
-def _text(rng: np.random.Generator, index: int) -> tuple[str, dict, str, dict]:
+def _text(rng: np.random.Generator, index: int) -> Drawn:
     """A question of the list, each as often as the others."""
-    asked = [(question, answer) for answer, *ways in QUESTIONS for question in ways]
-    question, answer = asked[index % len(asked)]
+    questions = [(question, answer) for answer, *ways in QUESTIONS for question in ways]
+    question, answer = questions[index % len(questions)]
     return "text", {"text": question}, answer, {}
 
 
-def _timeseries(rng: np.random.Generator, index: int) -> tuple[str, dict, str, dict]:
+def _timeseries(rng: np.random.Generator, index: int) -> Drawn:
     """The next value of an arithmetic, geometric, sine or quadratic sequence."""
     length = int(rng.integers(6, 9))
     steps = np.arange(length + 1)
     pattern = ("arithmetic", "geometric", "sine", "quadratic")[rng.integers(4)]
     if pattern == "arithmetic":
-        series = rng.integers(-20, 21) + rng.integers(-5, 6) * steps
+        series: npt.NDArray[Any] = rng.integers(-20, 21) + rng.integers(-5, 6) * steps
     elif pattern == "geometric":
         series = rng.integers(10, 61) * rng.uniform(0.6, 1.05) ** steps
     elif pattern == "sine":
@@ -124,23 +129,30 @@ def _timeseries(rng: np.random.Generator, index: int) -> tuple[str, dict, str, d
     return "sequence", {"values": rounded[:-1]}, str(rounded[-1]), {"pattern": pattern}
 
 
-def _vision(rng: np.random.Generator, index: int) -> tuple[str, dict, str, dict]:
+def _vision(rng: np.random.Generator, index: int) -> Drawn:
     """A noisy picture of a shape and the shape's name."""
     label = tuple(SHAPES)[index % len(SHAPES)]
     return "image", {"width": SIDE, "height": SIDE, "pixels": draw(label, rng)}, label, {}
 
 
-DOMAINS: dict[str, Callable] = {"math": _math, "text": _text, "timeseries": _timeseries, "vision": _vision}
+DOMAINS: dict[str, Callable[[np.random.Generator, int], Drawn]] = {
+    "math": _math,
+    "text": _text,
+    "timeseries": _timeseries,
+    "vision": _vision,
+}
 
 
-def _split_of(given: dict) -> str:
+def _split_of(given: dict[str, Any]) -> str:
     """The split that an input belongs to: a tenth each to val and test."""
     digest = hashlib.blake2b(json.dumps(given, sort_keys=True).encode(), digest_size=4).digest()
     place = int.from_bytes(digest, "little") % 10
     return "train" if place < 8 else "val" if place == 8 else "test"
 
 
-def generate(samples: int, split: str, seed: int = 0, domains=tuple(DOMAINS)) -> Iterator[dict]:
+def generate(
+    samples: int, split: str, seed: int = 0, domains: Iterable[str] = tuple(DOMAINS)
+) -> Iterator[dict[str, Any]]:
     """Yield the examples of one split as plain records, `samples` of each domain, domains mixed.
 
     Example i of a domain is drawn from (seed, domain, split, i) alone.
@@ -163,7 +175,7 @@ def generate(samples: int, split: str, seed: int = 0, domains=tuple(DOMAINS)) ->
             }
 
 
-def write_splits(folder: Path, samples: int, seed: int = 0, domains=tuple(DOMAINS)) -> dict[str, int]:
+def write_splits(folder: Path, samples: int, seed: int = 0, domains: Sequence[str] = tuple(DOMAINS)) -> dict[str, int]:
     """Write train.jsonl, val.jsonl and test.jsonl: `samples` of each domain in all, split 0.8, 0.1, 0.1.
 
     Returns the number of examples of each split. Files appear whole or not at all.

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from grapheme_numba.errors import MissingInputError, RecordError
 
 MOST_JSON = 512 << 20  # bytes of one JSON document, which has to be read whole
+
+
+Kind = TypeVar("Kind")
 
 
 class Item(NamedTuple):
@@ -16,11 +19,11 @@ class Item(NamedTuple):
     place: str
     question: str
     answer: str
-    metadata: dict
+    metadata: dict[str, Any]
     reason: str | None = None
 
 
-def load_json(path: Path):
+def load_json(path: Path) -> Any:
     """A whole JSON document. RecordError when it is none."""
     try:
         if path.stat().st_size > MOST_JSON:
@@ -32,7 +35,7 @@ def load_json(path: Path):
         raise RecordError(f"{path} is not JSON: {str(error)[:100]}") from None
 
 
-def _field(record, key: str, kind: type):
+def _field(record: object, key: str, kind: type[Kind]) -> Kind:
     value = record.get(key) if isinstance(record, dict) else None
     if not isinstance(value, kind):
         raise ValueError(f"field {key} is missing or not {'a string' if kind is str else 'a list'}")
@@ -49,7 +52,7 @@ def squad(path: Path) -> Iterator[Item]:
             yield from _paragraph(paragraph)
 
 
-def _paragraph(paragraph) -> Iterator[Item]:
+def _paragraph(paragraph: Any) -> Iterator[Item]:
     for entry in paragraph.get("qas", []) if isinstance(paragraph, dict) else []:
         place = str(entry.get("id", "?")) if isinstance(entry, dict) else "?"
         try:

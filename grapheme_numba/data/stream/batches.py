@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
@@ -41,13 +42,13 @@ class Batch(NamedTuple):
     ids, answers : sequences of B str, made when looked at
     """
 
-    domain: np.ndarray
-    tokens: np.ndarray
-    values: np.ndarray
-    targets: np.ndarray
-    n_active: np.ndarray
-    answer_length: np.ndarray
-    rows: np.ndarray
+    domain: npt.NDArray[np.int32]
+    tokens: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.float32]
+    n_active: npt.NDArray[np.int32]
+    answer_length: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int64]
     ids: Sequence[str]
     answers: Sequence[str]
 
@@ -64,7 +65,7 @@ def empty_rows(n: int, layout: Layout) -> Rows:
     return Rows(np.empty(n, np.int32), *wide, *(np.empty(n, np.int32) for _ in range(3)))
 
 
-def check_rows(rows: Rows, window: Window, order: np.ndarray, layout: Layout) -> None:
+def check_rows(rows: Rows, window: Window, order: npt.NDArray[np.int64], layout: Layout) -> None:
     """RecordError for the first encoded row whose domain or input type the layout does not know."""
     unknown = (rows.status == UNKNOWN_DOMAIN) & (rows.domain != LEFT_OUT)
     wrong = np.flatnonzero(unknown | (rows.status == OTHER_INPUT))
@@ -88,7 +89,7 @@ def check_rows(rows: Rows, window: Window, order: np.ndarray, layout: Layout) ->
     )
 
 
-def encode_pieces(pieces: Iterable[tuple[Window, np.ndarray]], layout: Layout, n: int | None = None) -> Rows:
+def encode_pieces(pieces: Iterable[tuple[Window, npt.NDArray[np.int64]]], layout: Layout, n: int | None = None) -> Rows:
     """Encode rows of one or more windows, one after the other; n : their number, unless `pieces` is a list."""
     rows_out = empty_rows(sum(len(order) for _, order in pieces) if n is None else n, layout)
     start = 0
@@ -101,7 +102,7 @@ def encode_pieces(pieces: Iterable[tuple[Window, np.ndarray]], layout: Layout, n
     return rows_out
 
 
-def cut(rows: Rows, pieces: list[tuple[Window, np.ndarray]], bounds: Sequence[int]) -> Iterator[Batch]:
+def cut(rows: Rows, pieces: list[tuple[Window, npt.NDArray[np.int64]]], bounds: Sequence[int]) -> Iterator[Batch]:
     """The batches between consecutive bounds of encoded rows."""
     numbers = np.concatenate([np.zeros(0, np.int64), *(window.row[order] for window, order in pieces)])
     ids, answers = [(w.ids, order) for w, order in pieces], [(w.answers, order) for w, order in pieces]
@@ -117,7 +118,7 @@ def kept(batch: Batch) -> Batch:
     if len(rows) == len(batch.domain):
         return batch
     arrays = (np.ascontiguousarray(array[rows]) for array in batch[:7])
-    return Batch(*arrays, Chosen(batch.ids, rows), Chosen(batch.answers, rows))
+    return Batch._make((*arrays, Chosen(batch.ids, rows), Chosen(batch.answers, rows)))
 
 
 class Plan(NamedTuple):
@@ -131,13 +132,14 @@ class Plan(NamedTuple):
     batch_size: int
     start: int
 
-    def slabs(self, per_slab: int) -> Iterator[list[list[tuple[int, int]]]]:
+    def slabs(self, per_slab: int) -> Iterator[list[tuple[tuple[int, int], ...]]]:
         """For each stream the positions (first, last + 1) of its parts of `per_slab` batches or fewer.
 
         The first slabs are smaller, since nobody has anything to do before the first batch is there. A slab ends
         sooner where its windows, all in memory at once, would hold more than WINDOW_BYTES.
         """
-        at, held, slab, most = [-1] * len(self.streams), 0, [], FIRST_SLAB
+        at, held, most = [-1] * len(self.streams), 0, FIRST_SLAB
+        slab: list[list[tuple[int, int]]] = []
         for number in range(self.start, -(-self.n_row // self.batch_size)):
             parts = [stream.part(number, self.batch_size, self.n_row) for stream in self.streams]
             more = 0

@@ -29,7 +29,7 @@ def cache_folder(path: Path) -> Path:
     beside = path.resolve().parent / FOLDER
     try:
         cache_folders.make_private(beside)
-        if os.access(beside, os.W_OK | os.X_OK) and cache_folders.strangers_may_write(beside) is None:
+        if os.access(beside, os.W_OK | os.X_OK) and cache_folders.writable_by_others(beside) is None:
             return beside
     except OSError:
         pass  # a read-only folder: the user's own cache serves
@@ -37,7 +37,7 @@ def cache_folder(path: Path) -> Path:
 
 
 def user_data_cache() -> Path:
-    """The folder of converted data in the user's own cache. Raises OutputError, UsageError where it is a stranger's."""
+    """The folder of converted data in the user's own cache. Raises OutputError, UsageError where others own it."""
     folder = cache_folders.user_cache() / "data"
     try:
         cache_folders.make_private(folder)
@@ -46,7 +46,7 @@ def user_data_cache() -> Path:
             f"there is no place for converted data: {folder}: {error.strerror or error}; give --no-cache, "
             "or set XDG_CACHE_HOME to a folder of your own"
         ) from None
-    cache_folders.refuse_strangers(folder, "data cache", "set XDG_CACHE_HOME to a folder of your own")
+    cache_folders.refuse_shared_folder(folder, "data cache", "set XDG_CACHE_HOME to a folder of your own")
     return folder
 
 

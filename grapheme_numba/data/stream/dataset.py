@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.jsonl.lines import PARQUET
-from grapheme_numba.data.large_work import LARGE, give_back
+from grapheme_numba.data.large_allocations import LARGE, release_memory
 from grapheme_numba.data.parquet.columns import CELLS, NEEDED, Window, window_of
 from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource
 from grapheme_numba.data.records import Limits, MixedExample
@@ -39,7 +39,7 @@ class Dataset:
     fingerprint : hex digest of the content
     """
 
-    def __init__(self, path: Path, files: list[Path]):
+    def __init__(self, path: Path, files: list[Path]) -> None:
         self.path, self.files = Path(path), tuple(files)
         self._sources = [ParquetSource(file) for file in files]
         self.n_rows = sum(source.n_rows for source in self._sources)
@@ -51,11 +51,12 @@ class Dataset:
         self._rows = [source.groups[i].rows for source, i in self._groups]
         self._sizes = [source.groups[i].unpacked for source, i in self._groups]
         self._first = np.cumsum([0, *self._rows])
-        self._summary = None
-        self._temporary = self._only = None
+        self._summary: DatasetSummary | None = None
+        self._temporary: Callable[[], object] | None = None
+        self._only: pa.Table | None = None
         self.kept_open: list[Dataset] = []  # those whose files these are
         self._left_out: frozenset[str] = frozenset()
-        self._retell: Callable[[pa.Table], pa.Table] | None = None
+        self._replace_domains: Callable[[pa.Table], pa.Table] | None = None
 
     def goes_with(self, folder: Path) -> None:
         """Remove a temporary folder when this dataset is closed or collected."""
@@ -68,19 +69,21 @@ class Dataset:
         if self._temporary is not None:
             self._temporary()
 
-    def view(self, left_out: Iterable[str] = (), retell: Callable[[pa.Table], pa.Table] | None = None) -> "Dataset":
+    def view(
+        self, left_out: Iterable[str] = (), replace_domains: Callable[[pa.Table], pa.Table] | None = None
+    ) -> "Dataset":
         """The same dataset without the examples of some domains, or with domains chosen anew.
 
         Batches keep their place and order and only lose the rows left out, so one may be empty; `n_rows`
         and `fingerprint` stay those of the files.
 
         left_out : names of domains; added to those that this dataset leaves out already
-        retell : gives every table it is handed another `domain` column
+        replace_domains : gives every table it is handed another `domain` column
         """
         view = copy.copy(self)
         view._left_out, view._summary, view._only = self._left_out | frozenset(left_out), None, None
-        if retell is not None:
-            view._retell = retell
+        if replace_domains is not None:
+            view._replace_domains = replace_domains
         return view
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
@@ -134,12 +137,14 @@ class Dataset:
 
     def records(self, rows: Iterable[int]) -> list[MixedExample]:
         """The examples with these row numbers, ascending; reads only the row groups that hold them."""
-        rows, found = np.unique(np.fromiter(rows, np.int64)), []
-        group = np.searchsorted(self._first, rows, "right") - 1
+        wanted = np.unique(np.fromiter(rows, np.int64))
+        examples: list[MixedExample] = []
+        group = np.searchsorted(self._first, wanted, "right") - 1
         for index in np.unique(group).tolist():
-            table = self._read(*self._groups[index], None).take(rows[group == index] - self._first[index])
-            found += from_arrow(table.combine_chunks().to_batches()[0])
-        return found
+            source, at = self._groups[index]
+            table = self._read(source, at, None).take(wanted[group == index] - self._first[index])
+            examples += from_arrow(table.combine_chunks().to_batches()[0])
+        return examples
 
     def _row_bytes(self, layout: Layout) -> int:
         """Bytes of a row, as it is read and as it is encoded."""
@@ -164,7 +169,7 @@ class Dataset:
         del tables
         window = window_of(table, np.concatenate(numbers), *known)
         if span.size > LARGE:
-            give_back()  # what unpacking took beside: as much again, in each of Arrow's threads
+            release_memory()  # what unpacking took beside: as much again, in each of Arrow's threads
         return window
 
     def _needed(self, group: int) -> pa.Table:
@@ -178,7 +183,7 @@ class Dataset:
 
     def _read(self, source: ParquetSource, index: int, columns: list[str] | None) -> pa.Table:
         table = source.read(index, columns)
-        return table if self._retell is None else self._retell(table)
+        return table if self._replace_domains is None else self._replace_domains(table)
 
 
 def open_parquet(path: str | Path) -> Dataset:
@@ -249,12 +254,12 @@ def open_dataset(
             magic = file.read(4)
         if path.name.lower().endswith(PARQUET) or magic == b"PAR1":
             return Dataset(path, [path])
-        file, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
+        converted, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
     else:
         from grapheme_numba.data.sources.external import cached_import
 
-        file, temporary = cached_import(path, mapping, cache, progress)
-    dataset = open_parquet(file)
+        converted, temporary = cached_import(path, mapping, cache, progress)
+    dataset = open_parquet(converted)
     dataset.path = path
     if temporary is not None:
         dataset.goes_with(temporary)

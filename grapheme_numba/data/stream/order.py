@@ -17,20 +17,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 WINDOW_ROWS = 65_536  # rows that are shuffled together; fewer where they are large
 WINDOW_BYTES = 32 << 20
 _MASK = (1 << 64) - 1
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """SplitMix64's finalizer: uint64 counters to random bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
-def shuffled(n: int, *key: int) -> np.ndarray:
+def shuffled(n: int, *key: int) -> npt.NDArray[np.int64]:
     """A permutation of n numbers (int64) that depends on the key alone."""
     state = np.zeros(1, np.uint64)
     for part in key:
@@ -53,7 +54,7 @@ class Piece(NamedTuple):
     stop: int
 
 
-def rows_of(piece: Piece, n_row: int, seed: int | None, epoch: int) -> np.ndarray | None:
+def rows_of(piece: Piece, n_row: int, seed: int | None, epoch: int) -> npt.NDArray[np.int64] | None:
     """The row numbers of a piece within its group of n_row rows, ascending; None for all of them."""
     if piece.stop - piece.first == n_row:
         return None
@@ -63,9 +64,9 @@ def rows_of(piece: Piece, n_row: int, seed: int | None, epoch: int) -> np.ndarra
 
 
 class Span(NamedTuple):
-    """One window: its pieces in order, the position of its first row in the stream, rows and bytes."""
+    """One window: its number, its pieces in order, the position of its first row in the stream, rows and bytes."""
 
-    index: int
+    number: int
     pieces: tuple[Piece, ...]
     start: int
     rows: int
@@ -87,12 +88,12 @@ class Stream(NamedTuple):
         first = number * (batch_size * (shard + 1) // n_shard - batch_size * shard // n_shard)
         return first, first + size * (shard + 1) // n_shard - size * shard // n_shard
 
-    def row_order(self, span: Span) -> np.ndarray:
+    def row_order(self, span: Span) -> npt.NDArray[np.int64]:
         """(rows,) int64: the order of the rows of a window."""
         if self.seed is None:
             return np.arange(span.rows)
         own = () if self.n_shard == 1 else (1 + self.shard,)
-        return shuffled(span.rows, self.seed, self.epoch, 1 + span.index, *own)
+        return shuffled(span.rows, self.seed, self.epoch, 1 + span.number, *own)
 
 
 def stream_of(
@@ -108,7 +109,9 @@ def stream_of(
     first, stop = shard_bounds(sum(rows), batch_size, n_shard)[index : index + 2]
     order = range(len(rows)) if seed is None else shuffled(len(rows), seed, epoch, 0).tolist()
     most_rows, most_bytes = WINDOW_ROWS // n_shard, WINDOW_BYTES // n_shard
-    spans, held, start, count, size, at = [], [], 0, 0, 0, 0
+    spans: list[Span] = []
+    held: list[Piece] = []
+    start = count = size = at = 0
     for group in order:
         piece = Piece(group, max(first - at, 0), min(stop - at, rows[group]))
         at += rows[group]

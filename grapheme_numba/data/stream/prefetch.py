@@ -2,31 +2,35 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, Full, Queue
+from typing import TypeVar, cast
 
 MOST_WORKERS = 4
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-def in_order(work: Callable, items: Iterable, depth: int) -> Iterator:
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Iterator[Result]:
     """work(item) for each item, in the items' order, up to `depth` and a few of them done in advance.
 
     One thread draws the items, one for each core works on them. 0 does everything in the caller's thread, as is
     done with the first item in any case: the caller has nothing else to do, and hands over to nobody.
     """
-    items = iter(items)
+    drawn = iter(items)
     if depth == 0:
-        yield from map(work, items)
+        yield from map(work, drawn)
         return
     try:
-        first = work(next(items))
+        first = work(next(drawn))
     except StopIteration:
         return
     workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
     with ThreadPoolExecutor(workers, "grapheme-encode") as pool:
         # Handed to the pool where they are drawn: so they are worked on while the caller has the first.
-        waiting = ahead((pool.submit(work, item) for item in items), workers + depth)
+        waiting = ahead((pool.submit(work, item) for item in drawn), workers + depth)
         try:
             yield first
             del first
@@ -37,15 +41,16 @@ def in_order(work: Callable, items: Iterable, depth: int) -> Iterator:
             pool.shutdown(cancel_futures=True)
 
 
-def ahead(items: Iterable, depth: int) -> Iterator:
+def ahead(items: Iterable[Item], depth: int) -> Generator[Item, None, None]:
     """The items, up to `depth` of them made in advance by a thread.
 
     An exception of the iterator is raised here, in its place. The thread starts at once, and ends when this
     generator is closed or collected.
     """
-    queue, stop = Queue(depth), threading.Event()
+    queue: Queue[tuple[Item | None, BaseException | None]] = Queue(depth)
+    stop = threading.Event()
 
-    def put(entry) -> bool:
+    def put(entry: tuple[Item | None, BaseException | None]) -> bool:
         while not stop.is_set():
             try:
                 queue.put(entry, timeout=0.1)
@@ -54,7 +59,7 @@ def ahead(items: Iterable, depth: int) -> Iterator:
                 continue
         return False
 
-    def work():
+    def work() -> None:
         try:
             for item in items:
                 if not put((item, None)):
@@ -70,17 +75,19 @@ def ahead(items: Iterable, depth: int) -> Iterator:
     return made
 
 
-def _handed_over(queue: Queue, stop: threading.Event, thread: threading.Thread) -> Iterator:
+def _handed_over(
+    queue: Queue[tuple[Item | None, BaseException | None]], stop: threading.Event, thread: threading.Thread
+) -> Generator[Item, None, None]:
     """Nothing at first, then what the thread puts into the queue."""
     try:
-        yield None
+        yield cast(Item, None)
         while True:
             item, error = queue.get()
             if isinstance(error, StopIteration):
                 return
             if error is not None:
                 raise error
-            yield item
+            yield cast(Item, item)
     finally:
         stop.set()
         while True:

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, chain, islice, takewhile
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.parquet.columns import Window
 from grapheme_numba.data.stream.batches import Batch, Plan, cut, encode_pieces, row_bytes
 from grapheme_numba.data.stream.order import WINDOW_BYTES, Span, Stream
+from grapheme_numba.kernels.codec.tables import Columns
 
 SLAB_BYTES = 2 << 20  # encoded at once; larger slabs fall out of the cache, smaller ones cost calls
-RowRange = tuple[Window, np.ndarray]
+RowRange = tuple[Window, npt.NDArray[np.int64]]
 
 
 class Slab(NamedTuple):
@@ -60,7 +62,7 @@ def slabs(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterato
 def _noted(pieces: Iterator[RowRange], light_out: list[RowRange]) -> Iterator[RowRange]:
     """The pieces; what batches need of them when they are encoded goes to `light_out`."""
     for window, order in pieces:
-        light_out.append((window._replace(table=None, columns=None), order))
+        light_out.append((window._replace(table=None, columns=cast(Columns, None)), order))
         yield window, order
         del window
 
@@ -68,7 +70,7 @@ def _noted(pieces: Iterator[RowRange], light_out: list[RowRange]) -> Iterator[Ro
 class _Reader:
     """Loads the windows of a stream, each when its first row is due; the one before goes first."""
 
-    def __init__(self, stream: Stream, load: Callable[[Span], Window]):
+    def __init__(self, stream: Stream, load: Callable[[Span], Window]) -> None:
         self._stream, self._load, self._at = stream, load, 0
         self._loaded: RowRange | None = None  # of span `_at`
 
@@ -80,7 +82,8 @@ class _Reader:
 
     def pieces(self, parts: Sequence[tuple[int, int]]) -> Iterator[RowRange]:
         """A piece for each window that holds rows of the slab, neighbouring rows of one window together."""
-        orders, spans = [], self._stream.spans
+        orders: list[npt.NDArray[np.int64]] = []
+        spans = self._stream.spans
         for first, stop in parts:
             while first < stop:
                 while spans[self._at].start + spans[self._at].rows <= first:
@@ -97,5 +100,5 @@ class _Reader:
         if orders:
             yield self._piece(orders)
 
-    def _piece(self, orders: list[np.ndarray]) -> RowRange:
-        return self._loaded[0], np.ascontiguousarray(np.concatenate(orders), np.int64)
+    def _piece(self, orders: list[npt.NDArray[np.int64]]) -> RowRange:
+        return cast(RowRange, self._loaded)[0], np.ascontiguousarray(np.concatenate(orders), np.int64)

@@ -47,7 +47,7 @@ def read_text(path: str | Path) -> str:
         ) from None
 
 
-def refuse_bomb(data: bytes) -> None:
+def refuse_large_archive(data: bytes) -> None:
     """GraphError for a zip archive that unfolds to far more than its size. Raises what `zipfile` does, too."""
     with zipfile.ZipFile(BytesIO(data)) as archive:
         size = sum(member.file_size for member in archive.infolist())

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.formats.files import import_optional, refuse_bomb
+from grapheme_numba.graph.formats.files import import_optional, refuse_large_archive
 from grapheme_numba.graph.named import NamedGraph, named_graph
 
 # What NumPy, SciPy and zipfile raise for bytes that are no such file.
@@ -117,7 +117,7 @@ def parse_sparse(data: bytes, *, names: Sequence[str] | None = None, **options: 
     """A graph from the bytes of a `.npz` file as `scipy.sparse.save_npz` writes it. Options as of `from_matrix`."""
     sparse = import_optional("scipy.sparse", "SciPy sparse .npz files")
     try:
-        refuse_bomb(data)
+        refuse_large_archive(data)
         matrix = sparse.load_npz(io.BytesIO(data))
         if hasattr(matrix, "check_format"):
             matrix.check_format(full_check=True)  # before compiled code follows its row pointers

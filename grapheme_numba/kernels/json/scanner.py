@@ -1,7 +1,7 @@
 """JSONL to columns: one pass over the bytes of a block of lines.
 
 A line is accepted only when it is sure to be a MixedExample; everything unusual (an unknown field, a very long
-number, anything wrong) is left to the judge in `dataset/records.py`. `test_json_lines.py` compares the two.
+number, anything wrong) is left to `parse_example` in `data/records.py`. `test_json_lines.py` compares the two.
 
 The three functions that take the many arrays of `Out` are inlined: handing them over by calls cost a quarter
 of the time.
@@ -223,7 +223,7 @@ def read_values(data, at, most, out, size):
         if digits < EXACT and -22 <= power <= 0:
             value = np.float64(digits) / TENS[-power]
             out.values[size] = -value if negative and (digits > 0 or not whole) else value  # -0 is the integer 0
-        elif whole:  # no double may hold it; the judge keeps it as it is written
+        elif whole:  # no double may hold it; `parse_example` keeps it as it is written
             return -1, size
         else:
             ok, out.value_bits[size] = numeral_bits(negative, digits, power)

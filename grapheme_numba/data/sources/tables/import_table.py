@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,8 +41,9 @@ class TableConverted(NamedTuple):
 class _Cutter:
     """Gathers batches into row groups and writes them; the cuts depend on the rows alone."""
 
-    def __init__(self, path: Path, mode: int):
-        self.sink, self._held, self._rows = FileSink(path, mode), [], 0
+    def __init__(self, path: Path, mode: int) -> None:
+        self.sink, self._rows = FileSink(path, mode), 0
+        self._held: list[pa.RecordBatch] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in a batch; whole row groups are written."""
@@ -121,10 +123,13 @@ class _Again(Exception):
     """The tables have to be read once more, in the forms that were found."""
 
 
-def _one_pass(tables, forms, targets, rejects, mapping, most, progress, total) -> TableConverted:
+def _one_pass(
+    tables: list[TablePasses], forms: list[Form], targets: list[Path], rejects: Path, mapping: TableMapping,
+    most: int | None, progress: Callable[[int, int], None] | None, total: int,
+) -> TableConverted:  # fmt: skip
     mode = mode_of([table.table.path for table in tables])
     refused, cutters = RejectSink(rejects, mode), [_Cutter(path, mode) for path in targets]
-    shares = shares_of(mapping.split) if len(targets) > 1 else None
+    shares = shares_of(mapping.split) if mapping.split is not None and len(targets) > 1 else None
     n_in = n_out = done = 0
     again = False
     try:
@@ -207,11 +212,12 @@ def _with_ids(made: Made, before: int, table: TablePasses, form: Form) -> pa.Rec
     return batch.set_column(0, batch.schema.field(0), ids)
 
 
-def _deal(batch: pa.RecordBatch, made: Made, shares, cutters: list[_Cutter]) -> None:
+def _deal(batch: pa.RecordBatch, made: Made, shares: tuple[float, float, float] | None, cutters: list[_Cutter]) -> None:
     if len(cutters) == 1:
         cutters[0].add(batch)
         return
-    split = made.split[: batch.num_rows] if shares is None else shares_cut(input_hashes(batch), shares)
+    by_column = cast("npt.NDArray[np.int64]", made.split)  # where there are no shares
+    split = by_column[: batch.num_rows] if shares is None else shares_cut(input_hashes(batch), shares)
     for index, cutter in enumerate(cutters):
         rows = np.flatnonzero(split == index)
         cutter.add(batch if len(rows) == batch.num_rows else batch.take(pa.array(rows)))

@@ -7,7 +7,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,9 @@ def opened(path: Path) -> IO[bytes]:
     name = path.name.lower()
     try:
         if name.endswith(".gz"):
-            return gzip.GzipFile(path, "rb")  # which closes the file that it opened, but none that it was given
+            return cast(
+                IO[bytes], gzip.GzipFile(path, "rb")
+            )  # which closes the file that it opened, but none that it was given
         raw = open(path, "rb")  # noqa: SIM115, its reader closes it
     except OSError as error:
         raise MissingInputError(f"cannot read {path}: {error.strerror}") from None

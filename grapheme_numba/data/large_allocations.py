@@ -6,6 +6,7 @@ Both allocators keep large pieces for a next time that may never come.
 import contextlib
 import ctypes
 import threading
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -13,7 +14,7 @@ LARGE = 8 << 20  # bytes of one block or row group, after which memory is given 
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU library; elsewhere Arrow's part alone
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Return what the heap and Arrow's pool hold unused.
 
     A millisecond after a large block. 12 lines of a million numbers: 514 MB without it. A fixed threshold for
@@ -28,7 +29,7 @@ _one = threading.RLock()
 
 
 @contextlib.contextmanager
-def large_work(n_byte: int):
+def exclusive_if_large(n_byte: int) -> Iterator[None]:
     """Around work on a line, block or row group of so many bytes, which takes several times as much.
 
     Where that is LARGE, other such work waits, and memory is given back at the end: threads that make objects of
@@ -41,4 +42,4 @@ def large_work(n_byte: int):
         try:
             yield
         finally:
-            give_back()
+            release_memory()
