@@ -6,6 +6,7 @@ commonest one.
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -73,13 +74,13 @@ def measure(
 class NumberSample:
     """A bounded, evenly spread sample of a stream of numbers."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._kept: list[float] = []
         self._every = 1
         self._seen = self._n = 0
         self._sum = 0.0
 
-    def add(self, values) -> None:
+    def add(self, values: Iterable[float]) -> None:
         """Take the finite ones of `values` whose turn it is."""
         for value in values:
             if self._seen % self._every == 0 and math.isfinite(value):

@@ -1,14 +1,22 @@
 """How good a model's answers are, domain by domain, beside the best constant answer."""
 
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from grapheme_numba.data.stream.batches import Batch
+from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.distributed.team import Team
+from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.training.baseline import ConstantBaseline
 from grapheme_numba.training.sparse_training import learns_topology
 from grapheme_numba.training.sums import Judged, Sums, ratio, sums_of
+
+if TYPE_CHECKING:
+    from grapheme_numba.training.run import Run
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +69,7 @@ OF_KIND = {
 }
 
 
-def plain(score: Score) -> dict:
+def plain(score: Score) -> dict[str, Any]:
     """A score as a dict for JSON: `COLUMNS`, then the kind and the figures that it has."""
     found = {key: getattr(score, key) for key in COLUMNS}
     if score.kind is not None:
@@ -71,11 +79,11 @@ def plain(score: Score) -> dict:
 
 
 def evaluate(
-    model,
-    dataset,
+    model: BrainModel,
+    dataset: Dataset,
     baselines: dict[str, ConstantBaseline],
     batch_size: int = 256,
-    after_batch=None,
+    after_batch: Callable[[], object] | None = None,
     team: Team | None = None,
 ) -> list[Score]:
     """Scores of every domain that `dataset` holds, in the layout's order, and `all` last.
@@ -100,7 +108,7 @@ def evaluate(
     return [*scores, total(scores)]
 
 
-def judged(model, batch, baselines: dict[str, ConstantBaseline]) -> list[Sums]:
+def judged(model: BrainModel, batch: Batch, baselines: dict[str, ConstantBaseline]) -> list[Sums]:
     """The sums of one batch, for every domain of the layout."""
     layout = model.layout
     sums = [sums_of(domain, baselines.get(domain.name)) for domain in layout.domains]
@@ -117,7 +125,7 @@ def judged(model, batch, baselines: dict[str, ConstantBaseline]) -> list[Sums]:
                 fit=fits,
                 outputs=result.y_packed[rows, :width],
                 targets=batch.targets[rows, :width],
-                answers=[batch.answers[row] for row in rows],
+                answers=[batch.answers[row] for row in rows.tolist()],
                 decoded=layout.decode(int(index), result.y_packed[rows]).answers,
             )
         )
@@ -128,14 +136,14 @@ def total(scores: list[Score]) -> Score:
     """The figures over all domains, each example counting once; numbers of different domains do not add up."""
     n, n_fit = sum(s.n for s in scores), sum(s.n - s.n_unfit for s in scores)
 
-    def over(field):
+    def over(field: str) -> float | None:
         weights = [s.n if field == "exact" else s.n - s.n_unfit for s in scores]
         values = [getattr(s, field) for s in scores]
         if any(value is None and weight for value, weight in zip(values, weights, strict=True)):
             return None
         return ratio(sum(v * w for v, w in zip(values, weights, strict=True) if w), n if field == "exact" else n_fit)
 
-    found = {field: over(field) for field in ("mse", "mse_constant", "exact", "structural")}
+    found: dict[str, Any] = {field: over(field) for field in ("mse", "mse_constant", "exact", "structural")}
     return Score(domain="all", n=n, n_unfit=n - n_fit, **found)
 
 
@@ -146,14 +154,14 @@ def selection(scores: list[Score]) -> float | None:
     the numbers, whose fine codes are never fully learned: by it the best of a run of `unified` was epoch 100
     of 400, with 92 % of the texts right instead of 100 %, for the sake of 2 % of the numbers' error.
     """
-    judged = [one for one in scores[:-1] if one.mse is not None]
-    if not judged:
+    errors = [(one.mse, one.mse_constant) for one in scores[:-1] if one.mse is not None]
+    if not errors:
         return None
     # a domain whose answers are all the same has a perfect constant, and then only its own error counts
-    return float(np.mean([np.sqrt(one.mse / (one.mse_constant or 1.0)) for one in judged]))
+    return float(np.mean([np.sqrt(error / (constant or 1.0)) for error, constant in errors]))
 
 
-def epoch_row(run) -> dict:
+def epoch_row(run: "Run") -> dict[str, Any]:
     """Training losses of the epoch that ends now, in all and per domain."""
     progress = run.progress
     tallies = progress.tally
@@ -192,13 +200,13 @@ def epoch_row(run) -> dict:
     }
 
 
-def saved(score: Score) -> dict:
+def saved(score: Score) -> dict[str, Any]:
     """A score as it stands in a row of metrics.jsonl: everything that it has."""
     found = plain(score) | {"structural": score.structural, "n_unfit": score.n_unfit}
     return found if score.confusion is None else found | {"confusion": score.confusion}
 
 
-def validation_row(run, scores: list[Score], better: bool) -> dict:
+def validation_row(run: "Run", scores: list[Score], better: bool) -> dict[str, Any]:
     """The scores of a validation, `all` first among them."""
     whole = {key: value for key, value in saved(scores[-1]).items() if key != "domain"}
     return {

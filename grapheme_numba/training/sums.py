@@ -3,7 +3,7 @@
 Each kind keeps one flat array of sums: ranks exchange them, and batches add up in any grouping.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,8 @@ class Judged(NamedTuple):
     structural: npt.NDArray[np.float64]
     right: npt.NDArray[np.bool_]
     fit: npt.NDArray[np.bool_]
-    outputs: npt.NDArray[np.floating]
-    targets: npt.NDArray[np.floating]
+    outputs: npt.NDArray[np.floating[Any]]
+    targets: npt.NDArray[np.floating[Any]]
     answers: list[str]
     decoded: list[str]
 
@@ -40,23 +40,19 @@ class Sums:
 
     n_extra = 0
 
-    def __init__(self, domain: DomainLayout, constant: ConstantBaseline | None):
+    def __init__(self, domain: DomainLayout, constant: ConstantBaseline | None) -> None:
         self.domain, self.constant = domain, constant
         self.common, self.extra = np.zeros(6), np.zeros(self.n_extra)
 
     def add(self, judged: Judged) -> None:
         """Add examples."""
-        targets = judged.targets[judged.fit]
-        squared = judged.loss if not isinstance(self.domain.answer, LabelAnswer) else self._brier(judged)
+        targets, answer = judged.targets[judged.fit], self.domain.answer
+        squared = brier(judged, answer) if isinstance(answer, LabelAnswer) else judged.loss
         mean_code = self.constant.mean_code if self.constant is not None else ()
         constant = np.square(targets - np.asarray(mean_code)).mean(axis=1).sum() if mean_code else 0.0
         n, n_fit = len(judged.answers), len(targets)
         self.common += n, n_fit, judged.right.sum(), squared.sum(), constant, judged.structural.sum()
         self.add_extra(judged)
-
-    def _brier(self, judged: Judged) -> npt.NDArray[np.float64]:
-        probabilities = self.domain.answer.probabilities(judged.outputs[judged.fit])
-        return np.square(probabilities - judged.targets[judged.fit]).mean(axis=1)
 
     def add_extra(self, judged: Judged) -> None:
         """Add what only this kind has."""
@@ -70,7 +66,7 @@ class Sums:
         self.common += figures[: len(self.common)]
         self.extra += figures[len(self.common) :]
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, Any]:
         """The figures of `Score` that follow."""
         n, n_fit, n_right, squared, constant, structural = self.common.tolist()
         known = self.constant is not None and self.constant.mean_code
@@ -86,7 +82,7 @@ class Sums:
             **(self.extra_facts() if n else {}),
         }
 
-    def extra_facts(self) -> dict[str, object]:
+    def extra_facts(self) -> dict[str, Any]:
         """The figures that only this kind has."""
         return {}
 
@@ -120,7 +116,7 @@ class NumberSums(Sums):
         median, mean = self.constant.median, self.constant.mean
         return median, median if mean is None else mean
 
-    def extra_facts(self) -> dict[str, object]:
+    def extra_facts(self) -> dict[str, Any]:
         """MAE, RMSE and R²; None of no numbers, R² also where all answers are the same."""
         n, absolute, constant, squared, deviation, squared_deviation = self.extra.tolist()
         spread = squared_deviation - deviation**2 / n if n else 0.0
@@ -141,7 +137,7 @@ class LabelSums(Sums):
     An answer that is none of the classes is a class of its own that is never found.
     """
 
-    def __init__(self, domain: DomainLayout, constant: ConstantBaseline | None):
+    def __init__(self, domain: DomainLayout, constant: ConstantBaseline | None) -> None:
         self.n_class = domain.answer.n_output
         self.shown = self.n_class if self.n_class <= MOST_SHOWN else 0
         self.n_extra = 1 + 4 * self.n_class + self.shown**2
@@ -150,7 +146,7 @@ class LabelSums(Sums):
     def add_extra(self, judged: Judged) -> None:
         """Add the classes of the examples."""
         k, fit = self.n_class, judged.fit
-        probabilities = self.domain.answer.probabilities(judged.outputs)
+        probabilities = cast(LabelAnswer, self.domain.answer).probabilities(judged.outputs)
         guess, true = probabilities.argmax(axis=1), judged.targets[fit].argmax(axis=1)
         of_true = probabilities[fit][np.arange(len(true)), true]
         self.extra[0] -= np.log(np.maximum(of_true, LEAST_PROBABILITY)).sum()
@@ -166,12 +162,12 @@ class LabelSums(Sums):
         if self.shown:
             self.extra[1 + 4 * k :] += np.bincount(true * k + guess[fit], minlength=k * k)
 
-    def extra_facts(self) -> dict[str, object]:
+    def extra_facts(self) -> dict[str, Any]:
         """Accuracy, macro F1, log loss and the confusion matrix, rows of true classes."""
         k, (n, n_fit) = self.n_class, self.common[:2].tolist()
         true, guess, hit, _ = self.extra[1 : 1 + 4 * k].reshape(4, k)
         share = np.asarray(self.constant.mean_code if self.constant is not None else ())
-        facts: dict[str, object] = {
+        facts: dict[str, Any] = {
             "accuracy": ratio(hit.sum(), n),
             "macro_f1": macro_f1(true, guess, hit, n - n_fit),
             "log_loss": ratio(self.extra[0], n_fit),
@@ -203,7 +199,7 @@ class TextSums(Sums):
             constant = 0 if mode is None else edit_distance(true, code_points(mode))
             self.extra += edit_distance(true, code_points(decoded)), len(true), constant, answer == mode
 
-    def extra_facts(self) -> dict[str, object]:
+    def extra_facts(self) -> dict[str, Any]:
         """Character error (Levenshtein distance by expected characters) and the constant's figures."""
         distance, length, constant, n_right = self.extra.tolist()
         known = self.constant is not None and self.constant.mode is not None
@@ -214,6 +210,12 @@ class TextSums(Sums):
         }
 
 
+def brier(judged: Judged, answer: LabelAnswer) -> npt.NDArray[np.float64]:
+    """(n_fit,): squared error of the probabilities, mean over classes."""
+    probabilities = answer.probabilities(judged.outputs[judged.fit])
+    return np.square(probabilities - judged.targets[judged.fit]).mean(axis=1)
+
+
 KINDS: dict[str, type[Sums]] = {"number": NumberSums, "label": LabelSums, "text": TextSums}
 
 
@@ -222,7 +224,7 @@ def sums_of(domain: DomainLayout, constant: ConstantBaseline | None) -> Sums:
     return KINDS[domain.answer.kind](domain, constant)
 
 
-def macro_f1(true: npt.NDArray, guess: npt.NDArray, hit: npt.NDArray, n_stranger: float) -> float | None:
+def macro_f1(true: npt.NDArray[Any], guess: npt.NDArray[Any], hit: npt.NDArray[Any], n_stranger: float) -> float | None:
     """The mean over classes of `2 hit / (true + guess)`, of those that are true or guessed at least once.
 
     true, guess, hit : (n_class,) numbers of examples; n_stranger : examples of no known class, one class more
