@@ -4,7 +4,7 @@
     python benchmarks/own_tables.py --seeds 2 wine  # some sets
 
 Each seed holds out a fifth of the rows (of every class alike). The other four fifths are a CSV that the command
-line trains on with `--target` and nothing else, so it takes its validation rows from among them; the rivals get all
+line trains on with `--target` and nothing else, so it takes its validation rows from among them; the baselines get all
 of them. `TABLE_DEFAULTS` in `training/tasks/agi.py` were chosen on validation rows, never on the held-out fifth.
 The cars are of the package vega_datasets: mixed columns with missing cells.
 """
@@ -90,7 +90,7 @@ def prepared(model: Any) -> Any:
     )
 
 
-def rivals(classes: bool, seed: int) -> dict[str, Any]:
+def baselines(classes: bool, seed: int) -> dict[str, Any]:
     """The estimators beside it, each as it comes."""
     import lightgbm
 
@@ -120,7 +120,7 @@ def scores(table: Table, seed: int) -> dict[str, float]:
         return 100 * accuracy_score(true, guess) if table.classes else r2_score(true, guess)
 
     found = {"agi": by_agi(train, test, table.classes, seed) * (100 if table.classes else 1)}
-    for name, model in rivals(table.classes, seed).items():
+    for name, model in baselines(table.classes, seed).items():
         x, new = (part.drop(columns=TARGET) for part in (train, test))
         if name == "LightGBM":
             x, new = (part.astype(dict.fromkeys(x.select_dtypes(exclude="number"), "category")) for part in (x, new))

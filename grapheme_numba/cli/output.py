@@ -2,7 +2,7 @@
 
 Text is either a display or an answer. A display (progress, what was done, warnings, errors) is for whoever
 happens to watch: when the reader has gone (`| head`, a closed terminal, a full disk behind `>`), the rest of it
-is dropped and the work goes on. An answer is what the command was asked to write to standard output: when it
+is dropped and the work continues. An answer is what the command was asked to write to standard output: when it
 cannot be written, the command fails with the code of an output error.
 
 Names, domains and paths come from other people's files, so every line is made `visible`: what would move the

@@ -130,8 +130,8 @@ class Team:
             messages = [msgspec.msgpack.decode(one, type=RankMessage) for one in sent]
             self._requests = merged([message.requests for message in messages])
             parts_of = [message.arrays for message in messages]
-            told = [one for one in parts_of if one is not None]
-            whole = joined(told) if len(told) == len(parts_of) else None
+            present = [one for one in parts_of if one is not None]
+            whole = joined(present) if len(present) == len(parts_of) else None
         if self._sum is not None and whole is not None and whole.finite:
             self._sum.add(fresh=fresh)
         return whole

@@ -53,7 +53,7 @@ def load_network(path: str | Path) -> "DagNN":
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
     tensors, facts = _parsed(path, data)
-    told = facts.pop("sha256", "")
+    stored = facts.pop("sha256", "")
     if facts.get("format") != FORMAT:
         raise CheckpointError(f"{path} holds {facts.get('format', 'tensors of something else')!r}, not a {FORMAT}")
     if facts.get("version") != VERSION:
@@ -61,7 +61,7 @@ def load_network(path: str | Path) -> "DagNN":
             f"{path} has version {facts.get('version')} of its format, this program reads {VERSION}; "
             "load it with the release that wrote it"
         )
-    if told != _digest(tensors, facts):
+    if stored != _digest(tensors, facts):
         raise CheckpointError(f"{path} is damaged: its content does not have the digest it was saved with")
     if missing := NEEDED - tensors.keys():
         raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}; save the network again")

@@ -87,7 +87,7 @@ def line_svg(chart: LineChart) -> str:
     for line in sorted(lines, key=lambda line: ("fixed" not in line.kind, "validation" in line.kind)):
         few = len(line.points) <= FEW_POINTS and "fixed" not in line.kind
         points = [(x, scaled(y) if is_finite(y) else None) for x, y in line.points]
-        plot.add("", lone_doubled(thinned(points)), show_dots=few, dots_size=2.5)
+        plot.add("", lone_doubled(decimated(points)), show_dots=few, dots_size=2.5)
         kinds.append(line.kind)
         best = [point for point in points if point[0] == line.best and point[1] is not None]
         if best:  # a series takes pygal a millisecond
@@ -148,7 +148,7 @@ def blank_chart(kind: str, size: tuple[int, int, int]) -> Any:
 
 
 def svg_text(plot: Any, kinds: list[str], words: str, add_titles: Callable[[ElementTree.Element], None]) -> str:
-    """A chart's SVG with `kinds` as classes of its series, told in `words` to those who cannot see it."""
+    """A chart's SVG with `kinds` as classes of its series, described by `words` for those who cannot see it."""
 
     def finish(svg: ElementTree.Element) -> ElementTree.Element:
         for parent in list(svg.iter()):
@@ -176,7 +176,7 @@ def is_finite(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
-def thinned(points: list[Point]) -> list[Point]:
+def decimated(points: list[Point]) -> list[Point]:
     """At most MOST_POINTS of them, in order, with the ends and every peak, dip and gap of each stretch."""
     if len(points) <= MOST_POINTS:
         return points
