@@ -105,9 +105,9 @@ def write_all(descriptor: int, data: Buffer) -> None:
         view = view[write(descriptor, view) :]
 
 
-def write_new(path: Path, parts: Iterable[Buffer]) -> None:
+def write_new(path: Path, parts: Iterable[Buffer], mode: int = 0o666) -> None:
     """Write buffers one after the other to a file that must not exist, and fsync it."""
-    descriptor = create(path)
+    descriptor = create(path, mode)
     try:
         for part in parts:
             write_all(descriptor, part)
