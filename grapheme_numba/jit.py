@@ -3,14 +3,20 @@
 Import this before anything that imports Numba: the cache folder has to be known when Numba starts.
 """
 
+import contextlib
 import ctypes
+import glob
 import importlib
+import io
+import itertools
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from grapheme_numba.errors import OutputError
 from grapheme_numba.files import kernel_cache, locks
 
 
@@ -27,35 +33,88 @@ def _preload_tbb() -> bool:
     return True
 
 
+_SOURCES = [Path(__file__), *sorted((Path(__file__).parent / "kernels").rglob("*.py"))]
 if "NUMBA_CACHE_DIR" not in os.environ:
-    _sources = [Path(__file__), *sorted((Path(__file__).parent / "kernels").rglob("*.py"))]
-    os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache.choose(_sources))
+    os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache.choose(_SOURCES))
 kernel_cache.make_or_refuse(Path(os.environ["NUMBA_CACHE_DIR"]))
 _has_tbb = _preload_tbb()
 
 import numba  # noqa: E402
+from numba.core import caching  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 
+# Where Numba puts kernels of these sources: below the cache's folder, named by the sources' own.
+OWN_FOLDERS = {caching.UserProvidedCacheLocator.get_suitable_cache_subpath(str(source)) for source in _SOURCES}
 
-def _lock_cache_saves() -> None:
-    """Let one process at a time save a compiled kernel.
+
+class _CheckedCacheFile(IndexDataCacheFile):
+    """Index and code of one kernel: each file ends with its digest, and one process at a time saves.
+
+    Numba believes what it finds: an empty file ends the command, a flipped bit is a segmentation fault or another
+    result. The digest stands behind the pickle, where Numba does not look; files that others have compiled, in a
+    folder they share with these kernels, may lack it.
 
     Numba reads its index, takes the next free file name, and writes index and code without a lock: two
     processes that compile different signatures of one kernel take the same name, and then float32 calls
     run float64 code for good (3 processes saving 100 entries each: 11 wrong, 30 lost; none with the lock,
     `test_concurrent_compilers_keep_the_cache_right`).
     """
-    save = IndexDataCacheFile.save
 
-    def locked_save(self: IndexDataCacheFile, key: object, data: object) -> None:
-        with locks.exclusive(Path(self._cache_path) / "save.lock"):
-            save(self, key, data)  # type: ignore[no-untyped-call]
+    def __init__(self, cache_path: str, filename_base: str, source_stamp: object) -> None:
+        super().__init__(cache_path, filename_base, source_stamp)  # type: ignore[no-untyped-call]
+        self._base = filename_base
+        self._own = Path(cache_path).name in OWN_FOLDERS
 
-    IndexDataCacheFile.save = locked_save  # type: ignore[method-assign]
+    def save(self, key: object, data: object) -> None:
+        """Save code and then its name in the index; where that fails, this process still has its kernel."""
+        try:
+            with locks.exclusive(Path(self._cache_path) / "save.lock"):
+                self._save_in_order(key, data)
+        except (OSError, OutputError) as error:
+            kernel_cache.say_once(
+                "unkept",
+                f"compiled kernels cannot be kept in {self._cache_path} ({error}), so they are compiled anew "
+                "next time; make room, or set NUMBA_CACHE_DIR to another folder of your own",
+            )
+
+    def _save_in_order(self, key: object, data: object) -> None:
+        """Numba names code in the index before it is there: killed in between, a name may mean older code."""
+        overloads = self._load_index()
+        if not overloads:  # of another version, damaged, or none: what it named goes, and first the index itself
+            Path(self._index_path).unlink(missing_ok=True)
+            for path in Path(self._cache_path).glob(f"{glob.escape(self._base)}.*.nbc"):
+                path.unlink(missing_ok=True)
+        taken = set(overloads.values())
+        free = (name for name in map(self._data_name, itertools.count(1)) if name not in taken)  # type: ignore[no-untyped-call]
+        name = overloads.get(key) or next(free)
+        self._save_data(name, data)  # type: ignore[no-untyped-call]
+        if key not in overloads:
+            self._save_index({**overloads, key: name})  # type: ignore[no-untyped-call]
+
+    def _load_index(self) -> dict[object, str]:
+        if not self._whole(Path(self._index_path)):
+            return {}
+        return super()._load_index()  # type: ignore[no-untyped-call, no-any-return]
+
+    def _load_data(self, name: str) -> object:
+        if not self._whole(Path(self._cache_path) / name):
+            raise FileNotFoundError(name)  # which Numba takes for code that is not there yet
+        return super()._load_data(name)  # type: ignore[no-untyped-call]
+
+    def _whole(self, path: Path) -> bool:
+        return not self._own or kernel_cache.is_whole(path)
+
+    @contextlib.contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[BinaryIO]:
+        with super()._open_for_write(filepath) as file:  # type: ignore[no-untyped-call]
+            content = io.BytesIO()
+            yield content
+            file.write(content.getvalue())
+            file.write(kernel_cache.digest(Path(filepath).name, content.getbuffer()))
 
 
-_lock_cache_saves()
+caching.IndexDataCacheFile = _CheckedCacheFile  # type: ignore[misc]
 
 
 def _takes_several_callers() -> bool:

@@ -7,9 +7,12 @@ but for SIGHUP: when a terminal closes, both the kernel and the shell send it. `
 
 Python runs a handler only between two bytecodes, and one call of the compiler can take a minute. So the
 interpreter also writes each signal's number into a pipe (`set_wakeup_fd`), and a thread that waits there
-ends the process when the main thread does not come to it in time.
+ends the process when the main thread does not come to it in time. Where a native call holds the interpreter
+(an import that waits for memory), no thread comes to anything; so SIGTERM is caught once only, and the next
+one finds the system's default action, until the thread has been able to catch it again.
 """
 
+import ctypes
 import os
 import select
 import signal
@@ -46,6 +49,7 @@ class StopRequest:
         self.reason: str | None = None
         self.save = False
         self._deferred = 0
+        self._entry: int | None = None  # address of the interpreter's handler
         self._began = time.monotonic()
         self._deadline: float | None = None
         self._unraisable: Callable[..., object] | None = (
@@ -94,6 +98,10 @@ class StopRequest:
             try:
                 for number, handler in handlers.items():
                     signal.signal(number, handler)
+                if self._ends_process:
+                    self._find_entry()
+                    signal.signal(signal.SIGUSR1, self._save)
+                    self._catch_once()
                 yield self
             except (Interrupted, Exception) as error:
                 # Python drops what is raised in a callback of C, as the compiler has; then it fails in another way.
@@ -136,11 +144,23 @@ class StopRequest:
                 if number == END:
                     return
                 if number in STOP_SIGNALS:
+                    self._catch_once()
                     n_stop += number != signal.SIGHUP or n_stop == 0
                     if n_stop > 1:
                         leave()
                     if not self._deferred:
                         until = time.monotonic() + GRACE
+
+    def _find_entry(self) -> None:
+        """Note the interpreter's own handler, by way of SIGUSR1, which is ignored afterwards."""
+        once = _one_shot()
+        self._entry = once(signal.SIGUSR1, _IGNORE) if once is not None else None
+
+    def _catch_once(self) -> None:
+        """Let the next SIGTERM come to the interpreter, and the one after it to the system: that ends the process."""
+        once = _one_shot()
+        if once is not None and self._entry:
+            once(signal.SIGTERM, self._entry)
 
     def _save(self, number: int, frame: object) -> None:
         self.save = True
@@ -157,6 +177,17 @@ class StopRequest:
             # An object whose making is interrupted may fail as it is deleted, and Python would print that.
             self._unraisable, sys.unraisablehook = sys.unraisablehook, lambda _: None
             raise Interrupted(self.reason)
+
+
+_IGNORE = 1  # SIG_IGN of C
+
+
+def _one_shot() -> Callable[[int, int], int | None] | None:
+    """C's `signal` of System V, which sets a handler for one signal only; None where the C library has none."""
+    once = getattr(ctypes.CDLL(None), "sysv_signal", None)
+    if once is not None:
+        once.restype, once.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
+    return once
 
 
 def leave() -> None:

@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -12,6 +14,7 @@ from grapheme_numba.data.stream import cache
 from grapheme_numba.data.stream import dataset as source
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
+from grapheme_numba.files import seals
 
 
 def write(path, n=10, seed=0):
@@ -62,6 +65,119 @@ def test_a_damaged_conversion_is_made_again(tmp_path, conversions, damage):
     file.write_bytes({"flip": data, "cut": data[:1000], "empty": b""}[damage])
     assert open_dataset(path).fingerprint == before.fingerprint
     assert len(conversions) == 2
+
+
+KILLED_EVERYWHERE = """
+import itertools, os, sys
+from pathlib import Path
+from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.errors import RecordError
+
+path, CALLS = Path(sys.argv[1]), "rename replace unlink remove rmdir mkdir open link".split()
+
+def child(moment):
+    calls = itertools.count()
+    def step(real, *arguments, **options):
+        if next(calls) == moment:
+            os._exit(9)
+        return real(*arguments, **options)
+    if moment is not None:
+        for name in CALLS:
+            setattr(os, name, lambda *arguments, real=getattr(os, name), **options: step(real, *arguments, **options))
+    try:
+        open_dataset(path)
+    except RecordError as error:
+        os._exit(65 if "line 13: " in str(error) else 1)
+    os._exit(0)
+
+def code(moment):
+    pid = os.fork()
+    if not pid:
+        try:
+            child(moment)
+        finally:
+            os._exit(70)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+for moment in itertools.count():
+    codes = [code(moment), code(None)]
+    named = len(list(path.parent.rglob("a.jsonl-*.parquet")))
+    print(*codes, named, flush=True)
+    if codes[0] != 9:
+        break
+"""
+
+
+def test_a_conversion_killed_at_any_system_call_hides_no_refused_line(tmp_path):
+    """The next run says again that a line is refused: what was judged bad never has a name to be found by."""
+    path = write(tmp_path / "a.jsonl", 3)
+    path.write_text(path.read_text() + '{"id": "bad"}\n')
+    done = subprocess.run([sys.executable, "-c", KILLED_EVERYWHERE, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    killed = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert {(after, n_named) for _, after, n_named in killed} == {(65, 0)}
+    assert {code for code, _, _ in killed} == {9, 65}
+    assert len(killed) > 10
+
+
+@pytest.mark.parametrize("planted", ["another's under this name", "no seal", "another's seal too", "from elsewhere"])
+def test_a_planted_conversion_is_not_believed(tmp_path, conversions, planted, monkeypatch):
+    """A clone or an archive brings the folder beside the data, private and whole, with whatever was put into it."""
+    path, other = write(tmp_path / "a.jsonl"), write(tmp_path / "b.jsonl", seed=1)
+    if planted == "from elsewhere":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "stranger"))
+        seals._key.cache_clear()
+    before, _ = open_dataset(path).fingerprint, open_dataset(other)
+    folder = tmp_path / ".grapheme_cache"
+    (mine,), (evil,) = folder.glob("a.jsonl-*.parquet"), folder.glob("b.jsonl-*.parquet")
+    if planted == "no seal":
+        seals.beside(mine).unlink()
+    elif planted == "from elsewhere":
+        evil.replace(mine)
+        seals.seal(mine, mine.name)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "me"))
+        seals._key.cache_clear()
+    else:
+        evil.replace(mine)
+        if planted == "another's seal too":
+            seals.beside(evil).replace(seals.beside(mine))
+    assert open_dataset(path).fingerprint == before
+    assert len(conversions) == 3
+    assert open_dataset(path).fingerprint == before
+    assert len(conversions) == 3
+    seals._key.cache_clear()
+
+
+@pytest.mark.parametrize("home", ["none", "others may write", "cut key"])
+def test_without_a_place_for_the_key_conversions_serve_one_process(tmp_path, conversions, home, monkeypatch):
+    cache_home = tmp_path / "user" / "grapheme_numba"
+    cache_home.mkdir(parents=True, mode=0o700)
+    if home == "others may write":
+        cache_home.chmod(0o777)
+    if home == "cut key":
+        (cache_home / seals.KEY).write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull if home == "none" else str(tmp_path / "user"))
+    path = write(tmp_path / "a.jsonl")
+    for n_conversion in (1, 2):
+        seals._key.cache_clear()
+        assert open_dataset(path).n_rows == open_dataset(path).n_rows == 40
+        assert len(conversions) == n_conversion
+    seals._key.cache_clear()
+
+
+def test_the_key_is_the_users_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    before = os.umask(0)
+    try:
+        seals._key.cache_clear()
+        key = seals._key()
+    finally:
+        os.umask(before)
+    (found,) = (tmp_path / "grapheme_numba").iterdir()
+    assert (found.read_bytes(), found.stat().st_mode & 0o777, len(set(key)) > 8) == (key, 0o600, True)
+    seals._key.cache_clear()
+    assert seals._key() == key
+    seals._key.cache_clear()
 
 
 def test_another_version_of_the_format_is_made_again(tmp_path, conversions, monkeypatch):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from grapheme_numba.errors import GraphError, UsageError
-from grapheme_numba.estimators import DagClassifier, DagRegressor
+from grapheme_numba.estimators import DagClassifier, DagRegressor, scaling
 from grapheme_numba.estimators.topology import NAMES
 from grapheme_numba.graph.formats.pathways import from_pathways
 
@@ -174,3 +174,53 @@ def test_wrong_parameters(parameters, message):
 def test_a_wrong_loss():
     with pytest.raises(UsageError, match="loss is 'absolute' and delta 1.0; choose one of squared_error, huber"):
         DagRegressor(loss="absolute").fit(*DIABETES)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_features_may_be_in_any_unit(dtype, kind):
+    """Powers of two change no digit, so that the answers have the same bits; of ten, about the same score."""
+    X, y = load_iris(return_X_y=True)
+    form = scipy.sparse.csr_array if kind == "sparse" else np.asarray
+    given = dict(max_iter=3, hidden=(8,), random_state=0)
+    X = X.astype(dtype)
+    right = DagClassifier(**given).fit(form(X), y).predict_proba(form(X))
+    low, high = (-100, 100) if dtype is np.float32 else (-900, 900)
+    for exponent in (low, high):
+        scaled = form(np.ldexp(X, exponent))
+        assert np.array_equal(DagClassifier(**given).fit(scaled, y).predict_proba(scaled), right), exponent
+    score = (right.argmax(axis=1) == y).mean()
+    for factor in (1e-30, 1e-7):
+        scaled = form((X * factor).astype(dtype))
+        assert abs(DagClassifier(**given).fit(scaled, y).score(scaled, y) - score) < 0.05, factor
+
+
+def test_targets_may_be_in_any_unit():
+    X, y = load_diabetes(return_X_y=True)
+    given = dict(max_iter=3, hidden=(8,), random_state=0)
+    right = DagRegressor(**given).fit(X, y).predict(X)
+    for exponent in (-400, 400):
+        found = DagRegressor(**given).fit(X, np.ldexp(y, exponent)).predict(X)
+        assert np.array_equal(found, np.ldexp(right, exponent)), exponent
+    for factor in (1e-16, 1e60):
+        model = DagRegressor(**given).fit(X, y * factor)
+        assert abs(model.score(X, y * factor) - DagRegressor(**given).fit(X, y).score(X, y)) < 0.01, factor
+
+
+@pytest.mark.parametrize("value", [0.1, 1e-9, -3e7, 0.0])
+def test_a_column_that_does_not_vary_says_nothing(value):
+    """However its mean is rounded."""
+    X, y = load_iris(return_X_y=True)
+    for dtype in (np.float32, np.float64):
+        scale = scaling.measure(np.full((999, 1), value, dtype), np.random.default_rng(1).random(999))
+        assert scale.deviation == 1
+
+
+@pytest.mark.parametrize("size", [2, 150])
+def test_classes_of_weight_zero_are_left_out(size):
+    """Whole batches may have no weight. As in scikit-learn, what has none changes nothing."""
+    X, y = load_iris(return_X_y=True)
+    for weights in ({0: 1.0, 1: 0.0, 2: 1.0}, {0: 0.0, 1: 0.0, 2: 1.0}):
+        model = DagClassifier(class_weight=weights, batch_size=size, max_iter=2, hidden=(8,), random_state=0).fit(X, y)
+        assert np.isfinite(model.predict_proba(X)).all()
+        assert not np.isin(model.predict(X), [label for label, weight in weights.items() if not weight]).all()

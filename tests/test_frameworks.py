@@ -52,6 +52,31 @@ def test_torch_computes_the_same_with_the_same_gradients(rng):
             np.testing.assert_allclose(module.weights.grad.numpy(), dag.edge_grads, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.long
+def test_what_torch_trains_goes_back_into_the_network(rng):
+    """Any optimiser of PyTorch moves whatever is a parameter; inputs have no bias, so none of theirs is one."""
+    import torch
+
+    moved = 0
+    for number, dag in enumerate(networks()):
+        module = NamedGraph.of(dag).to_torch()
+        size = sum(parameter.numel() for parameter in module.parameters())
+        assert size == dag.n_edge + dag.n_node - dag.n_input
+        build = (torch.optim.SGD, torch.optim.AdamW, torch.optim.RMSprop)[number % 3]
+        optimizer, x = build(module.parameters(), lr=0.05), rng.normal(size=(5, dag.n_input)).astype(np.float32)
+        for _ in range(2):
+            optimizer.zero_grad()
+            module(torch.tensor(x)).sum().backward()
+            optimizer.step()
+        before = np.array(dag.weights)
+        dag.weights, dag.biases = module.weights.detach().numpy(), module.biases.detach().numpy()
+        moved += not np.array_equal(dag.weights, before)
+        np.testing.assert_allclose(module(torch.tensor(x)).detach().numpy(), dag.forward(x), rtol=1e-4, atol=1e-4)
+        again = NamedGraph.of(dag).to_torch()
+        again.load_state_dict(module.state_dict())
+    assert moved > number / 2
+
+
 def test_a_graph_without_weights_is_no_model():
     graph = named_graphs.random_named(1, weighted=False)
     with pytest.raises(GraphError, match="states no weights or no activations; build a network"):

@@ -1,24 +1,29 @@
 """The compile cache, the threads and the flags."""
 
+import errno
 import os
+import random
 import subprocess
 import sys
+from functools import partial, partialmethod
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mutants import mutants
 from numba import njit
-from numba.core.caching import IndexDataCacheFile
+from numba.core import caching
 
 from grapheme_numba import jit
+from grapheme_numba.files import kernel_cache
 
 ROOT = Path(__file__).parent.parent
 SAVER = """
 import sys
-from numba.core.caching import IndexDataCacheFile
+from numba.core import caching
 import grapheme_numba.jit
 folder, name = sys.argv[1:]
-cache = IndexDataCacheFile(folder, "kernel", b"stamp")
+cache = caching.IndexDataCacheFile(folder, "kernel", b"stamp")
 for i in range(100):
     cache.save((name, i), (name, i))
 """
@@ -33,9 +38,165 @@ def test_concurrent_compilers_keep_the_cache_right(tmp_path):
     """What three processes save at once is there afterwards, each entry under its own key."""
     savers = [python(SAVER, str(tmp_path), name) for name in "abc"]
     assert [saver.communicate() and saver.returncode for saver in savers] == [0, 0, 0]
-    cache = IndexDataCacheFile(str(tmp_path), "kernel", b"stamp")
+    cache = caching.IndexDataCacheFile(str(tmp_path), "kernel", b"stamp")
     found = {key: cache.load(key) for key in [(name, i) for name in "abc" for i in range(100)]}
     assert [key for key, value in found.items() if value != key] == []
+
+
+def cache_file(folder: Path) -> caching.IndexDataCacheFile:
+    """The file of one kernel in a folder named as those of our own sources."""
+    path = folder / min(jit.OWN_FOLDERS)
+    path.mkdir(exist_ok=True)
+    return caching.IndexDataCacheFile(str(path), "kernel", b"stamp")
+
+
+@pytest.fixture
+def nothing_said(monkeypatch):
+    """What is said once in a process has not been said yet."""
+    monkeypatch.setattr(kernel_cache, "_said", set())
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "1.nbc", "2.nbc"])
+@pytest.mark.filterwarnings("ignore:.*is damaged; what is damaged there is compiled anew")
+def test_damaged_compiled_kernels_are_found_and_made_again(tmp_path, suffix):
+    """Of 150 mutants none is believed: what is loaded is what was saved, or nothing, and can be saved again."""
+    entries = {(number,): {"code": bytes(range(200)) * number} for number in (1, 2)}
+    for key, value in entries.items():
+        cache_file(tmp_path).save(key, value)
+    files = {path.name: path for path in tmp_path.rglob("kernel*")}
+    whole = {path: path.read_bytes() for path in files.values()}
+    assert len(whole) == 3
+    path = next(path for name, path in files.items() if name.endswith(suffix))
+    other = whole[files["kernel.1.nbc"]] if suffix == "2.nbc" else whole[files["kernel.2.nbc"]]
+    for damaged in [b"", b"\0" * len(whole[path]), other, *mutants(whole[path], 150, seed=1)]:
+        for name, content in whole.items():
+            name.write_bytes(content)
+        path.write_bytes(damaged)
+        found = {key: cache_file(tmp_path).load(key) for key in entries}
+        assert [key for key in entries if found[key] not in (None, entries[key])] == []
+        assert None in found.values()
+        for key in [key for key in entries if found[key] is None]:
+            cache_file(tmp_path).save(key, entries[key])
+        assert {key: cache_file(tmp_path).load(key) for key in entries} == entries
+
+
+def test_damage_is_said_once_and_names_the_file(tmp_path, nothing_said):
+    cache_file(tmp_path).save("key", "value")
+    (path,) = tmp_path.rglob("*.nbc")
+    path.write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"kernel\.1\.nbc, a file of compiled kernels, is damaged; .* anew") as said:
+        assert [cache_file(tmp_path).load("key") for _ in range(3)] == [None] * 3
+    assert len(said) == 1
+
+
+def test_kernels_of_others_in_the_same_folder_may_lack_the_digest(tmp_path):
+    """Numba's own function caches, in a NUMBA_CACHE_DIR that several packages share."""
+    plain = caching.IndexDataCacheFile(str(tmp_path), "kernel", b"stamp")
+    plain.save("key", "value")
+    for path in tmp_path.glob("kernel*"):
+        path.write_bytes(path.read_bytes()[: -kernel_cache.DIGEST])
+    assert plain.load("key") == "value"
+
+
+def test_a_save_that_is_killed_at_any_moment_never_gives_a_name_to_other_code(tmp_path, monkeypatch):
+    """The index of an older source is there, and code under the name that the new one will take."""
+    moment = 0
+    while True:
+        folder = tmp_path / str(moment)
+        folder.mkdir()
+        old = caching.IndexDataCacheFile(str(cache_file(folder)._cache_path), "kernel", b"older source")
+        old.save("key", "older code")
+        calls = iter(range(10**6))
+
+        def killed(real, *arguments, at=moment, calls=calls, **options):
+            if next(calls) == at:
+                raise KeyboardInterrupt
+            return real(*arguments, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                Path, "unlink", partialmethod(lambda self, real, **how: killed(real, self, **how), Path.unlink)
+            )
+            patched.setattr(os, "replace", partial(killed, os.replace))
+            try:
+                cache_file(folder).save("key", "new code")
+                ended = True
+            except KeyboardInterrupt:
+                ended = False
+        assert cache_file(folder).load("key") in (["new code"] if ended else [None, "new code"])
+        assert old.load("key") in (None, "older code")
+        if ended:
+            break
+        moment += 1
+    assert moment >= 4
+
+
+def test_without_room_for_compiled_kernels_work_goes_on(tmp_path, monkeypatch, nothing_said):
+    cache = cache_file(tmp_path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.warns(UserWarning, match="cannot be kept in .* No space left .* make room, or set NUMBA_CACHE_DIR"):
+        cache.save("key", "value")
+    assert cache.load("key") is None
+
+
+def test_a_full_disk_is_no_place_for_compiled_kernels(tmp_path, monkeypatch):
+    """An empty folder there is given up for a temporary one; one that holds kernels serves."""
+    full = type("Status", (), {"f_bavail": 1, "f_frsize": 4096})
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.warns(UserWarning, match="no place for compiled kernels .*No space left.* compiles them anew"):
+        folder = kernel_cache.choose([Path(jit.__file__)])
+    assert not folder.is_relative_to(tmp_path)
+    (own,) = (tmp_path / "grapheme_numba").iterdir()
+    (own / "kernel.nbi").touch()
+    assert kernel_cache.choose([Path(jit.__file__)]) == own
+
+
+def test_folders_made_under_any_umask_are_private_with_their_parents(tmp_path):
+    for mask in (0o002, 0o022, 0o077, 0o000):
+        before = os.umask(mask)
+        try:
+            kernel_cache.make_or_refuse(tmp_path / str(mask) / "a" / "b")
+            kernel_cache.make_or_refuse(tmp_path / str(mask) / "a" / "b")
+            kernel_cache.make_or_refuse(tmp_path / str(mask) / "a")
+        finally:
+            os.umask(before)
+        made = [tmp_path / str(mask), *(tmp_path / str(mask)).rglob("*")]
+        assert [path.stat().st_mode & 0o777 for path in made] == [0o700] * 3
+
+
+USE = """
+import numpy as np
+from grapheme_numba.network.losses import cross_entropy, mse
+y = np.linspace(-3, 3, 60).reshape(15, 4)
+print(mse(y, np.cos(y)), cross_entropy(y, np.arange(15) % 4)[1].tobytes().hex())
+"""
+
+
+@pytest.mark.long
+def test_a_thousand_damaged_kernel_caches_give_the_same_answers(tmp_path):
+    """Real kernels, each time in a new process: no fault, no segmentation fault, no other answer."""
+    folder = tmp_path / "cache"
+
+    def answer() -> str:
+        run = python(USE, NUMBA_CACHE_DIR=str(folder), PYTHONWARNINGS="ignore")
+        said, _ = run.communicate()
+        assert run.returncode == 0
+        return said
+
+    right = answer()
+    whole = {path: path.read_bytes() for path in folder.rglob("*.nb?")}
+    draw = random.Random(5)
+    for number in range(1000):
+        for path, content in whole.items():
+            path.write_bytes(content)
+        path = draw.choice(sorted(whole))
+        path.write_bytes(b"" if number % 10 == 0 else next(mutants(whole[path], 1, seed=number)))
+        assert answer() == right, (number, path)
 
 
 def test_the_cache_folder_is_private_and_named_after_the_sources(tmp_path):

@@ -1,10 +1,12 @@
 """What happens around a run: another run in its folder, a folder taken away, a full disk, files that are no files."""
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from runs import Recorder, digest, rows_without_clock, sample, small_data, train
@@ -117,6 +119,59 @@ def test_a_folder_taken_away_during_the_run_is_an_error_and_not_made_again(tmp_p
     with pytest.warns(UserWarning, match="no new report.html"), pytest.raises(OutputError, match=match):
         train(data, tmp_path / "run", observer=observer)
     assert not (tmp_path / "run").exists()
+
+
+def successor(run):
+    """Move a run's folder away and put another run's in its place; what that one holds, by path."""
+    other = run.with_name("other")
+    other.mkdir()
+    for step in (1, 2, 3):
+        run_folder.save_last(other, sample(step), keep=3)
+    run_folder.save_best(other, sample(2))
+    (other / "metrics.jsonl").write_text("rows of another\n")
+    run.rename(run.with_name("moved"))
+    other.rename(run)
+    return contents(run)
+
+
+def contents(folder):
+    return {path: (path.stat().st_ino, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+PRIMITIVES = ("create", "write", "fsync", "rename", "make_folder", "remove", "append_line", "sync_file")
+
+
+@pytest.mark.filterwarnings("ignore:no new report.html")
+def test_a_run_whose_folder_was_moved_never_writes_into_its_successors(tmp_path, data, whole):
+    """The folder is moved before any touch of the disk that a run makes; another run's is there at once."""
+    for moment in itertools.count(0, 11):
+        place = tmp_path / str(moment)
+        place.mkdir()
+        calls, theirs = itertools.count(), {}
+
+        def moved_first(real, *arguments, at=moment, run=place / "run", calls=calls, theirs=theirs):
+            if run.exists() and not run.with_name("other").exists() and next(calls) == at:
+                theirs.update(successor(run))
+            return real(*arguments)
+
+        with pytest.MonkeyPatch.context() as patched:
+            for name in PRIMITIVES:
+                patched.setattr(storage, name, partial(moved_first, getattr(storage, name)))
+            try:
+                train(data, place / "run", save_every=2)
+                ended = None
+            except OutputError as error:
+                ended = str(error)
+        if not theirs:
+            break
+        assert contents(place / "run") == theirs, moment
+        # A run whose last touch it was has nothing left to write.
+        assert ended is None or f"{place / 'run'} was moved or replaced during the run" in ended
+        if ended:
+            assert f"what this run saved is in {place / 'moved'}" in ended
+    assert moment > 100
+    train(data, tmp_path / "110" / "moved", resume="auto", save_every=2)
+    assert digest(tmp_path / "110" / "moved") == digest(whole)
 
 
 def test_rows_taken_away_during_the_run_are_written_again(tmp_path, data, whole):

@@ -85,6 +85,66 @@ def test_a_second_signal_ends_at_once_and_leaves_the_last_checkpoint(tmp_path, d
     assert checkpoints.read(tmp_path / "run" / "checkpoint_last").progress.step > 0
 
 
+HELD = """
+import ctypes
+from grapheme_numba.signals import StopRequest
+libc, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(128)
+with StopRequest().listening():
+    libc.pthread_mutex_lock(mutex)
+    print("holding", flush=True)
+    libc.pthread_mutex_lock(mutex)
+"""
+
+
+def until(true) -> bool:
+    """Whether a condition has come true within 20 seconds."""
+    end = time.monotonic() + 20
+    while not true() and time.monotonic() < end:
+        pass
+    return bool(true())
+
+
+def told(run: subprocess.Popen, key: str) -> str:
+    """What the kernel says of a process: its State, the signals it has handlers for (SigCgt)."""
+    assert run.poll() is None
+    with open(f"/proc/{run.pid}/status") as status:
+        return next(line.split()[1] for line in status if line.startswith(f"{key}:"))
+
+
+def is_caught(run: subprocess.Popen, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    return bool(int(told(run, "SigCgt"), 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_a_second_sigterm_ends_a_native_call_that_holds_the_interpreter(first):
+    """It waits for a lock for ever, and no thread of Python comes to run meanwhile."""
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.Popen([sys.executable, "-c", HELD], stdout=subprocess.PIPE, text=True, env=variables)
+    with run:
+        assert run.stdout.readline() == "holding\n"
+        while told(run, "State") != "S":  # until it waits
+            pass
+        assert is_caught(run, signal.SIGTERM)
+        for number in dict.fromkeys((first, signal.SIGTERM)):
+            run.send_signal(number)
+        try:
+            assert until(lambda: not is_caught(run, signal.SIGTERM)), "a second SIGTERM would find the handler again"
+            run.send_signal(signal.SIGTERM)
+            assert run.wait(timeout=20) == -signal.SIGTERM
+        finally:
+            run.kill()
+
+
+def test_a_second_sigterm_is_said_where_the_interpreter_is_free(tmp_path, data):
+    run = start("agi", "--data", data, "--output", tmp_path / "run", *ARGUMENTS, "--epochs", "100000")
+    wait_for(run, "validation  loss")
+    run.send_signal(signal.SIGTERM)
+    _, said = run.communicate()
+    assert run.returncode == 75
+    assert "SIGTERM was received" in said
+
+
 def test_a_stop_during_validation_comes_back_to_the_validation(tmp_path, data):
     """The rows of an epoch are written once, whether its validation was interrupted or not."""
     train(data, tmp_path / "whole", batch_size=4)

@@ -27,15 +27,32 @@ class Scale(NamedTuple):
 
 def measure(values: Rows, weight: npt.NDArray[np.float64]) -> Scale:
     """The `Scale` of the columns of `values` (n_row, n_column), rows weighted by `weight` (n_row,)."""
+    unit = units(values)
     if hasattr(values, "tocsr"):
+        values = values.tocsr().copy()
+        values.data = values.data / unit[values.indices]
         mean, variance = mean_variance_axis(values, axis=0, weights=weight.astype(values.dtype))
     else:
+        values = values / unit
         mean = np.average(values, axis=0, weights=weight)
         variance = np.average((values - mean) ** 2, axis=0, weights=weight)
     deviation = np.sqrt(variance)
-    # A column of equal numbers has a variance of rounding errors.
-    flat = deviation <= 10 * np.finfo(values.dtype).eps * np.maximum(1.0, np.abs(mean))
-    return Scale(mean.astype(values.dtype), np.where(flat, 1.0, deviation).astype(values.dtype))
+    # A column of equal numbers has a variance of rounding errors, which grow with the numbers.
+    flat = deviation <= 10 * np.finfo(values.dtype).eps * np.abs(mean)
+    mean, deviation = (mean * unit).astype(values.dtype), (deviation * unit).astype(values.dtype)
+    return Scale(mean, np.where(flat | (deviation == 0), 1, deviation).astype(values.dtype))
+
+
+def units(values):
+    """A power of two (n_column,) for each column, near its largest magnitude: dividing by it changes no digit.
+
+    Squares of numbers near 1e-30 (float32) or 1e-200 would be 0, and those of 1e200 infinite.
+    """
+    largest = abs(values).max(axis=0)
+    largest = np.asarray(largest.toarray() if hasattr(largest, "toarray") else largest).ravel()
+    information = np.finfo(values.dtype)
+    exponent = np.clip(np.frexp(largest)[1], information.minexp, information.maxexp - 1)
+    return np.ldexp(np.ones(len(exponent), values.dtype), exponent)
 
 
 def unscaled(n_column: int, dtype: npt.DTypeLike) -> Scale:

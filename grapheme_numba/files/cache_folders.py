@@ -22,7 +22,9 @@ def user_cache() -> Path:
 
 def make_private(folder: Path) -> None:
     """Make `folder` and its parents where they are missing, for this user alone whatever the umask. Raises OSError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for missing in [parent for parent in reversed(folder.parents) if not parent.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)  # with `parents=True` they would have the umask's mode
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def writable_by_others(folder: Path) -> str | None:

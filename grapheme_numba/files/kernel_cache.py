@@ -2,10 +2,13 @@
 
 Every change of a source makes a new folder, so those that nobody has used for long are dropped. A process
 holds a shared lock on its folder as long as it lives, and what is locked is never dropped.
+
+Nothing forces these files to the disk, so after a power loss they may be empty or cut. Each ends with a digest.
 """
 
 import atexit
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -16,10 +19,13 @@ import warnings
 from pathlib import Path
 
 from grapheme_numba.files import cache_folders, locks
+from grapheme_numba.files.storage import Buffer
 
+DIGEST = hashlib.sha256().digest_size  # bytes
 MARK = "in_use"  # the file that is locked; its time is when the folder was last taken
 DAY = 86400.0
 UNUSED = 30 * DAY  # seconds after which a folder goes
+ROOM = 16 << 20  # bytes that the kernels of one state of the sources take, rounded up
 KEPT = 8  # this many stay however they age below that; of the others those used within a day
 
 
@@ -31,6 +37,7 @@ def choose(sources: list[Path]) -> Path:
         folder = base / hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()
         fresh = not folder.exists()
         hold(folder)
+        refuse_full_disk(folder)
         if fresh:
             prune(base, folder)
     except OSError as error:  # a container without a home, a read-only disk
@@ -42,6 +49,13 @@ def choose(sources: list[Path]) -> Path:
             stacklevel=2,
         )
     return folder
+
+
+def refuse_full_disk(folder: Path) -> None:
+    """OSError where an empty `folder` has no room for kernels."""
+    status = os.statvfs(folder)
+    if status.f_bavail * status.f_frsize < ROOM and not any(folder.rglob("*.nbi")):
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {folder}")
 
 
 def hold(folder: Path) -> int:
@@ -100,3 +114,35 @@ def make_or_refuse(folder: Path) -> None:
     with contextlib.suppress(OSError):  # then Numba says what is wrong with it
         cache_folders.make_private(folder)  # Numba would make it by the umask, and 002 lets the group write
     cache_folders.refuse_shared_folder(folder, "kernel cache", "set NUMBA_CACHE_DIR to a folder of your own")
+
+
+def digest(name: str, content: Buffer) -> bytes:
+    """What stands at the end of the cached file `name`. With its name, so that no file passes for another."""
+    found = hashlib.sha256(name.encode() + b"\0")
+    found.update(content)
+    return found.digest()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a cached file ends with its digest. False where there is none; damage is said once."""
+    try:
+        data = memoryview(path.read_bytes())
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        say_once("unread", f"compiled kernels in {path.parent} cannot be read ({error}), so they are compiled anew")
+        return False
+    if data[-DIGEST:] == digest(path.name, data[:-DIGEST]):
+        return True
+    say_once("damaged", f"{path}, a file of compiled kernels, is damaged; what is damaged there is compiled anew")
+    return False
+
+
+def say_once(kind: str, sentence: str) -> None:
+    """Warn, once in a process of each kind: one damage has often come to hundreds of files."""
+    if kind not in _said:
+        _said.add(kind)
+        warnings.warn(sentence, stacklevel=2)
+
+
+_said: set[str] = set()

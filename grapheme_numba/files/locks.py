@@ -53,9 +53,42 @@ def held_folder(folder: Path) -> Iterator[None]:
             raise UsageError(
                 f"another run is writing to {folder}; wait until it ends, or give this one another --output"
             )
+        _held[descriptor] = os.path.abspath(folder)
         yield
     finally:
+        _held.pop(descriptor, None)
         os.close(descriptor)
+
+
+_held: dict[int, str] = {}  # descriptor of each held folder, and the path it had
+
+
+def refuse_moved(path: Path) -> None:
+    """OutputError where `path` is in a folder that this process holds, and another folder has taken its place.
+
+    The lock is on the folder and moves with it, while writing goes by name: into the folder of whoever came after.
+    """
+    if not _held:
+        return
+    absolute = os.path.abspath(path)
+    for descriptor, folder in list(_held.items()):
+        if os.path.commonpath((folder, absolute)) != folder:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # moved, and nobody came after: writing there fails by itself
+            if not os.path.samestat(os.stat(folder), os.fstat(descriptor)):
+                raise OutputError(
+                    f"{folder} was moved or replaced during the run, and the folder of that name is another's; "
+                    f"nothing more is written: what this run saved {_now(descriptor)}"
+                )
+
+
+def _now(descriptor: int) -> str:
+    """Where an open folder is now, as the end of a sentence."""
+    with contextlib.suppress(OSError):
+        place = os.readlink(f"/proc/self/fd/{descriptor}")
+        if os.path.samestat(os.stat(place), os.fstat(descriptor)):
+            return f"is in {place}"
+    return "went with it"
 
 
 def try_lock(descriptor: int) -> bool:

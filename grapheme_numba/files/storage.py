@@ -46,6 +46,7 @@ class Hasher(Protocol):
 
 def create(path: Path, mode: int = 0o666) -> int:
     """Open a new file for reading and writing; its mode is `mode` without the bits of the umask."""
+    locks.refuse_moved(path)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
 
 
@@ -61,16 +62,19 @@ def fsync(descriptor: int) -> None:
 
 def rename(source: Path, target: Path) -> None:
     """Give a file or folder its name, over an old file of that name."""
+    locks.refuse_moved(target)
     os.replace(source, target)
 
 
 def make_folder(path: Path) -> None:
     """Make a folder, in one that is there."""
+    locks.refuse_moved(path)
     path.mkdir(exist_ok=True)
 
 
 def remove(path: Path) -> None:
     """Delete a file, or a folder with all in it; nothing to do when there is none."""
+    locks.refuse_moved(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -85,6 +89,7 @@ def named_failures(path: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
+        locks.refuse_moved(path)
         remedy = REMEDIES.get(error.errno or 0, f"{INTACT}; choose another output")
         raise OutputError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
@@ -105,9 +110,9 @@ def write_all(descriptor: int, data: Buffer) -> None:
         view = view[write(descriptor, view) :]
 
 
-def write_new(path: Path, parts: Iterable[Buffer]) -> None:
+def write_new(path: Path, parts: Iterable[Buffer], mode: int = 0o666) -> None:
     """Write buffers one after the other to a file that must not exist, and fsync it."""
-    descriptor = create(path)
+    descriptor = create(path, mode)
     try:
         for part in parts:
             write_all(descriptor, part)
@@ -260,6 +265,7 @@ def write_file(path: Path, data: Buffer) -> None:
 def append_line(path: Path, line: bytes) -> bool:
     """Add one line to a file with a single write; False where there is no such file. Raises OutputError."""
     with named_failures(path):
+        locks.refuse_moved(path)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -296,12 +302,13 @@ def mode_of(sources: Iterable[str | Path]) -> int:
 
 def discard(path: Path) -> None:
     """Remove what is left of a failed write; a second failure must not hide the first."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, OutputError):
         remove(path)
 
 
 def sweep(folder: Path) -> None:
     """Delete what killed processes left half-written in `folder`: files that nobody holds, and folders."""
+    locks.refuse_moved(folder)
     for leftover in folder.glob(f"{TEMPORARY}*"):
         if leftover.is_dir() and not leftover.is_symlink():
             discard(leftover)

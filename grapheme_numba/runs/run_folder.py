@@ -5,6 +5,7 @@ validation. A crash between two renames leaves the old checkpoint under its othe
 and `find` look as well.
 """
 
+import contextlib
 import itertools
 import os
 from pathlib import Path
@@ -66,7 +67,8 @@ def publish(fresh: Path, target: Path, aside: Path | None) -> None:
         storage.rename(fresh, target)
     except BaseException:
         if aside is not None and moved and not target.exists():
-            os.replace(aside, target)
+            with contextlib.suppress(OSError):  # the folder went away as a whole; that is what the error says
+                os.replace(aside, target)
         storage.discard(fresh)
         raise
     storage.fsync_folder(target.parent)

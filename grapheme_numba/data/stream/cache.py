@@ -4,7 +4,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from grapheme_numba.data.jsonl.convert import convert
@@ -12,7 +13,7 @@ from grapheme_numba.data.parquet.files import ParquetSource
 from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.schema import VERSION
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError
-from grapheme_numba.files import cache_folders, locks
+from grapheme_numba.files import cache_folders, locks, seals, storage
 
 FOLDER = ".grapheme_cache"
 KEPT = 2  # conversions of one file that stay, so that edited data does not fill the disk
@@ -54,8 +55,6 @@ def _convert(path: Path, target: Path, note: Callable[[str], None] | None, limit
     result = convert([path], target, note=note, limits=limits)
     if result.rejects:
         first = result.first_reject
-        target.unlink()
-        result.rejects_path.unlink()
         raise RecordError(
             f"{path}, line {first.line}: {first.reason} ({result.rejects} of {result.rows_in} lines are refused); "
             "`grapheme-data validate` lists them, `grapheme-data convert` leaves them out"
@@ -111,14 +110,38 @@ def cached_parquet(
     kind = kind or ("-nameless" if limits.nameless else "")
     target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
     with locks.exclusive(folder / f"{prefix}.lock"):  # a second run waits here and then finds the conversion done
-        if not _valid(target):
+        if not (seals.is_sealed(target, target.name) and _valid(target)):
             if progress is not None:
                 progress(f"converting {path} once into {folder}")
-            make(target, progress)
-            if content_digest(path) != digest:
-                target.unlink()
-                raise RecordError(f"{path} changed while it was read; run again when nobody writes to it")
+            with unnamed(folder / f"{storage.TEMPORARY}{prefix}") as fresh:
+                make(fresh, progress)
+                if content_digest(path) != digest:
+                    raise RecordError(f"{path} changed while it was read; run again when nobody writes to it")
+                publish(fresh, target)
             old = sorted(folder.glob(f"{prefix}-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
             for file in old[:-KEPT]:
                 file.unlink()
+                seals.beside(file).unlink(missing_ok=True)
     return target, None
+
+
+@contextmanager
+def unnamed(folder: Path) -> Iterator[Path]:
+    """Where a conversion is made and judged: a file in `folder`, which goes at the end, or when the next one begins.
+
+    A file that must not be used never has the name by which it would be found, however the process ends.
+    """
+    with storage.named_failures(folder):
+        storage.remove(folder)  # of a process that was killed
+        folder.mkdir(mode=0o700)
+    try:
+        yield folder / "data.parquet"
+    finally:
+        storage.discard(folder)
+
+
+def publish(fresh: Path, target: Path) -> None:
+    """Give a conversion that was found right its name, and its seal. Raises OutputError."""
+    with storage.named_failures(target):
+        storage.rename(fresh, target)
+    seals.seal(target, target.name)

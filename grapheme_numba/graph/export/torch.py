@@ -42,33 +42,47 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 class GraphModule(torch.nn.Module):  # type: ignore[misc, unused-ignore]  # without torch it has no type
     """The outputs of a graph for a batch; weights and biases are parameters, in the graph's order.
 
+    The parameters are `weights` (n_edge,) and `free_biases`, those of all nodes but the inputs, which have
+    none to train. `biases` (n_node,) is all of them, as a network takes them back.
+
     A level is one gather, one product and one `index_add`: correct and trainable, at a small part of the
     engine's speed, and with batch * n_edge numbers in memory for the backward pass.
     """
 
-    outputs: torch.Tensor  # a buffer
+    outputs: torch.Tensor  # buffers
+    free: torch.Tensor
+    zeros: torch.Tensor
 
     def __init__(self, graph: "NamedGraph") -> None:
         super().__init__()
         self.plan, outputs = level_plan(graph)
         biases = np.zeros(graph.n_node) if graph.biases is None else graph.biases
         self.weights = torch.nn.Parameter(torch.tensor(graph.weights, dtype=torch.float32))
-        self.biases = torch.nn.Parameter(torch.tensor(biases, dtype=torch.float32))
+        free = np.setdiff1d(np.arange(graph.n_node), graph.inputs)
+        self.free_biases = torch.nn.Parameter(torch.tensor(biases[free], dtype=torch.float32))
+        self.register_buffer("free", torch.from_numpy(free))
+        self.register_buffer("zeros", torch.zeros(graph.n_node, dtype=torch.float32))
         self.names = graph.names
         self.register_buffer("outputs", torch.from_numpy(outputs))
         for number, level in enumerate(self.plan):
             for name in ("edges", "senders", "receivers", "columns", "fed", "nodes"):
                 self.register_buffer(f"{name}_{number}", torch.from_numpy(np.ascontiguousarray(getattr(level, name))))
 
+    @property
+    def biases(self) -> torch.Tensor:
+        """The bias (n_node,) of each node, 0 at inputs, differentiable in `free_biases`."""
+        return self.zeros.index_copy(0, self.free, self.free_biases)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Outputs (batch, n_output) of `x` (batch, n_input)."""
+        biases = self.biases
         done = x.new_zeros((len(x), 0))
         for number, level in enumerate(self.plan):
             edges, senders, receivers, columns, fed, nodes = (
                 self.get_buffer(f"{name}_{number}")
                 for name in ("edges", "senders", "receivers", "columns", "fed", "nodes")
             )
-            pre = self.biases[nodes].expand(len(x), -1)
+            pre = biases[nodes].expand(len(x), -1)
             pre = pre.index_add(1, fed, x[:, columns])
             pre = pre.index_add(1, receivers, done[:, senders] * self.weights[edges])
             parts = [ACTIVATIONS[name](pre[:, start:stop]) for name, start, stop in level.groups]
