@@ -97,7 +97,8 @@ def test_corners_and_limits_have_no_slope():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data["nodes"][0]["aggregation"].update(name="max"), "aggregates by 'max'; only sum"),
+        (lambda data: data["nodes"][0]["aggregation"].update(name="median"), "aggregates by 'median'; known are sum"),
+        (lambda data: data["nodes"][0]["aggregation"].update(custom=True), "a function of its own, 'sum'"),
         (lambda data: data["nodes"][0]["activation"].update(name="mine", custom=True), "has the activation 'mine'"),
         (lambda data: data.update(network_type="recurrent"), "the export is of a recurrent network"),
         (lambda data: data["connections"][0].update({"from": 99}), "joins a node that is not listed"),
