@@ -34,6 +34,7 @@ ACTIVATIONS = {
     "selu": rare_activations.SELU,
     "lelu": rare_activations.LELU,
     "softplus_5": rare_activations.SOFTPLUS_5,
+    "sin_60": rare_activations.SIN_60,
 }
 AGGREGATIONS = {
     "sum": aggregations.SUM,

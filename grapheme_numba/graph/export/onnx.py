@@ -161,6 +161,8 @@ def activation(make: _Maker, name: str, x: str) -> str:
         return node("Clip", x, number(-1.0), number(1.0))
     if name == "hat":
         return node("Relu", node("Sub", number(1.0), node("Abs", x)))
+    if name == "sin_60":
+        return node("Sin", node("Clip", x, number(-60.0), number(60.0)))
     if name == "softplus_5":
         steep = node("Mul", node("Clip", x, number(-12.0), number(12.0)), number(5.0))
         return node("Mul", node("Softplus", steep), number(0.2))

@@ -37,6 +37,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "selu": functional.selu,
     "lelu": lambda x: functional.leaky_relu(x, 0.005),
     "softplus_5": lambda x: 0.2 * functional.softplus(5.0 * torch.clamp(x, -12.0, 12.0), threshold=1e9),
+    "sin_60": lambda x: torch.sin(torch.clamp(x, -60.0, 60.0)),
 }
 
 REDUCTIONS = {"mean": "mean", "product": "prod", "max": "amax", "min": "amin"}
