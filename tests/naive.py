@@ -37,13 +37,32 @@ ACTIVATIONS = {
 }
 
 
+def aggregate(kind, terms):
+    """The aggregate of a list of weighted inputs; of none 1 for a product, else 0."""
+    if kind == "product":
+        return math.prod(terms)
+    if not terms:
+        return 0.0
+    return {"sum": sum, "mean": lambda x: sum(x) / len(x), "max": max, "min": min}[kind](terms)
+
+
+def aggregate_slopes(kind, terms):
+    """The derivative of `aggregate` by each of the terms; the first of several largest or smallest has all of it."""
+    if kind == "product":
+        return [math.prod(terms[:i]) * math.prod(terms[i + 1 :]) for i in range(len(terms))]
+    if kind in ("max", "min"):
+        winner = terms.index(aggregate(kind, terms)) if terms else -1
+        return [1.0 if i == winner else 0.0 for i in range(len(terms))]
+    return [1.0 / len(terms) if kind == "mean" else 1.0 for _ in terms]
+
+
 class Graph:
     """A network as lists: edges in the caller's order, node arrays by node id.
 
-    `activation` holds one name per node; `inputs` and `outputs` hold node ids in column order.
+    `activation` and `aggregation` hold one name per node; `inputs` and `outputs` hold node ids in column order.
     """
 
-    def __init__(self, n_node, senders, receivers, inputs, outputs, weights, biases, activation):
+    def __init__(self, n_node, senders, receivers, inputs, outputs, weights, biases, activation, aggregation=None):
         self.n_node, self.senders, self.receivers = n_node, list(senders), list(receivers)
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.weights, self.biases = [float(w) for w in weights], [float(b) for b in biases]
@@ -55,6 +74,10 @@ class Graph:
         for edge, (sender, receiver) in enumerate(zip(self.senders, self.receivers, strict=True)):
             self.incoming[receiver].append(edge)
             self.outgoing[sender].append(edge)
+        self.aggregation = list(aggregation or ["sum"] * n_node)
+        for node in self.inputs:
+            if not self.incoming[node]:
+                self.aggregation[node] = "sum"
 
 
 def topological_order(graph):
@@ -79,14 +102,18 @@ def levels(graph):
     return level
 
 
+def weighted_inputs(graph, node, act):
+    """Weight times the sender's activation for each edge into a node."""
+    return [graph.weights[edge] * act[graph.senders[edge]] for edge in graph.incoming[node]]
+
+
 def activations(graph, x):
     """Pre-activations and activations of one example; both lists of length n_node."""
     external = dict(zip(graph.inputs, x, strict=True))
     pre, act = [0.0] * graph.n_node, [0.0] * graph.n_node
     for node in topological_order(graph):
         total = graph.biases[node] + float(external.get(node, 0.0))
-        for edge in graph.incoming[node]:
-            total += graph.weights[edge] * act[graph.senders[edge]]
+        total += aggregate(graph.aggregation[node], weighted_inputs(graph, node, act))
         pre[node] = total
         act[node] = ACTIVATIONS[graph.activation[node]][0](total)
     return pre, act
@@ -110,13 +137,16 @@ def backward(graph, batch, grad_output):
         upstream = [0.0] * graph.n_node
         for node, value in zip(graph.outputs, row, strict=True):
             upstream[node] += float(value)
-        delta = [0.0] * graph.n_node
+        delta, slope = [0.0] * graph.n_node, [0.0] * len(graph.weights)
         for node in reversed(order):
             for edge in graph.outgoing[node]:
-                upstream[node] += graph.weights[edge] * delta[graph.receivers[edge]]
+                upstream[node] += graph.weights[edge] * slope[edge] * delta[graph.receivers[edge]]
             delta[node] = upstream[node] * ACTIVATIONS[graph.activation[node]][1](pre[node])
+            slopes = aggregate_slopes(graph.aggregation[node], weighted_inputs(graph, node, act))
+            for edge, one in zip(graph.incoming[node], slopes, strict=True):
+                slope[edge] = one
         for edge, (sender, receiver) in enumerate(zip(graph.senders, graph.receivers, strict=True)):
-            edge_grads[edge] += act[sender] * delta[receiver]
+            edge_grads[edge] += act[sender] * slope[edge] * delta[receiver]
         for node in range(graph.n_node):
             if node not in graph.inputs:
                 bias_grads[node] += delta[node]

@@ -50,6 +50,7 @@ def twin(arguments):
         arguments["weights"].tolist(),
         arguments["biases"].tolist(),
         names,
+        arguments.get("aggregation"),
     )
 
 

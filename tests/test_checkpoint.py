@@ -72,7 +72,7 @@ def rewrite_manifest(folder, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, r"format version 2, this program knows up to 1; install a newer grapheme_numba"),
+        ({"version": 3}, r"format version 3, this program knows up to 2; install a newer grapheme_numba"),
         ({"format": "other"}, r"is not the manifest of a checkpoint"),
         ({"files": {"../../etc/passwd": {"n_byte": 1, "sha256": ""}}}, r"lists the files .*wanted only"),
         ({"files": {}}, r"lists the files \[\]"),

@@ -13,15 +13,19 @@ from neat.nn import FeedForwardNetwork
 
 from grapheme_numba import DagNN
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.graph.build import AGGREGATIONS
+from grapheme_numba.graph.formats.dispatch import load_graph, save_graph
 from grapheme_numba.graph.formats.neat import FUNCTIONS, parse
 from grapheme_numba.kernels.engine import rare_activations
 
 N_GENOME = 50
 
 
-def genome(seed, functions):
-    """A random feed-forward network as neat-python builds one, with nodes it never evaluates."""
+def genome(seed, functions, aggregations=("sum",)):
+    """A random feed-forward network as neat-python builds one, with nodes it never evaluates.
+
+    Of other aggregations than the sum, half of the responses are below 0, and some nodes have no inputs.
+    """
     rng = np.random.default_rng([31, seed])
     n_in, n_hidden, n_out = (int(n) for n in rng.integers(1, (6, 20, 5)))
     inputs, outputs = [-1 - i for i in range(n_in)], list(range(n_out))
@@ -35,8 +39,14 @@ def genome(seed, functions):
         name = functions[int(rng.integers(len(functions)))]
         links = [(a, float(rng.normal())) for a, b in pairs if b == node]
         bias, response = float(rng.normal()) * 0.5, float(rng.normal(1.0, 0.3))
+        kind = aggregations[0]
+        if aggregations != ("sum",):
+            kind = aggregations[int(rng.integers(len(aggregations)))]
+            response *= float(rng.choice((-1.0, 1.0)))
+            links = links if rng.random() < 0.9 else []
         function = getattr(theirs, f"{name}_activation")
-        evaluated.append((node, function, neat.aggregations.sum_aggregation, bias, response, links))
+        combine = getattr(neat.aggregations, f"{kind}_aggregation")
+        evaluated.append((node, function, combine, bias, response, links))
     return FeedForwardNetwork(inputs, outputs, evaluated)
 
 
@@ -47,12 +57,32 @@ def exported(network):
         return msgspec.json.encode(export_feedforward(network))
 
 
+BOUNDED = ["sigmoid", "tanh", "sin", "gauss", "relu", "elu", "identity", "lelu", "selu", "softplus", "clamped"]
+BOUNDED += ["abs", "hat"]
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be reached from any input")
+@pytest.mark.parametrize("kinds", [("mean",), ("product",), ("max",), ("min",), tuple(AGGREGATIONS)], ids="-".join)
+@pytest.mark.parametrize("seed", range(N_GENOME))
+def test_genomes_of_other_aggregations_agree_too(seed, kinds, tmp_path):
+    """Also after a way through our own export."""
+    network = genome(seed, BOUNDED, kinds)
+    path, again = tmp_path / "genome.json", tmp_path / "again.json"
+    path.write_bytes(exported(network))
+    dag = DagNN.from_graph(path, dtype="float64")
+    x = np.random.default_rng([37, seed]).normal(size=(8, dag.n_input))
+    expected = np.array([network.activate(row) for row in x.tolist()])
+    np.testing.assert_allclose(dag.forward(x), expected, rtol=1e-9, atol=1e-9)
+    save_graph(load_graph(path), again)
+    np.testing.assert_allclose(DagNN.from_graph(again, dtype="float64").forward(x), expected, rtol=1e-9, atol=1e-9)
+    single = DagNN.from_graph(path).forward(x.astype(np.float32))
+    np.testing.assert_allclose(single, expected, rtol=1e-5, atol=1e-5 * (1 + np.abs(expected).max()))
+
+
 @pytest.mark.filterwarnings("ignore:.*cannot be reached from any input")
 @pytest.mark.parametrize("seed", range(N_GENOME))
 def test_genomes_agree_with_their_own_activation(seed, tmp_path):
-    bounded = ["sigmoid", "tanh", "sin", "gauss", "relu", "elu", "identity", "lelu", "selu", "softplus", "clamped"]
-    bounded += ["abs", "hat"]
-    network = genome(seed, bounded)
+    network = genome(seed, BOUNDED)
     path = tmp_path / "genome.json"
     path.write_bytes(exported(network))
     dag = DagNN.from_graph(path, dtype="float64")
@@ -70,7 +100,7 @@ def test_each_function_is_theirs_and_its_gradient_is_a_difference(name):
     node = (0, function, neat.aggregations.sum_aggregation, 0.11, 0.8, [(-1, 0.7)])
     dag = DagNN.from_graph(parse(exported(FeedForwardNetwork([-1], [0], [node]))), dtype="float64")
     x = np.array([[-4.3], [-1.7], [-0.31], [0.0], [0.01], [0.6], [2.9], [150.0]])
-    x = x[:-1] if name in ("sin", "cube") else x
+    x = x[:-1] if name == "cube" else x
     expected = [function(0.11 + 0.8 * 0.7 * value) for value in x[:, 0].tolist()]
     np.testing.assert_allclose(dag.forward(x)[:, 0], expected, rtol=1e-9, atol=1e-12)
     gradient = dag.backward_accumulate(np.ones((len(x), 1)))
@@ -97,7 +127,8 @@ def test_corners_and_limits_have_no_slope():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data["nodes"][0]["aggregation"].update(name="max"), "aggregates by 'max'; only sum"),
+        (lambda data: data["nodes"][0]["aggregation"].update(name="median"), "aggregates by 'median'; known are sum"),
+        (lambda data: data["nodes"][0]["aggregation"].update(custom=True), "a function of its own, 'sum'"),
         (lambda data: data["nodes"][0]["activation"].update(name="mine", custom=True), "has the activation 'mine'"),
         (lambda data: data.update(network_type="recurrent"), "the export is of a recurrent network"),
         (lambda data: data["connections"][0].update({"from": 99}), "joins a node that is not listed"),

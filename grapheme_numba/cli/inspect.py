@@ -53,11 +53,7 @@ def of_graph(path: str, break_cycles: str | None, step: Step) -> tuple[dict[str,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what cannot be reached stands among the facts
         dag = network_on(graph, path)
-    stated = [
-        word
-        for word, value in (("weights", graph.weights), ("biases", graph.biases), ("activations", graph.activations))
-        if value is not None
-    ]
+    stated = [word for word in ("weights", "biases", "activations", "aggregations") if getattr(graph, word) is not None]
     network = anatomy(dag, graph.names, batch_size, optimizer or "adam", measure)
     return {"network": {"states": ", ".join(stated) or "edges only", **network}}, f"{path}: a usable graph"
 

@@ -42,7 +42,7 @@ KNOWN = {
     "init": ("dynamic_xavier", "xavier", "he", "uniform", "zero"),
     "activation": (
         "linear", "relu", "leaky_relu", "sigmoid", "tanh", "softplus", "elu", "gelu", "silu", "sin", "gaussian", "abs",
-        "square", "cube", "exp", "log", "inverse", "clamped", "hat", "selu", "lelu", "softplus_5",
+        "square", "cube", "exp", "log", "inverse", "clamped", "hat", "selu", "lelu", "softplus_5", "sin_60",
     ),
 }  # fmt: skip
 MOST_IN_METAVAR = 8  # more names than these stand in the help text instead

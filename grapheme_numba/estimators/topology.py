@@ -81,6 +81,7 @@ def with_outputs(graph: NamedGraph, n_output: int, activation: str) -> NamedGrap
         inputs=graph.inputs,
         outputs=new,
         activations=[*activations, *["linear"] * n_output],
+        aggregations=[*(graph.aggregations or ["sum"] * graph.n_node), *["sum"] * n_output],
     )
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from grapheme_numba.errors import CycleError, GraphError, ShapeError
 from grapheme_numba.graph.dag import Dag, Ids
-from grapheme_numba.kernels.engine import activations, rare_activations
+from grapheme_numba.kernels.engine import activations, aggregations, rare_activations
 from grapheme_numba.kernels.graph import topology
 
 ACTIVATIONS = {
@@ -34,6 +34,14 @@ ACTIVATIONS = {
     "selu": rare_activations.SELU,
     "lelu": rare_activations.LELU,
     "softplus_5": rare_activations.SOFTPLUS_5,
+    "sin_60": rare_activations.SIN_60,
+}
+AGGREGATIONS = {
+    "sum": aggregations.SUM,
+    "mean": aggregations.MEAN,
+    "product": aggregations.PRODUCT,
+    "max": aggregations.MAX,
+    "min": aggregations.MIN,
 }
 _MOST = np.iinfo(np.int32).max
 
@@ -41,6 +49,7 @@ _MOST = np.iinfo(np.int32).max
 def build_dag(
     senders: npt.ArrayLike, receivers: npt.ArrayLike, *, inputs: npt.ArrayLike, outputs: npt.ArrayLike,
     n_node: int | None = None, activation: str | Sequence[str] = "leaky_relu",
+    aggregation: str | Sequence[str] = "sum",
 ) -> Dag:  # fmt: skip
     """Check a graph and put it into internal order.
 
@@ -54,6 +63,8 @@ def build_dag(
         Number of nodes; by default one more than the largest id named.
     activation : str or sequence of str (n_node,)
         Name of the activation function, one for all or one per node. Input nodes are always linear.
+    aggregation : str or sequence of str (n_node,)
+        sum, mean, product, max or min of the weighted inputs, one for all or one per node.
 
     Returns
     -------
@@ -77,6 +88,9 @@ def build_dag(
     codes = activation_codes(activation, n_node)
     codes[inputs] = activations.LINEAR
 
+    combined = aggregation_codes(aggregation, n_node)
+    combined[np.setdiff1d(inputs, receivers)] = aggregations.SUM  # they are what they are given
+
     by_sender, t_indptr, level = _levels(senders, receivers, n_node)
     is_input, is_output = np.zeros(n_node, np.uint8), np.zeros(n_node, np.uint8)
     is_input[inputs], is_output[outputs] = 1, 1
@@ -97,6 +111,7 @@ def build_dag(
     dag = Dag(
         indptr, indices, t_indptr, t_indices, level_start, codes[node_order], is_input[node_order],
         is_output[node_order], number[inputs], number[outputs], node_order, edge_order,
+        combined[node_order] if combined.any() else combined[:0],
     )  # fmt: skip
     _warn_unreached(dag)
     return dag
@@ -104,21 +119,30 @@ def build_dag(
 
 def activation_codes(activation: str | Sequence[str], n_node: int) -> npt.NDArray[np.uint8]:
     """The uint8 codes (n_node,) of one activation name, or of one name per node."""
-    if isinstance(activation, str):
-        return np.full(n_node, _code(activation), np.uint8)
-    names = list(activation)
+    return _codes("activation", ACTIVATIONS, activation, n_node)
+
+
+def aggregation_codes(aggregation: str | Sequence[str], n_node: int) -> npt.NDArray[np.uint8]:
+    """The uint8 codes (n_node,) of one aggregation name, or of one name per node."""
+    return _codes("aggregation", AGGREGATIONS, aggregation, n_node)
+
+
+def _codes(what: str, known: dict[str, int], given: str | Sequence[str], n_node: int) -> npt.NDArray[np.uint8]:
+    if isinstance(given, str):
+        return np.full(n_node, _code(what, known, given), np.uint8)
+    names = list(given)
     if len(names) != n_node:
         raise ShapeError(
-            f"activation lists {len(names)} names for {n_node} nodes; give one name for all nodes or one per node"
+            f"{what} lists {len(names)} names for {n_node} nodes; give one name for all nodes or one per node"
         )
-    return np.array([_code(name) for name in names], np.uint8)
+    return np.array([_code(what, known, name) for name in names], np.uint8)
 
 
-def _code(name: str) -> int:
+def _code(what: str, known: dict[str, int], name: str) -> int:
     try:
-        return ACTIVATIONS[name]
+        return known[name]
     except (KeyError, TypeError):
-        raise GraphError(f"unknown activation {name!r}; choose one of {', '.join(ACTIVATIONS)}") from None
+        raise GraphError(f"unknown {what} {name!r}; choose one of {', '.join(known)}") from None
 
 
 def _ids(name: str, values: npt.ArrayLike) -> Ids:

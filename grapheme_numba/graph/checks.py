@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.errors import CycleError, GraphError
-from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
 from grapheme_numba.graph.dag import Ids
 from grapheme_numba.kernels.graph import topology
 
@@ -145,14 +145,28 @@ def node_ids(what: str, wanted: Iterable[Any], names: Sequence[str]) -> Ids:
 
 def checked_activations(activations: Iterable[str], names: Sequence[str], inputs: Ids) -> tuple[str, ...]:
     """Known activation names as a tuple (n_node,), linear at the inputs."""
-    activations = list(activations)
-    if len(activations) != len(names):
-        raise GraphError(f"{len(activations)} activations for {len(names)} nodes; give one each")
-    for node, name in enumerate(activations):
-        if name not in ACTIVATIONS:
-            raise GraphError(
-                f"node {names[node]!r} has the unknown activation {name!r}; choose one of {', '.join(ACTIVATIONS)}"
-            )
+    functions = _known("activation", activations, ACTIVATIONS, names)
     for node in inputs.tolist():
-        activations[node] = "linear"
-    return tuple(activations)
+        functions[node] = "linear"
+    return tuple(functions)
+
+
+def checked_aggregations(
+    aggregations: Iterable[str], names: Sequence[str], idle: Iterable[int]
+) -> tuple[str, ...] | None:
+    """Known aggregation names as a tuple (n_node,), sum at the `idle` inputs, which nothing enters; None if all sum."""
+    kinds = _known("aggregation", aggregations, AGGREGATIONS, names)
+    for node in idle:
+        kinds[node] = "sum"
+    return tuple(kinds) if any(kind != "sum" for kind in kinds) else None
+
+
+def _known(what: str, given: Iterable[str], known: dict[str, int], names: Sequence[str]) -> list[str]:
+    """A list of `given`, one for each node, all of them `known`."""
+    listed = list(given)
+    if len(listed) != len(names):
+        raise GraphError(f"{len(listed)} {what}s for {len(names)} nodes; give one each")
+    for node, name in enumerate(listed):
+        if name not in known:
+            raise GraphError(f"node {names[node]!r} has the unknown {what} {name!r}; choose one of {', '.join(known)}")
+    return listed

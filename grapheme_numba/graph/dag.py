@@ -34,6 +34,8 @@ class Dag(NamedTuple):
         The caller's id of each internal node.
     edge_order : int32 (n_edge,)
         The caller's position of each edge of `t_indices`.
+    aggregation : uint8 (n_node,) or (0,)
+        Code of what each node does with its weighted inputs (`kernels.engine.aggregations`); empty where all sum.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -48,6 +50,7 @@ class Dag(NamedTuple):
     outputs: Ids
     node_order: Ids
     edge_order: Ids
+    aggregation: npt.NDArray[np.uint8]
 
     @property
     def n_node(self) -> int:
@@ -60,6 +63,11 @@ class Dag(NamedTuple):
     @property
     def n_level(self) -> int:
         return len(self.level_start) - 1
+
+    @property
+    def n_edge_row(self) -> int:
+        """How many edges have deltas of their own: those into nodes that do not sum."""
+        return int(np.diff(self.indptr)[self.aggregation != 0].sum()) if self.aggregation.size else 0
 
     def reach(self) -> int:
         """How many nodes lie, at most, between the first node of a level and the last receiver of that level."""

@@ -24,8 +24,33 @@ def levels_of(senders: Ids, receivers: Ids, n_node: int) -> npt.NDArray[np.int64
     return level.astype(np.int64)
 
 
+class Aggregate(NamedTuple):
+    """The nodes of one level that combine their weighted inputs in one way, not the sum.
+
+    Attributes
+    ----------
+    kind : str
+        mean, product, max or min.
+    places : (n,) int64
+        Positions within the level. Nodes that nothing enters are there for a product only, which is 1 then.
+    counts : (n,) int64
+        How many edges enter each.
+    edges, senders : (n_edge,) int64
+        As of `Level`.
+    receivers : (n_edge,) int64
+        Positions in `places`.
+    """
+
+    kind: str
+    places: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.int64]
+    senders: npt.NDArray[np.int64]
+    receivers: npt.NDArray[np.int64]
+
+
 class Level(NamedTuple):
-    """The nodes of one level, and the edges that enter them. Nodes are numbered level by level.
+    """The nodes of one level, and the edges that enter those that sum. Nodes are numbered level by level.
 
     Attributes
     ----------
@@ -42,6 +67,8 @@ class Level(NamedTuple):
         Positions of the nodes with one activation.
     nodes : (n_node,) int64
         The graph's node ids.
+    aggregates : list of Aggregate
+        The nodes that do not sum; their edges are not among `edges`.
     """
 
     n_node: int
@@ -52,6 +79,7 @@ class Level(NamedTuple):
     fed: npt.NDArray[np.int64]
     groups: list[tuple[str, int, int]]
     nodes: npt.NDArray[np.int64]
+    aggregates: list[Aggregate]
 
 
 def level_plan(graph: "NamedGraph") -> tuple[list[Level], npt.NDArray[np.int64]]:
@@ -66,13 +94,30 @@ def level_plan(graph: "NamedGraph") -> tuple[list[Level], npt.NDArray[np.int64]]
     column = np.full(graph.n_node, -1)
     column[graph.inputs] = np.arange(len(graph.inputs))
     starts = np.searchsorted(level[order], np.arange(level.max() + 2))
+    combined = np.array(graph.aggregations or ["sum"] * graph.n_node)
+    combined[np.setdiff1d(graph.inputs, graph.receivers)] = "sum"
     plan = []
     edge_level = level[graph.receivers]
     by_level = np.argsort(edge_level, kind="stable")
     edge_starts = np.searchsorted(edge_level[by_level], np.arange(level.max() + 2))
     for one, (start, stop) in enumerate(itertools.pairwise(starts)):
         nodes = order[start:stop]
-        edges = by_level[edge_starts[one] : edge_starts[one + 1]]
+        entering = by_level[edge_starts[one] : edge_starts[one + 1]]
+        places = number[graph.receivers[entering]] - start
+        aggregates = []
+        for kind in np.unique(combined[nodes][combined[nodes] != "sum"]).tolist():
+            own = combined[nodes[places]] == kind
+            counts = np.bincount(places[own], minlength=len(nodes))
+            chosen = np.flatnonzero((combined[nodes] == kind) & ((counts > 0) | (kind == "product")))
+            edges = entering[own]
+            aggregates.append(
+                Aggregate(
+                    kind, chosen, counts[chosen], edges, number[graph.senders[edges]],
+                    np.searchsorted(chosen, places[own]),
+                )
+            )  # fmt: skip
+        sums = combined[nodes[places]] == "sum"
+        edges = entering[sums]
         fed = np.flatnonzero(column[nodes] >= 0)
         names, first = np.unique(kinds[nodes], return_index=True)
         bounds = [*first.tolist(), len(nodes)]
@@ -82,11 +127,12 @@ def level_plan(graph: "NamedGraph") -> tuple[list[Level], npt.NDArray[np.int64]]
                 len(nodes),
                 edges,
                 number[graph.senders[edges]],
-                number[graph.receivers[edges]] - start,
+                places[sums],
                 column[nodes[fed]],
                 fed,
                 groups,
                 nodes,
+                aggregates,
             )
         )
     return plan, number[graph.outputs]

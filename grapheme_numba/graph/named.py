@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError
 from grapheme_numba.graph import checks
-from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
 from grapheme_numba.graph.dag import Ids
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class NamedGraph(NamedTuple):
     activations : tuple of str (n_node,) or None
         None where the source states none; inputs are always linear.
     biases : float64 (n_node,) or None
+    aggregations : tuple of str (n_node,) or None
+        What nodes do with their weighted inputs; None where all sum.
     """
 
     senders: Ids
@@ -50,6 +52,7 @@ class NamedGraph(NamedTuple):
     names: tuple[str, ...]
     activations: tuple[str, ...] | None = None
     biases: npt.NDArray[np.float64] | None = None
+    aggregations: tuple[str, ...] | None = None
 
     @property
     def n_node(self) -> int:
@@ -63,12 +66,13 @@ class NamedGraph(NamedTuple):
     def of(cls, dag: Any, names: Iterable[str] | None = None) -> "NamedGraph":
         """The graph and parameters of a `DagNN`, with `names` or those it was built with."""
         arrays = dag.topology()
-        known = list(ACTIVATIONS)
+        known, kinds, combined = list(ACTIVATIONS), list(AGGREGATIONS), arrays.get("aggregation")
         names = names if names is not None else getattr(dag, "names", None)
         return cls(
             arrays["senders"], arrays["receivers"], np.array(dag.weights, np.float64), arrays["inputs"],
             arrays["outputs"], tuple(names) if names is not None else tuple(map(str, range(dag.n_node))),
             tuple(known[code] for code in arrays["activation"]), np.array(dag.biases, np.float64),
+            None if combined is None else tuple(kinds[code] for code in combined),
         )  # fmt: skip
 
     def to_scipy(self) -> "scipy.sparse.csr_array":
@@ -108,7 +112,7 @@ class NamedGraph(NamedTuple):
 def named_graph(
     senders: npt.ArrayLike, receivers: npt.ArrayLike, names: Iterable[str], *, weights: npt.ArrayLike | None = None,
     inputs: Any = None, outputs: Any = None, activations: Iterable[str] | None = None,
-    biases: npt.ArrayLike | None = None, break_cycles: str = "error",
+    biases: npt.ArrayLike | None = None, aggregations: Iterable[str] | None = None, break_cycles: str = "error",
 ) -> NamedGraph:  # fmt: skip
     """Check a graph and freeze it.
 
@@ -122,6 +126,8 @@ def named_graph(
         By default the nodes with no incoming, or no outgoing, edges; isolated nodes are neither.
     activations : sequence of str (n_node,), optional
     biases : float sequence (n_node,), optional
+    aggregations : sequence of str (n_node,), optional
+        sum, mean, product, max or min; without it all sum.
     break_cycles : "error" or "feedback-arc"
         What a cycle does: raise CycleError, or lose edges by the heuristic of Eades, Lin and Smyth (1993),
         with a warning that says how many and which.
@@ -152,13 +158,16 @@ def named_graph(
         edge_weights = edge_weights if edge_weights is None else edge_weights[keep]
     input_ids, output_ids = checks.ports(tails, heads, nodes, inputs, outputs)
     functions = None if activations is None else checks.checked_activations(activations, nodes, input_ids)
+    kinds = None
+    if aggregations is not None:
+        kinds = checks.checked_aggregations(aggregations, nodes, np.setdiff1d(input_ids, heads).tolist())
     if node_biases is not None and node_biases[input_ids].any():
         node = input_ids[np.flatnonzero(node_biases[input_ids])[0]]
         raise GraphError(f"input {nodes[node]!r} has the bias {node_biases[node]}; inputs have none, set it to 0")
     for array in (tails, heads, edge_weights, input_ids, output_ids, node_biases):
         if array is not None:
             array.flags.writeable = False
-    return NamedGraph(tails, heads, edge_weights, input_ids, output_ids, nodes, functions, node_biases)
+    return NamedGraph(tails, heads, edge_weights, input_ids, output_ids, nodes, functions, node_biases, kinds)
 
 
 def name_arrays(names: Iterable[str] | None) -> dict[str, npt.NDArray[Any]]:

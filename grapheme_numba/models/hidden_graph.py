@@ -370,4 +370,5 @@ def graft(
         senders, receivers, [*before, *graph.names, *unlike(after, [*before, *graph.names])], weights=weights,
         inputs=np.arange(n_input), outputs=outputs, biases=biases,
         activations=["linear"] * n_input + kinds + ["linear"] * n_output,
+        aggregations=["sum"] * n_input + list(graph.aggregations or ["sum"] * graph.n_node) + ["sum"] * n_output,
     )  # fmt: skip

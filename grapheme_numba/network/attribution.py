@@ -41,8 +41,10 @@ class Saliency:
         dag = self.dag
         gx = dag.backward_latest(gy, dag.gradients[:0], True)
         tiles, weights = dag.latest_tiles(), dag.parameters[: dag.n_edge]
-        node_contributions(tiles.activations, tiles.deltas, dag.dag, len(gx), self.nodes)
-        edge_contributions(tiles.activations, tiles.deltas, dag.dag, weights, len(gx), self.edges)
+        rows = dag.passes.rows
+        graph = dag.dag if rows is None else rows.dag
+        node_contributions(tiles.activations, tiles.deltas, graph, len(gx), self.nodes)
+        edge_contributions(tiles.activations, tiles.deltas, graph, weights, len(gx), self.edges)
         self.n_example += len(gx)
         return gx
 
@@ -68,8 +70,8 @@ class Attribution(NamedTuple):
     nodes : (n_node,) float64
         Mean over examples of |activation * gradient of the pre-activation|, by node id.
     edges : (n_edge,) float64
-        Mean over examples of |weight * activation of the sender * gradient of the receiver's
-        pre-activation|, in the caller's edge order.
+        Mean over examples of |weight * activation of the sender * gradient of that product|, in the caller's
+        edge order; where the receiver sums, the gradient is that of its pre-activation.
     graph : NamedGraph
     """
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.graph.build import ACTIVATIONS, build_dag
+from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS, build_dag
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.graph.generators import radixnet, topologies
@@ -92,7 +92,7 @@ class DagNN(GraphParameters):
         cls, senders: npt.ArrayLike, receivers: npt.ArrayLike, *, inputs: npt.ArrayLike, outputs: npt.ArrayLike,
         n_node: int | None = None, weights: npt.ArrayLike | None = None, biases: npt.ArrayLike | None = None,
         activation: str | Sequence[str] = "leaky_relu", init: str = "dynamic_xavier", seed: int = 0,
-        dtype: npt.DTypeLike = "float32",
+        dtype: npt.DTypeLike = "float32", aggregation: str | Sequence[str] = "sum",
     ) -> Self:  # fmt: skip
         """A network from an edge list.
 
@@ -115,6 +115,11 @@ class DagNN(GraphParameters):
         seed : int
             Seed of `init`.
         dtype : "float32" or "float64"
+        aggregation : str or sequence of str (n_node,)
+            What a node's bias and external input are added to: the sum, mean, product, max or min of its weighted
+            inputs, as neat-python has them; of no inputs 1 for a product, else 0 (inputs that nothing enters are
+            what they are given). Max and min give their gradient to the first input that attains them, in the
+            internal order of the senders.
 
         Raises
         ------
@@ -122,7 +127,10 @@ class DagNN(GraphParameters):
             With the edge, node or cycle at fault.
         """
         dtype = arrays.float_dtype(dtype)
-        dag = build_dag(senders, receivers, inputs=inputs, outputs=outputs, n_node=n_node, activation=activation)
+        dag = build_dag(
+            senders, receivers, inputs=inputs, outputs=outputs, n_node=n_node, activation=activation,
+            aggregation=aggregation,
+        )  # fmt: skip
         if weights is None:
             weights = initial_weights(init, np.asarray(senders), np.asarray(receivers), dag.n_node, seed, dtype)
         return cls(dag, weights, np.zeros(dag.n_node, dtype) if biases is None else biases, dtype)
@@ -189,7 +197,7 @@ class DagNN(GraphParameters):
 
     @classmethod
     def from_graph(
-        cls, source: Any, *, activation: str | Sequence[str] = "leaky_relu",
+        cls, source: Any, *, activation: str | Sequence[str] = "leaky_relu", aggregation: str | Sequence[str] = "sum",
         graph_options: dict[str, Any] | None = None, **options: Any,
     ) -> Self:  # fmt: skip
         """A network on a graph of your own, with its names, and its weights where it states them.
@@ -198,7 +206,7 @@ class DagNN(GraphParameters):
         ----------
         source : path, NamedGraph, or an object of another library
             Whatever `load_graph` reads.
-        activation : str or sequence of str (n_node,)
+        activation, aggregation : str or sequence of str (n_node,)
             Where the graph states none.
         graph_options : dict, optional
             Arguments of `load_graph`: inputs, outputs, break_cycles, ...
@@ -208,7 +216,8 @@ class DagNN(GraphParameters):
         graph = load_graph(source, **(graph_options or {}))
         dag = cls.from_edges(
             graph.senders, graph.receivers, inputs=graph.inputs, outputs=graph.outputs, n_node=graph.n_node,
-            weights=graph.weights, biases=graph.biases, activation=graph.activations or activation, **options,
+            weights=graph.weights, biases=graph.biases, activation=graph.activations or activation,
+            aggregation=graph.aggregations or aggregation, **options,
         )  # fmt: skip
         dag.names = graph.names
         return dag
@@ -216,8 +225,10 @@ class DagNN(GraphParameters):
     @classmethod
     def from_topology(cls, arrays_by_name: dict[str, npt.NDArray[Any]], **options: Any) -> Self:
         """A network from what `topology` gave; `options` as for `from_edges`."""
-        names = list(ACTIVATIONS)
-        codes = arrays_by_name["activation"]
+        names, kinds = list(ACTIVATIONS), list(AGGREGATIONS)
+        codes, combined = arrays_by_name["activation"], arrays_by_name.get("aggregation")
+        if combined is not None:
+            options["aggregation"] = [kinds[code] for code in combined]
         dag = cls.from_edges(
             arrays_by_name["senders"], arrays_by_name["receivers"], inputs=arrays_by_name["inputs"],
             outputs=arrays_by_name["outputs"], n_node=len(codes),
@@ -362,16 +373,21 @@ class DagNN(GraphParameters):
     def topology(self) -> dict[str, npt.NDArray[Any]]:
         """The graph as arrays in the caller's order: senders, receivers, inputs, outputs, activation.
 
-        Where the nodes have names, `name_bytes` (UTF-8) and `name_ends` hold them.
+        `aggregation` is among them where not all nodes sum. Where the nodes have names, `name_bytes` (UTF-8) and
+        `name_ends` hold them.
         """
         dag, order = self.dag, self.dag.node_order
         senders, receivers = np.empty(self.n_edge, np.int32), np.empty(self.n_edge, np.int32)
         internal = np.empty(self.n_edge, np.int32)
         topology.rows_of(dag.t_indptr, internal)
         senders[dag.edge_order], receivers[dag.edge_order] = order[internal], order[dag.t_indices]
-        codes = np.empty(self.n_node, np.uint8)
+        codes, combined = np.empty((2, self.n_node), np.uint8)
         codes[order] = dag.activation
+        more = {}
+        if dag.aggregation.size:
+            combined[order] = dag.aggregation
+            more["aggregation"] = combined
         return {
             "senders": senders, "receivers": receivers, "inputs": order[dag.inputs],
-            "outputs": order[dag.outputs], "activation": codes, **name_arrays(self.names),
+            "outputs": order[dag.outputs], "activation": codes, **more, **name_arrays(self.names),
         }  # fmt: skip

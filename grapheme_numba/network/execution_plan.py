@@ -87,7 +87,7 @@ class Plan:
             windows, workspace.planes(n_plane, self._plane_size(windows) if n_gradient and n_plane > 1 else 0)
         )
         n_buffer, n_row = (group if levels else n_plane), self.rows_of_deltas()
-        tiles = workspace.with_deltas(tiles, *((n_tile, self._dag.n_node) if keeps_deltas else (n_buffer, n_row)))
+        tiles = workspace.with_deltas(tiles, *((n_tile, self._whole_rows()) if keeps_deltas else (n_buffer, n_row)))
         return Choice(levels, tiles, planes, Shares(self._ranges("out", levels), group))
 
     def _levels(self, tiles: Tiles, group: int, n_window: int, rate: float) -> bool:
@@ -116,11 +116,18 @@ class Plan:
         """How many nodes' deltas the backward pass needs at a time, as a power of two.
 
         From the first node of a level to the last receiver of that level: threads that share the level may
-        already write its first nodes while others still read for its last.
+        already write its first nodes while others still read for its last. Where edges have rows of their own,
+        behind those of the nodes, none is used twice.
         """
         if self._n_row is None:
-            self._n_row = min(self._dag.n_node, 1 << self._dag.reach().bit_length())
+            if self._dag.aggregation.size:
+                self._n_row = self._whole_rows()
+            else:
+                self._n_row = min(self._dag.n_node, 1 << self._dag.reach().bit_length())
         return self._n_row
+
+    def _whole_rows(self) -> int:
+        return self._dag.n_node + self._dag.n_edge_row
 
     def _plane_size(self, windows: Bounds) -> int:
         edges = np.diff(self._dag.t_indptr[windows]).max()

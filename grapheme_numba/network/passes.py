@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.graph.dag import Dag
-from grapheme_numba.kernels.engine import backward, forward, tiles
+from grapheme_numba.kernels.engine import aggregations, backward, forward, tiles
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
-from grapheme_numba.network import arrays
+from grapheme_numba.network import aggregated_edges, arrays
 from grapheme_numba.network.execution_plan import Plan
 from grapheme_numba.network.receiver_weights import ReceiverWeights
 from grapheme_numba.network.workspace import Workspace
@@ -47,6 +47,8 @@ class Passes:
     plan : Plan
     receiver_weights : ReceiverWeights
     latest : Latest
+    rows : Rows or None
+        Where the backward pass finds deltas, in a network whose nodes do not all sum.
     lock : threading.Lock
         Held while gradients are added to the network's own: threads add one after the other.
     """
@@ -55,7 +57,9 @@ class Passes:
         self.dag, self.dtype = dag, dtype
         self.plan, self.receiver_weights = Plan(dag), ReceiverWeights(dag, dtype)
         self.latest, self.lock = Latest(), threading.Lock()
-        self._n_live = topology.most_live_nodes(dag.indptr, dag.indices)
+        self._n_live = topology.most_live_nodes(dag.indptr, dag.indices) + dag.n_edge_row
+        # Where all nodes sum, nothing but this is ever asked.
+        self.rows = aggregated_edges.rows_of(dag) if dag.aggregation.size else None
         self._spare: list[Workspace] = []
 
     def room(self) -> Workspace:
@@ -87,10 +91,11 @@ class Passes:
         choice = self.plan.forward(len(x), room, learns)
         y = np.empty((len(x), len(dag.outputs)), self.dtype)
         status = np.zeros(len(choice.tiles.activations), np.uint8)
+        kernels = forward if self.rows is None else aggregations
         if choice.levels:
-            forward.forward_levels(dag, weights, biases, x, choice.tiles, choice.shares, y, status)
+            kernels.forward_levels(dag, weights, biases, x, choice.tiles, choice.shares, y, status)
         else:
-            forward.forward_tiles(dag, weights, biases, x, choice.tiles, y, status)
+            kernels.forward_tiles(dag, weights, biases, x, choice.tiles, y, status)
         return y, choice.tiles, bool(status.any())
 
     def backward(
@@ -105,7 +110,14 @@ class Passes:
         choice = self.plan.backward(len(gy), room, before, gradients.size, keeps_deltas)
         gx = np.empty((len(gy), len(dag.inputs)), self.dtype)
         status = np.zeros(len(choice.tiles.activations), np.uint8)
-        if choice.levels:
+        if self.rows is not None:
+            dag, first_row = self.rows
+            edges = aggregations.Edges(weights, self.receiver_weights.of(weights), first_row)
+            if choice.levels:
+                aggregations.backward_levels(dag, edges, choice.tiles, gy, choice.shares, gradients, gx, status)
+            else:
+                aggregations.backward_tiles(dag, edges, choice.tiles, gy, choice.planes, gradients, gx, status)
+        elif choice.levels:
             backward.backward_levels(dag, weights, choice.tiles, gy, choice.shares, gradients, gx, status)
         else:
             backward.backward_tiles(dag, weights, choice.tiles, gy, choice.planes, gradients, gx, status)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN
 
 FORMAT = "grapheme_numba network"
-VERSION = "1"
+VERSIONS = ("1", "2")  # 2: some nodes do not sum, of which readers of 1 know nothing
 NEEDED = {"senders", "receivers", "inputs", "outputs", "activation", "weights", "biases", "node_order", "level_start"}
 
 
@@ -29,7 +29,7 @@ def save_network(dag: "DagNN", path: str | Path) -> None:
         "node_order": dag.dag.node_order, "level_start": dag.dag.level_start,
     }  # fmt: skip
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    facts = {"format": FORMAT, "version": VERSION, "dtype": dag.dtype.name}
+    facts = {"format": FORMAT, "version": VERSIONS["aggregation" in tensors], "dtype": dag.dtype.name}
     write_file(Path(path), safetensors.numpy.save(tensors, {**facts, "sha256": _digest(tensors, facts)}))
 
 
@@ -56,9 +56,9 @@ def load_network(path: str | Path) -> "DagNN":
     stored = facts.pop("sha256", "")
     if facts.get("format") != FORMAT:
         raise CheckpointError(f"{path} holds {facts.get('format', 'tensors of something else')!r}, not a {FORMAT}")
-    if facts.get("version") != VERSION:
+    if facts.get("version") not in VERSIONS:
         raise CheckpointError(
-            f"{path} has version {facts.get('version')} of its format, this program reads {VERSION}; "
+            f"{path} has version {facts.get('version')} of its format, this program reads {' and '.join(VERSIONS)}; "
             "load it with the release that wrote it"
         )
     if stored != _digest(tensors, facts):

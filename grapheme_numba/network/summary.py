@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
 
 if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN
@@ -23,16 +23,21 @@ def line(dag: "DagNN") -> str:
 
 
 def table(dag: "DagNN") -> str:
-    """A row per level: nodes, edges that arrive, degrees, activations; then parameters and bytes."""
+    """A row per level: nodes, edges that arrive, degrees, activations; then parameters and bytes.
+
+    `tanh(max)` are nodes with another aggregation than the sum.
+    """
     graph = dag.dag
     arriving, leaving = np.diff(graph.indptr), np.diff(graph.t_indptr)
-    names = list(ACTIVATIONS)
+    names, kinds = list(ACTIVATIONS), list(AGGREGATIONS)
+    combined = graph.aggregation if graph.aggregation.size else np.zeros(dag.n_node, np.uint8)
     rows = [("level", "nodes", "edges in", "in-degree", "out-degree", "activations")]
     for level in range(dag.n_level):
         nodes = slice(int(graph.level_start[level]), int(graph.level_start[level + 1]))
         own = graph.activation[nodes]
-        codes = np.unique(own[graph.is_input[nodes] == 0])
-        used = ["input"] * bool(graph.is_input[nodes].any()) + [names[code] for code in codes]
+        pairs = np.unique(np.stack([combined[nodes], own])[:, graph.is_input[nodes] == 0], axis=1).T.tolist()
+        used = ["input"] * bool(graph.is_input[nodes].any())
+        used += [f"{names[code]}({kinds[kind]})" if kind else names[code] for kind, code in pairs]
         rows.append(
             (
                 str(level), f"{len(own):,}", f"{arriving[nodes].sum():,}", _range(arriving[nodes]),

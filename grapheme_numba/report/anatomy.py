@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba import jit
-from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.execution_plan import BACKWARD, FORWARD, WINDOW, Plan
@@ -37,6 +37,7 @@ def anatomy(dag: DagNN, names: Sequence[str], batch_size: int, optimizer: str, m
     graph, inner = dag.dag, dag.dag.node_order
     codes = {code: name for name, code in ACTIVATIONS.items()}
     used, counts = np.unique(graph.activation, return_counts=True)
+    kinds = {name: int((graph.aggregation == code).sum()) for name, code in AGGREGATIONS.items()}
     reached = graph.is_input.copy()
     topology.mark_reached(graph.indptr, graph.indices, reached)
     unreached = np.sort(inner[reached == 0])
@@ -52,6 +53,7 @@ def anatomy(dag: DagNN, names: Sequence[str], batch_size: int, optimizer: str, m
         "edges into a node": spread(np.diff(graph.indptr)[graph.is_input == 0]),
         "edges out of a node": spread(np.diff(graph.t_indptr)[graph.is_output == 0]),
         "activations": {codes[code]: int(n) for code, n in zip(used.tolist(), counts, strict=True)},
+        **({"aggregations": {name: n for name, n in kinds.items() if n}} if graph.aggregation.size else {}),
         "outputs that no input reaches": [names[node] for node in unreached.tolist() if node in outputs],
         "other nodes that no input reaches": [names[node] for node in unreached.tolist() if node not in outputs],
         "dead nodes (no output depends on them)": [names[node] for node in np.flatnonzero(~living_nodes(dag)).tolist()],
@@ -73,7 +75,7 @@ def memory(dag: DagNN, batch_size: int, optimizer: str) -> dict[str, int]:
     """Bytes of everything that a training step holds, and their sum."""
     graph, item = dag.dag, dag.dtype.itemsize
     size = dag.n_edge + dag.n_node
-    n_live = topology.most_live_nodes(graph.indptr, graph.indices)
+    n_live = topology.most_live_nodes(graph.indptr, graph.indices) + graph.n_edge_row
     width = tile_width(dag.dtype, n_live, batch_size)
     n_tile = -(-batch_size // width)
     n_busy = min(jit.n_threads(), n_tile)

@@ -30,7 +30,7 @@ from grapheme_numba.training.config import Config
 from grapheme_numba.training.run import RunState
 
 FORMAT = "grapheme_numba checkpoint"
-VERSION = 1
+VERSION = 2  # of checkpoints with nodes that do not sum, of which readers of 1 know nothing; else 1 is written
 MOST_BYTES = 64 << 20
 
 
@@ -191,7 +191,7 @@ def manifest_of(checkpoint: Checkpoint, files: dict[str, FileEntry]) -> Manifest
     """All of a checkpoint but its tensors, and the `files` that hold those."""
     return Manifest(
         format=FORMAT,
-        version=VERSION,
+        version=VERSION if "aggregation" in checkpoint.topology else 1,
         package=__version__,
         task=checkpoint.task,
         config=msgspec.to_builtins(checkpoint.config),

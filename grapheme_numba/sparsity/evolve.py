@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.errors import ShapeError, UsageError
+from grapheme_numba.kernels.engine import aggregations
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.kernels.sparsity import drop_and_grow
 from grapheme_numba.network.dagnn import DagNN
@@ -50,13 +51,16 @@ def evolve(
     `dag` stays as it is. New edges join the same pairs of levels as the lost ones, so the graph stays acyclic
     and layers stay layers. They have the weight and the moments 0, and stand in the caller's edge order where
     the lost ones stood. No node loses its strongest incoming edge. Gradients begin at 0.
+    Nodes keep their aggregation; an edge that joins a product has the weight 1, since two of 0 would silence it for
+    good.
 
     Parameters
     ----------
     dag : DagNN
     method : "set" or "rigl"
         Random places (Mocanu et al. 2018), or for each edge that of 16 random ones with the largest gradient
-        in the latest backward pass (after Evci et al. 2020, who look at all), which needs `keeps_deltas`.
+        in the latest backward pass (after Evci et al. 2020, who look at all), which needs `keeps_deltas`. It is
+        the gradient that a sum would have, also where the receiver does not sum.
     fraction : float
         Of the edges, in (0, 1).
     seed : int or sequence of int
@@ -102,7 +106,8 @@ def propose(dag: DagNN, method: str, fraction: float, seed: Seed) -> Move:
         )
     if method == "rigl":
         tiles = dag.latest_tiles()
-        if tiles.deltas.shape != tiles.activations.shape:
+        n_tile, n_row = tiles.deltas.shape[:2]
+        if n_tile != len(tiles.activations) or n_row < dag.n_node:
             raise ShapeError("RigL reads every node's delta; set keeps_deltas = True before backward_accumulate")
     old, n_edge = dag.dag, dag.n_edge
     gone = smallest_edges(dag, round(fraction * n_edge))
@@ -146,6 +151,9 @@ def move(dag: DagNN, change: Move, moments: Sequence[Array] = ()) -> None:
     for vector in (dag.parameters, dag.gradients, *moments):
         drop_and_grow.follow(vector[:n_edge], source, moved)
         vector[:n_edge] = moved
+    if graph.aggregation.size:
+        joins = source < 0
+        dag.parameters[:n_edge][joins] = graph.aggregation[graph.t_indices[joins]] == aggregations.PRODUCT
     dag.adopt(graph)
 
 

@@ -54,7 +54,8 @@ def prune(
 ) -> DagNN | tuple[DagNN, tuple[Array, ...]]:
     """A network with the share `density` of the edges: those with the largest weights. No node is cut off.
 
-    `dag` stays as it is. Every node keeps its strongest incoming edge, so a very small share keeps more.
+    `dag` stays as it is. Every node keeps its aggregation and its strongest incoming edge, so a very small share
+    keeps more.
 
     Parameters
     ----------
@@ -129,6 +130,9 @@ def part_of(dag: DagNN, edges: Mask, nodes: Mask) -> Part:
         inputs=number[graph.inputs], outputs=number[graph.outputs],
         activations=[name for name, kept in zip(activations, nodes, strict=True) if kept],
         biases=biases[nodes],
+        aggregations=None
+        if graph.aggregations is None
+        else [kind for kind, kept in zip(graph.aggregations, nodes, strict=True) if kept],
     )  # fmt: skip
     result = type(dag).from_graph(smaller, dtype=dag.dtype)
     result.names = smaller.names if dag.names is not None else None

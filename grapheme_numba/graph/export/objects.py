@@ -32,7 +32,10 @@ def to_networkx(graph: "NamedGraph") -> "networkx.DiGraph[Any]":
 
 
 def node_attributes(graph: "NamedGraph") -> list[dict[str, Any]]:
-    """For each node its position among the inputs and outputs, its activation and bias, as far as there is one."""
+    """For each node its position among the inputs and outputs, its activation and bias, as far as there is one.
+
+    Where not all nodes sum, each has its aggregation, too.
+    """
     attributes: list[dict[str, Any]] = [{} for _ in graph.names]
     for role, ids in (("input", graph.inputs), ("output", graph.outputs)):
         for number, node in enumerate(ids.tolist()):
@@ -40,6 +43,8 @@ def node_attributes(graph: "NamedGraph") -> list[dict[str, Any]]:
     for node, one in enumerate(attributes):
         if graph.activations is not None:
             one["activation"] = graph.activations[node]
+        if graph.aggregations is not None:
+            one["aggregation"] = graph.aggregations[node]
         if graph.biases is not None:
             one["bias"] = float(graph.biases[node])
     return attributes

@@ -1,7 +1,8 @@
 """A graph as an ONNX model of plain operators, level by level. `onnx` is imported only here.
 
-A level is Gather, Mul and ScatterND with addition: exact up to the order of float32 sums. The runtime
-holds batch * edges of a level in memory; nothing is padded and no dense matrix is made.
+A level is Gather, Mul and ScatterND with addition (or with mul, max or min, where nodes aggregate so): exact up to the
+order of float32 sums. The runtime holds batch * edges of a level in memory; nothing is padded and no dense matrix is
+made.
 """
 
 import math
@@ -15,12 +16,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from grapheme_numba.errors import GraphError
 from grapheme_numba.files.storage import write_file
-from grapheme_numba.graph.levels import level_plan
+from grapheme_numba.graph.levels import Aggregate, level_plan
 
 if TYPE_CHECKING:
     from grapheme_numba.graph.named import NamedGraph
 
 OPSET = 18
+# How ScatterND combines, and what it begins with.
+REDUCTIONS = {"mean": ("add", 0.0), "product": ("mul", 1.0), "max": ("max", -math.inf), "min": ("min", math.inf)}
 
 
 def to_onnx(graph: "NamedGraph", path: str | Path | None = None) -> onnx.ModelProto:
@@ -54,6 +57,8 @@ def to_onnx(graph: "NamedGraph", path: str | Path | None = None) -> onnx.ModelPr
             sent = make.node("Gather", done, make.ints(level.senders), axis=0)
             sent = make.node("Mul", sent, make.floats(weights[level.edges][:, None]))
             pre = make.node("ScatterND", pre, make.ints(level.receivers[:, None]), sent, reduction="add")
+        for aggregate in level.aggregates:
+            pre = _aggregated(make, aggregate, (pre, done, batch), weights)
         parts = [done] if done else []
         for name, start, stop in level.groups:
             whole = (start, stop) == (0, level.n_node)
@@ -105,6 +110,24 @@ class _Maker:
         return self.constant(np.asarray(values, np.float32))
 
 
+def _aggregated(make: _Maker, aggregate: Aggregate, values: tuple[str, str, str], weights: npt.NDArray[Any]) -> str:
+    """The pre-activations of a level, with the aggregates of some of its nodes added.
+
+    values : names of the pre-activations, of the values of all levels so far, and of the batch size
+    """
+    pre, done, batch = values
+    reduction, neutral = REDUCTIONS[aggregate.kind]
+    shape = make.node("Concat", make.ints([len(aggregate.places)]), batch, axis=0)
+    total = make.node("Expand", make.floats([[neutral]]), shape)
+    if aggregate.edges.size:
+        sent = make.node("Gather", done, make.ints(aggregate.senders), axis=0)
+        sent = make.node("Mul", sent, make.floats(weights[aggregate.edges][:, None]))
+        total = make.node("ScatterND", total, make.ints(aggregate.receivers[:, None]), sent, reduction=reduction)
+    if aggregate.kind == "mean":
+        total = make.node("Div", total, make.floats(aggregate.counts[:, None]))
+    return make.node("ScatterND", pre, make.ints(aggregate.places[:, None]), total, reduction="add")
+
+
 def activation(make: _Maker, name: str, x: str) -> str:
     """The name of the value `name(x)`, with the nodes that compute it added to `make`."""
     number, node = make.floats, make.node
@@ -138,6 +161,8 @@ def activation(make: _Maker, name: str, x: str) -> str:
         return node("Clip", x, number(-1.0), number(1.0))
     if name == "hat":
         return node("Relu", node("Sub", number(1.0), node("Abs", x)))
+    if name == "sin_60":
+        return node("Sin", node("Clip", x, number(-60.0), number(60.0)))
     if name == "softplus_5":
         steep = node("Mul", node("Clip", x, number(-12.0), number(12.0)), number(5.0))
         return node("Mul", node("Softplus", steep), number(0.2))

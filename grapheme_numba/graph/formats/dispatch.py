@@ -172,7 +172,8 @@ def _changed(graph: NamedGraph, options: dict[str, Any], names: Sequence[str] | 
             ports[what] = node_ids(what, options[what], tuple(graph.names if names is None else names))
     return named_graph(
         graph.senders, graph.receivers, graph.names if names is None else names, weights=graph.weights,
-        activations=graph.activations, biases=graph.biases, break_cycles=options["break_cycles"], **ports,
+        activations=graph.activations, biases=graph.biases, aggregations=graph.aggregations,
+        break_cycles=options["break_cycles"], **ports,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 The edge table has a sender and a receiver column and may have a weight column, each known by its name.
 The node table `NAME.nodes.SUFFIX` has the columns name, input, output, activation and bias: the position
 among the inputs or outputs (or a flag for each node) or nothing, the activation or nothing, a number or nothing.
+It may have the column aggregation, where nothing stands for sum.
 """
 
 import csv
@@ -105,7 +106,7 @@ def node_table(nodes: Columns) -> tuple[list[str], dict[str, Any]]:
     if "name" not in nodes:
         raise GraphError(f"the node table has the columns {list(nodes)}; one called name is wanted")
     names = _names(nodes["name"], "name")
-    known = {name: nodes[name] for name in ("input", "output", "activation", "bias") if name in nodes}
+    known = {name: nodes[name] for name in ("input", "output", "activation", "aggregation", "bias") if name in nodes}
     return names, node_options([dict(zip(known, row, strict=True)) for row in zip(*known.values(), strict=True)])
 
 
@@ -119,7 +120,8 @@ def to_columns(graph: NamedGraph) -> tuple[dict[str, list[Any]], dict[str, list[
         edges["weight"] = graph.weights.tolist()
     attributes = node_attributes(graph)
     nodes: dict[str, list[Any]] = {"name": list(graph.names)}
-    for name in ("input", "output", "activation", "bias"):
+    more = [] if graph.aggregations is None else ["aggregation"]
+    for name in ("input", "output", "activation", *more, "bias"):
         nodes[name] = [one.get(name) for one in attributes]
     return edges, nodes
 

@@ -1,8 +1,8 @@
 """GraphML in and out, through NetworkX. Document types and entities are refused before anything is built.
 
-Read are the edge attribute `weight` and the node attributes `activation`, `bias`, `input` and `output` (positions
-or flags). A node is called by its `name`, else by its `label` where all nodes have one of their own (as yEd writes
-what a user types), else by its id.
+Read are the edge attribute `weight` and the node attributes `activation`, `aggregation`, `bias`, `input` and `output`
+(positions or flags). A node is called by its `name`, else by its `label` where all nodes have one of their own (as
+yEd writes what a user types), else by its id.
 """
 
 import re

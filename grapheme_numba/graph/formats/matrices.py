@@ -1,8 +1,8 @@
 """Graphs as matrices: arrays of NumPy and SciPy, and their files `.npy` and `.npz`. Nothing is ever unpickled.
 
 Entry [i, j] is the weight of the edge from i to j. The `.npz` that we write is one that `scipy.sparse.load_npz`
-reads; names, ports, activations and biases stand in it beside the matrix. Those of an `.npy` stand in a table of
-nodes beside it.
+reads; names, ports, activations, aggregations and biases stand in it beside the matrix. Those of an `.npy` stand in a
+table of nodes beside it.
 """
 
 import io
@@ -26,6 +26,7 @@ BROKEN: tuple[type[Exception], ...] = (
     ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError, TypeError, struct.error,
     zipfile.BadZipFile, zlib.error, MemoryError, tokenize.TokenError, OverflowError, IndexError, AttributeError,
 )  # fmt: skip
+BESIDE = ("names", "inputs", "outputs", "activations", "aggregations", "biases")
 MOST_DENSE = 1 << 28  # entries of a matrix that is written as `.npy`: 2 GiB of float64
 MOST_NODES = 1 << 27  # rows of a sparse matrix that is read; a header can claim any number
 
@@ -122,8 +123,7 @@ def parse_sparse(data: bytes, *, names: Sequence[str] | None = None, **options: 
         if hasattr(matrix, "check_format"):
             matrix.check_format(full_check=True)  # before compiled code follows its row pointers
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            more = {name: archive[name] for name in ("names", "inputs", "outputs", "activations", "biases")
-                    if name in archive.files}  # fmt: skip
+            more = {name: archive[name] for name in BESIDE if name in archive.files}
         if "names" not in more:
             return from_matrix(matrix, names, **options)
         rows, columns, weights = _entries(matrix)
@@ -135,6 +135,7 @@ def parse_sparse(data: bytes, *, names: Sequence[str] | None = None, **options: 
         "inputs": more.get("inputs"),
         "outputs": more.get("outputs"),
         "activations": _texts(more.get("activations")),
+        "aggregations": _texts(more.get("aggregations")),
         "biases": more.get("biases"),
     }
     stated.update({name: value for name, value in options.items() if value is not None})
@@ -149,8 +150,9 @@ def format_sparse(graph: NamedGraph) -> bytes:
     matrix = sparse.coo_array((values, (graph.senders, graph.receivers)), shape=(graph.n_node, graph.n_node)).tocsr()
     matrix.sort_indices()
     more: dict[str, npt.NDArray[Any]] = {"names": _bytes(graph.names), "inputs": graph.inputs, "outputs": graph.outputs}
-    if graph.activations is not None:
-        more["activations"] = _bytes(graph.activations)
+    for name, texts in (("activations", graph.activations), ("aggregations", graph.aggregations)):
+        if texts is not None:
+            more[name] = _bytes(texts)
     if graph.biases is not None:
         more["biases"] = graph.biases
     sink = io.BytesIO()

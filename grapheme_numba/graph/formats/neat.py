@@ -1,7 +1,10 @@
 """neat-python's JSON export of a feed-forward network, in both directions.
 
-Its node computes `f(bias + response * sum(weight * activation))`, and several of its functions stretch
-their argument first: sigmoid(5 x), tanh(2.5 x). Response and stretch go into our weights and biases.
+Its node computes `f(bias + response * aggregate(weight * activation))`, and several of its functions stretch
+their argument first: sigmoid(5 x), tanh(2.5 x). Response and stretch go into our weights and biases: into the weights
+of all edges of a node, or into the first one's where the node multiplies its inputs. By a response below 0 a largest
+input becomes a smallest one. Its sine stands still beyond 60, which a product of inputs reaches easily: it is our
+`sin_60`, and our own `sin` is one that it does not have.
 """
 
 import math
@@ -11,7 +14,7 @@ import msgspec
 import numpy as np
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
 from grapheme_numba.graph.formats.node_attributes import resolved
 from grapheme_numba.graph.named import NamedGraph, named_graph
 
@@ -19,7 +22,7 @@ from grapheme_numba.graph.named import NamedGraph, named_graph
 FUNCTIONS = {
     "sigmoid": ("sigmoid", 5.0),
     "tanh": ("tanh", 2.5),
-    "sin": ("sin", 5.0),
+    "sin": ("sin_60", 5.0),
     "gauss": ("gaussian", math.sqrt(5.0)),
     "relu": ("relu", 1.0),
     "elu": ("elu", 1.0),
@@ -82,8 +85,8 @@ def parse(data: bytes, *, inputs: Any = None, outputs: Any = None, break_cycles:
 
     `inputs` and `outputs` name nodes; a whole number is a node id of the export, as -1 for its first input.
 
-    Raises GraphError for another kind of network, an aggregation other than sum, an activation that is
-    not known, and for anything that is not such an export.
+    Raises GraphError for another kind of network, an aggregation or activation that is not known (median,
+    maxabs), and for anything that is not such an export.
     """
     try:
         export = msgspec.json.decode(data, type=_Export)
@@ -110,14 +113,26 @@ def parse(data: bytes, *, inputs: Any = None, outputs: Any = None, break_cycles:
             raise GraphError(f"the connection from {edge.sender} enters the input {edge.receiver}")
     factor = np.array([node.response * stretch for node, (_, stretch) in zip(nodes.values(), functions, strict=True)])
     receivers = np.array([position[edge.receiver] for edge in edges], np.int32)
-    weights = np.array([edge.weight for edge in edges], np.float64) * factor[receivers]
+    kinds = [_aggregation(node, node.id in is_input, scale) for node, scale in zip(nodes.values(), factor, strict=True)]
+    in_degree = np.bincount(receivers, minlength=len(nodes))
+    multiplies = np.array([kind == "product" for kind in kinds])
+    # One factor of a product, the first edge's, takes what the whole is multiplied by.
+    scales = np.where(multiplies[receivers], 1.0, factor[receivers])
+    first = np.unique(receivers, return_index=True)[1]
+    scales[first] = factor[receivers[first]]
+    weights = np.array([edge.weight for edge in edges], np.float64) * scales
+    # An empty product is 1, and has no weight that could take it.
+    more = np.where(multiplies & (in_degree == 0), factor - 1.0, 0.0).tolist()
     names = [node.name or str(node.id) for node in nodes.values()]
     inputs, outputs = resolved("inputs", inputs, names, position), resolved("outputs", outputs, names, position)
     stated: dict[str, Any] = {
         "inputs": [position[key] for key in input_keys] if inputs is None else inputs,
         "outputs": [position[key] for key in output_keys] if outputs is None else outputs,
         "activations": [name for name, _ in functions],
-        "biases": [node.bias * stretch for node, (_, stretch) in zip(nodes.values(), functions, strict=True)],
+        "aggregations": kinds,
+        "biases": [
+            node.bias * stretch + one for node, (_, stretch), one in zip(nodes.values(), functions, more, strict=True)
+        ],
     }
     return named_graph(
         np.array([position[edge.sender] for edge in edges], np.int32),
@@ -132,14 +147,23 @@ def parse(data: bytes, *, inputs: Any = None, outputs: Any = None, break_cycles:
 def _function(node: _Node, is_input: bool) -> tuple[str, float]:
     if is_input:
         return "linear", 1.0
-    if node.aggregation.name != "sum":
-        raise GraphError(f"node {node.id} aggregates by {node.aggregation.name!r}; only sum is supported")
     name = node.activation.name
     if not node.activation.custom and name in FUNCTIONS:
         return FUNCTIONS[name]
     if name in ACTIVATIONS and (node.activation.custom or name not in FUNCTIONS):
         return name, 1.0
     raise GraphError(f"node {node.id} has the activation {name!r}; known are {', '.join([*FUNCTIONS, *ACTIVATIONS])}")
+
+
+def _aggregation(node: _Node, is_input: bool, scale: float) -> str:
+    """Our name of what a node does with its inputs, before they are multiplied by `scale` one by one."""
+    name = node.aggregation.name
+    if is_input:
+        return "sum"
+    if node.aggregation.custom or name not in AGGREGATIONS:
+        own = "a function of its own, " if node.aggregation.custom else ""
+        raise GraphError(f"node {node.id} aggregates by {own}{name!r}; known are {', '.join(AGGREGATIONS)}")
+    return {"max": "min", "min": "max"}.get(name, name) if scale < 0 else name
 
 
 def format_export(graph: NamedGraph) -> bytes:
@@ -156,12 +180,12 @@ def format_export(graph: NamedGraph) -> bytes:
     both = [node for node in graph.outputs.tolist() if node not in is_input]
     keys[graph.inputs] = -1 - np.arange(len(graph.inputs))
     keys[[*both, *hidden]] = np.arange(len(both) + len(hidden))
-    nodes = []
+    nodes, kinds = [], graph.aggregations
     for node, name in enumerate(graph.names):
         function, factor = _written(graph, node, node in is_input)
         bias = 0.0 if graph.biases is None else float(graph.biases[node]) / factor
         kind = "input" if node in is_input else "output" if node in is_output else "hidden"
-        aggregation = _Function("none" if node in is_input else "sum")
+        aggregation = _Function("none" if node in is_input else "sum" if kinds is None else kinds[node])
         # For all four factors (1 / factor) * factor is exactly 1, so weights come back with the same bits.
         nodes.append(_Node(int(keys[node]), kind, function, aggregation, bias, 1.0 / factor, name))
     edges = zip(graph.senders.tolist(), graph.receivers.tolist(), graph.weights.tolist(), strict=True)

@@ -10,9 +10,9 @@ from grapheme_numba.graph.named import NamedGraph, named_graph
 def from_networkx(source: Any, *, inputs: Any = None, outputs: Any = None, break_cycles: str = "error") -> NamedGraph:
     """A graph from a NetworkX `DiGraph`.
 
-    Read are the edge attribute `weight` and the node attributes `activation`, `bias`, `input` and `output`
-    (positions or flags); nodes are called by `str` of themselves. `inputs` and `outputs` name nodes, as objects of
-    the graph or by `str` of them.
+    Read are the edge attribute `weight` and the node attributes `activation`, `aggregation`, `bias`, `input` and
+    `output` (positions or flags); nodes are called by `str` of themselves. `inputs` and `outputs` name nodes, as
+    objects of the graph or by `str` of them.
     """
     if not source.is_directed():
         raise GraphError("the NetworkX graph is not directed; give a DiGraph, whose edges say which end sends")

@@ -1,4 +1,4 @@
-"""What tables and graph libraries say of nodes: which are inputs and outputs, their activations and biases."""
+"""What tables and graph libraries say of nodes: inputs and outputs, activations, aggregations and biases."""
 
 import math
 from collections import Counter
@@ -15,17 +15,18 @@ TRUE, FALSE = ("true", "yes"), ("false", "no")
 def node_options(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Arguments of `named_graph` from one mapping per node; what no node states is left out.
 
-    Read are `input` and `output`, each either the position of the node among its like or a flag, `activation`
-    and `bias`. None, NaN and empty text count as nothing stated.
+    Read are `input` and `output`, each either the position of the node among its like or a flag, `activation`,
+    `aggregation` (sum where a node states none) and `bias`. None, NaN and empty text count as nothing stated.
     """
     options: dict[str, Any] = {}
     for role in ("input", "output"):
         values = [None if is_missing(node.get(role)) else node[role] for node in nodes]
         if any(value is not None for value in values):
             options[f"{role}s"] = ports(role, values)
-    activations = [None if is_missing(node.get("activation")) else node["activation"] for node in nodes]
-    if any(name is not None for name in activations):
-        options["activations"] = ["linear" if name is None else name for name in activations]
+    for what, default in (("activation", "linear"), ("aggregation", "sum")):
+        names = [None if is_missing(node.get(what)) else node[what] for node in nodes]
+        if any(name is not None for name in names):
+            options[f"{what}s"] = [default if name is None else name for name in names]
     if any(not is_missing(node.get("bias")) for node in nodes):
         options["biases"] = [
             0.0 if is_missing(node.get("bias")) else finite_number(node["bias"], "bias of node", row)

@@ -138,6 +138,12 @@ def format_pathways(graph: NamedGraph, root: str = "root") -> tuple[str, str]:
 
     Raises GraphError where the graph has another shape or weights: the format holds neither.
     """
+    if graph.aggregations is not None:
+        node = next(node for node, kind in enumerate(graph.aggregations) if kind != "sum")
+        raise GraphError(
+            f"node {graph.names[node]!r} aggregates by {graph.aggregations[node]}, and a GMT file has no word for "
+            "that; save this graph as an edge list"
+        )
     is_gene = np.zeros(graph.n_node, bool)
     is_gene[graph.inputs] = True
     if graph.weights is not None or is_gene[graph.receivers].any() or graph.names[-1] != root:

@@ -152,13 +152,15 @@ def backward_rows(dag, weights, tiles, tile, share, slot, gradients_out, adds):
 
 
 @njit(**SERIAL)
-def _load_ports(gy, tiles, tile, slot):
+def load_ports(gy, tiles, tile, slot):
+    """Put a tile's examples of `gy` (batch, n_output) into its ports; 1 if any is not finite."""
     rows = tiles.port_rows[: gy.shape[1]]
     return load_deltas(gy, rows, tile, tile % tiles.ports.shape[0], tiles.scratch[slot], tiles.ports)
 
 
 @njit(**SERIAL)
-def _store_ports(tiles, tile, slot, gx_out):
+def store_ports(tiles, tile, slot, gx_out):
+    """Read dL/dx of a tile's examples from its ports into `gx_out` (batch, n_input)."""
     rows = tiles.port_rows[tiles.port_rows.size - gx_out.shape[1] :]
     store_rows(tiles.ports, rows, tile, tile % tiles.ports.shape[0], tiles.scratch[slot], gx_out)
 
@@ -185,7 +187,7 @@ def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, statu
                     add_planes(dag, planes.room[(step - 1) & 1], n_busy, before, slot, gradients_out)
                 if slot < n_busy:
                     if step == 0:
-                        status_out[tile] = _load_ports(gy, tiles, tile, slot)
+                        status_out[tile] = load_ports(gy, tiles, tile, slot)
                     if step < n_window and uses_planes:
                         share = share_of_window(dag, lanes, bounds[window], bounds[window + 1])
                         backward_rows(dag, weights, tiles, tile, share, slot, planes.room[step & 1, slot], False)
@@ -193,7 +195,7 @@ def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, statu
                         share = Share(bounds[window], bounds[window + 1], np.int64(0), np.int64(n_edge))
                         backward_rows(dag, weights, tiles, tile, share, slot, gradients_out, True)
                     if step == n_window - 1:
-                        _store_ports(tiles, tile, slot, gx_out)
+                        store_ports(tiles, tile, slot, gx_out)
 
 
 @njit(**PARALLEL)
@@ -205,7 +207,7 @@ def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, stat
         for index in prange(n_part):
             part = np.int64(index)
             for tile in range(first + part, last, n_part):
-                status_out[tile] = _load_ports(gy, tiles, tile, part)
+                status_out[tile] = load_ports(gy, tiles, tile, part)
         for level in range(parts.shape[0] - 1, -1, -1):
             for index in prange(n_part):
                 part = np.int64(index)
@@ -215,4 +217,4 @@ def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, stat
         for index in prange(n_part):
             part = np.int64(index)
             for tile in range(first + part, last, n_part):
-                _store_ports(tiles, tile, part, gx_out)
+                store_ports(tiles, tile, part, gx_out)

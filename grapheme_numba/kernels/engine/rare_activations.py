@@ -11,7 +11,8 @@ from numba import njit
 from grapheme_numba.jit import SERIAL
 
 FIRST = 11
-ABS, SQUARE, CUBE, EXP, LOG, INVERSE, CLAMPED, HAT, SELU, LELU, SOFTPLUS_5 = range(FIRST, FIRST + 11)
+ABS, SQUARE, CUBE, EXP, LOG, INVERSE, CLAMPED, HAT, SELU, LELU, SOFTPLUS_5, SIN_60 = range(FIRST, FIRST + 12)
+MOST_SIN = 60.0
 MOST_EXP, LEAST_LOG, LELU_SLOPE, MOST_SOFTPLUS = 60.0, 1e-7, 0.005, 12.0
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
 
@@ -39,6 +40,8 @@ def function(kind, x):
         return SELU_SCALE * x if x > 0.0 else SELU_SCALE * SELU_ALPHA * math.expm1(x)
     if kind == LELU:
         return x if x > 0.0 else LELU_SLOPE * x
+    if kind == SIN_60:
+        return math.sin(max(-MOST_SIN, min(MOST_SIN, x)))
     x = max(-MOST_SOFTPLUS, min(MOST_SOFTPLUS, x))
     return max(x, 0.0) + 0.2 * math.log1p(math.exp(-5.0 * abs(x)))
 
@@ -66,6 +69,8 @@ def derivative(kind, x):
         return SELU_SCALE if x > 0.0 else SELU_SCALE * SELU_ALPHA * math.exp(x)
     if kind == LELU:
         return 1.0 if x > 0.0 else LELU_SLOPE
+    if kind == SIN_60:
+        return math.cos(x) if abs(x) < MOST_SIN else 0.0
     if abs(x) >= MOST_SOFTPLUS:
         return 0.0
     small = math.exp(-5.0 * abs(x))
