@@ -306,3 +306,87 @@ def runs_dialect(source):
     from grapheme_numba.data.sources.tables.open_table import open_table
 
     return open_table(source, TableMapping()).dialect
+
+
+def figures(run, data):
+    done = cli("evaluate", run, "--data", data, "--log-format", "json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout.splitlines()[-2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluate_takes_a_table_with_a_target(trained, tmp_path, name):
+    table = homes(60, seed=1)
+    found = figures(trained, written(table, tmp_path / name))
+    answers = predicted(trained, written(table, tmp_path / "other.csv"), tmp_path / "out.csv")["answer"]
+    errors = answers - table["price"]
+    assert found["n"] == 60
+    assert found["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-3)
+    assert found["rmse"] == pytest.approx(np.sqrt(np.square(errors).mean()), rel=1e-3)
+    assert found["r2"] == pytest.approx(
+        1 - np.square(errors).sum() / np.square(table["price"] - table["price"].mean()).sum(), rel=1e-3
+    )
+
+
+def test_evaluate_of_labels(kinds, tmp_path):
+    table = homes(60, seed=1).assign(kind=lambda t: np.where(t.rooms > 4, "large", "small")).drop(columns="price")
+    found = figures(kinds, written(table, tmp_path / "new.csv"))
+    answers = predicted(kinds, tmp_path / "new.csv", tmp_path / "out.csv")["answer"]
+    assert found["accuracy"] == pytest.approx(np.mean(answers == table["kind"]))
+
+
+def test_columns_are_what_they_were_in_training(trained, tmp_path):
+    """In these rows every city is a numeral, every area missing, and there is a column that training did not have."""
+    table = homes(20, seed=1).assign(city="7", area=np.nan, more="x")
+    found = figures(trained, written(table, tmp_path / "new.csv"))
+    done = cli("predict", trained, "--input", tmp_path / "new.csv", "--output", tmp_path / "out.csv")
+    assert "column 'city': 20 cells hold categories" in done.stderr
+    answers = pd.read_csv(tmp_path / "out.csv")["answer"]
+    assert found["mae"] == pytest.approx(np.abs(answers - table["price"]).mean(), rel=1e-3)
+
+
+def test_evaluate_says_which_column_is_missing(trained, tmp_path):
+    done = cli("evaluate", trained, "--data", written(homes(9).drop(columns="price"), tmp_path / "new.csv"))
+    assert done.exit_code == 65
+    assert "has no column 'price', which holds the answers to compare with; it has rooms, area" in done.stderr
+    assert "`grapheme-train predict` is what you want" in done.stderr
+    done = cli("evaluate", trained, "--data", written(homes(9).drop(columns="area"), tmp_path / "new.csv"))
+    assert (done.exit_code, "has no column 'area', which the model reads" in done.stderr) == (65, True)
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    """A run on texts and labels."""
+    folder = tmp_path_factory.mktemp("reviews")
+    rng = np.random.default_rng(0)
+    good = rng.random(300) < 0.5
+    text = [f"{'fine' if one else 'awful'}, {i}" for i, one in enumerate(good)]
+    pd.DataFrame({"text": text, "mood": np.where(good, "good", "bad")}).to_csv(folder / "reviews.csv", index=False)
+    runs.train(folder / "reviews.csv", folder / "run", target="mood", epochs=30)
+    return folder / "run"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_are_answered_and_evaluated(reviews, tmp_path, name):
+    table = pd.DataFrame({"id": ["a", "b", "c"], "text": ["fine, 3", "awful, 5", "fine, 7"]})
+    found = predicted(reviews, written(table, tmp_path / name), tmp_path / "out.csv")
+    assert list(found.columns) == ["id", "text", "answer", "confidence"]
+    assert list(found["answer"]) == ["good", "bad", "good"]
+    table["mood"] = ["good", "bad", "bad"]
+    assert figures(reviews, written(table, tmp_path / name))["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_a_text_that_is_too_long_or_one_of_several_columns(reviews, tmp_path):
+    table = pd.DataFrame({"text": ["fine, 3", "x" * 500]})
+    done = cli("predict", reviews, "--input", written(table, tmp_path / "new.csv"))
+    assert done.exit_code == 65
+    assert "input has 500 bytes of text, but domain 'reviews' takes at most" in done.stderr
+    assert done.stdout.splitlines()[2].endswith(",,")
+    done = cli("predict", reviews, "--input", written(table.assign(more=1), tmp_path / "new.csv"))
+    assert (done.exit_code, "but the model reads one, of texts; leave only that one" in done.stderr) == (65, True)
+
+
+@pytest.mark.parametrize("name", ["homes.jsonl", "homes.json", "homes.jsonl.gz"])
+def test_rows_of_json_train_as_their_csv_does(trained, tmp_path, name):
+    runs.train(written(homes(300), tmp_path / name), tmp_path / "run", target="price", drop=("note",), epochs=30)
+    assert runs.digest(tmp_path / "run") == runs.digest(trained)

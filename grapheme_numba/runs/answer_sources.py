@@ -13,15 +13,13 @@ from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.jsonl.lines import PARQUET
 from grapheme_numba.data.schema import to_line
 from grapheme_numba.data.sources.external import own_rows
-from grapheme_numba.data.sources.row_layouts import FLAT_RECORD, RECORD
+from grapheme_numba.data.sources.row_layouts import FLAT_RECORD, PEEKED_BYTES, RECORD, RECORD_MARK
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.open_table import ARROW, open_table
 from grapheme_numba.data.sources.tables.streams import bare_name, opened, read
 from grapheme_numba.data.stream.dataset import Dataset, is_ours
 from grapheme_numba.errors import MissingInputError
 
-PEEKED = 1 << 16
-MARK = b'"input_type"'  # which every record has and hardly a table
 Kind = Literal["lines", "rows", "parquet", "table"]
 
 
@@ -41,7 +39,7 @@ def kind_of_source(path: Path, mapping: TableMapping, layout: Layout) -> Kind:
     """What a file holds. `layout` : of the model; one of a single domain takes rows of JSON without `input_type`."""
     name = bare_name(path)
     with opened(path) as stream:
-        head = read(stream, PEEKED, path)
+        head = read(stream, PEEKED_BYTES, path)
     if name.endswith(PARQUET) or head[:4] == b"PAR1":
         if is_ours(path):
             return "parquet"
@@ -51,10 +49,10 @@ def kind_of_source(path: Path, mapping: TableMapping, layout: Layout) -> Kind:
         return "rows" if names >= FLAT_RECORD or names >= RECORD else "table"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if name.endswith(".json") and start in (b"[", b"{"):
-        return "rows" if MARK in head else "table"
+        return "rows" if RECORD_MARK in head else "table"
     if start == b"{" or name.endswith((".jsonl", ".ndjson")):
         one_table = mapping.target is not None or [one.input_type for one in layout.domains] == ["tabular"]
-        return "table" if one_table and MARK not in head and start else "lines"
+        return "table" if one_table and RECORD_MARK not in head and start else "lines"
     ordinary = name.endswith((".csv", ".tsv", ".tab", ".txt", ".dat", ".data")) or mapping.target is not None
     return "table" if ordinary and start else "lines"
 
@@ -83,7 +81,7 @@ def source_of(given: str, mapping: TableMapping, layout: Layout) -> Iterator[Sou
 
 
 def _kept(folder: Path, mapping: TableMapping, layout: Layout) -> Source:
-    head = sys.stdin.buffer.read(PEEKED)
+    head = sys.stdin.buffer.read(PEEKED_BYTES)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     endings = {b"{": "jsonl", b"[": "json"}
     ending = "parquet" if head[:4] == b"PAR1" else endings.get(start, "csv")

@@ -9,6 +9,7 @@ import numpy as np
 
 from grapheme_numba.data.codec.answers import NumberAnswer, RealAnswer
 from grapheme_numba.data.codec.layout import DomainLayout
+from grapheme_numba.data.codec.tabular import column_kind
 from grapheme_numba.data.rejects import NO_OFFSET
 from grapheme_numba.data.schema import from_arrow
 from grapheme_numba.data.sources.tables.column_facts import Kind
@@ -91,7 +92,7 @@ class TableAnswerer:
             shown = ", ".join(map(repr, lacking[:SHOWN]))
             own = ", ".join(self.table.names[:SHOWN])
             raise RecordError(f"{self.name} has no column {shown}, which the model reads; it has {own}")
-        return {name: "text" if field.values or field.other else "number" for name, field in fields.items()}
+        return {name: column_kind(field) for name, field in fields.items()}
 
     def _only_inputs(self, mapping: TableMapping, column: str | None) -> tuple[str, ...]:
         names = self.table.names
