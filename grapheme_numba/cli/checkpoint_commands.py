@@ -1,4 +1,4 @@
-"""What `evaluate` and `predict` do with a checkpoint.
+"""What `evaluate` does with a checkpoint.
 
 What `export` writes of a checkpoint: its graph with names, weights, biases and activations.
 
@@ -7,16 +7,15 @@ What `export` writes of a checkpoint: its graph with names, weights, biases and 
 
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from grapheme_numba import jit
-from grapheme_numba.cli.output import answer, as_json, check_input, score_table, show, warn
-from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
+from grapheme_numba.cli.output import answer, as_json, score_table, show, warn
+from grapheme_numba.errors import MissingInputError, OutputError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.graph.formats.dispatch import save_graph, written_files
@@ -28,7 +27,6 @@ from grapheme_numba.report.saved_runs import read_runs
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.evaluate import evaluate_checkpoint
-from grapheme_numba.runs.predict import Answer, Answerer
 from grapheme_numba.sparsity.prune import without_dead_nodes
 
 
@@ -69,47 +67,6 @@ def show_scores(
     unfit = scores[-1].n_unfit
     if unfit:
         note(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
-
-
-def answer_lines(
-    path: str, source: str, target: str | None, rejects: str | None, route: bool, threshold: float | None,
-    batch_size: int, threads: int | None, nodes: Sequence[str] = (),
-) -> None:  # fmt: skip
-    """Answer every line of `source`; refuse the lines that cannot be answered, each with its reason."""
-    check_input(source)
-    if source != "-" and not Path(source).is_file():
-        raise MissingInputError(f"the input {source} does not exist; give a JSONL file or - for standard input")
-    checkpoint, _ = load(path, threads)
-    written = [name for name in (target, rejects) if name is not None]
-    refuse_overwriting(written, [source, *run_folder.files_of(Path(path))])
-    model = snapshot.restore_model(checkpoint)
-    answerer = Answerer(model, threshold=threshold, route_all=route, batch_size=batch_size, nodes=nodes)
-    n_refused = n_answered = 0
-    mode = storage.mode_of([source])
-    with sink(target, False, mode) as write, sink(rejects, True, mode) as refuse:
-        for one in answerer.answer(source):
-            if isinstance(one, Answer):
-                n_answered += 1
-                given = {key: value for key, value in one._asdict().items() if value is not None}
-                write(as_json(given))
-            else:
-                n_refused += 1
-                refuse(as_json(one._asdict()))
-    if n_refused:
-        raise RecordError(
-            f"{n_refused} of {n_refused + n_answered} lines have no answer; the reasons stand "
-            f"{f'in {rejects}' if rejects else 'above'}, all other lines were answered"
-        )
-
-
-@contextmanager
-def sink(target: str | None, err: bool, mode: int) -> Iterator[Callable[[str], object]]:
-    """A function that writes a line to a file (which appears when it is whole) or to stdout or stderr."""
-    if target is None or target == "-":
-        yield warn if err else answer
-        return
-    with storage.WholeFile(Path(target), mode=mode) as file:
-        yield lambda text: file.write(text.encode() + b"\n")
 
 
 def export(path: str, output: str, drop_dead: bool, quiet: bool) -> None:

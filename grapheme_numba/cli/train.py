@@ -11,6 +11,7 @@ from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.tasks import NAMES
 
 A_RUN, A_FILE = RunName(), FileName()
+ANSWERS_FILE = "Answers, as .csv, .tsv, .parquet or .jsonl."
 
 
 @click.group(cls=Program, context_settings=SETTINGS)
@@ -21,7 +22,7 @@ def main() -> None:
     \b
     grapheme-train agi                         train on the data shipped with the clone
     grapheme-train evaluate runs/RUN           how good it is, beside the best constant answer
-    grapheme-train predict runs/RUN --input -  answers for JSONL questions
+    grapheme-train predict runs/RUN --input -  answers for a table or for JSONL questions
     """
 
 
@@ -94,9 +95,9 @@ def evaluate(
 
 @main.command()
 @click.argument("checkpoint", metavar="RUN", type=A_RUN)
-@option("--input", "source", default="-", show_default=True, type=A_FILE, metavar="FILE|-", help="JSONL questions.")
-@option("--output", "target", default="-", show_default=True, type=A_FILE, metavar="FILE|-", help="JSONL answers.")
-@option("--rejects", type=A_FILE, metavar="FILE", help="Lines that cannot be answered, with the reason.")
+@option("--input", "source", default="-", show_default=True, type=A_FILE, metavar="FILE|-", help="Table or records.")
+@option("--output", "target", default="-", show_default=True, type=A_FILE, metavar="FILE|-", help=ANSWERS_FILE)
+@option("--rejects", type=A_FILE, metavar="FILE", help="Rows or lines that cannot be answered, with the reason.")
 @option("--route", is_flag=True, help="Choose the brain by the input, not by the domain field.")
 @option("--threshold", type=click.FloatRange(0, 1), default=None, help="Least confidence of the router.")
 @option("--node", "nodes", multiple=True, metavar="NAME", help="Add this node's activation to each answer; repeatable.")
@@ -107,17 +108,24 @@ def predict(
     checkpoint: str, source: str, target: str, rejects: str | None, route: bool, threshold: float | None,
     nodes: tuple[str, ...], batch_size: int, threads: int | None, debug: bool,
 ) -> None:  # fmt: skip
-    """Answer JSONL questions: one line out per line in, with id, domain, answer and confidence.
+    """Answer the rows of a table, or JSONL questions, in order.
 
-    A question without a domain goes to the brain that fits its input. Lines that cannot be answered
-    make the command end with code 65 after all others are answered.
+    Rows of a table (CSV, TSV, Parquet, Arrow, JSON; no target needed) come back with all their columns and
+    with answer and confidence, as the suffix of FILE says: .csv, .tsv, .parquet or .jsonl. Without FILE a table of
+    text gives CSV, all else JSONL. How the table is read was saved when the run was trained.
 
+    A question in JSONL gives one line with id, domain, answer and confidence; without a domain it goes to the brain
+    that fits its input. What cannot be answered makes the command end with code 65 after all else is answered; a
+    row of a table then stays in its place, without an answer.
+
+    Example:  grapheme-train predict runs/RUN --input new.csv --output answered.csv
     Example:  grapheme-train predict runs/RUN --input questions.jsonl
     """
     with exit_codes(debug), StopRequest().listening():
-        from grapheme_numba.cli.checkpoint_commands import answer_lines
+        from grapheme_numba.cli.answers import answer_questions
 
-        answer_lines(checkpoint, source, target, rejects, route, threshold, batch_size, threads, nodes)
+        choice = {"route_all": route, "threshold": threshold, "batch_size": batch_size, "nodes": nodes}
+        answer_questions(checkpoint, source, target, rejects, choice, threads)
 
 
 @main.command()

@@ -1,18 +1,22 @@
 """The scores of a checkpoint on a file of examples: what `evaluate` prints and `Model.evaluate` returns."""
 
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from grapheme_numba.data.codec.tabular import column_kind
 from grapheme_numba.data.sources.tables.mapping import TableMapping
+from grapheme_numba.data.sources.tables.open_table import open_table
 from grapheme_numba.data.splits import find_splits
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import open_splits
-from grapheme_numba.errors import MissingInputError
+from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.runs import snapshot
+from grapheme_numba.runs.answer_sources import kind_of_source
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.session import left_out, select_examples
 from grapheme_numba.training import metrics
@@ -65,6 +69,8 @@ def evaluate_checkpoint(
             note(splits.sentence)
     else:
         file = test_file(data, own.data)
+        if file.is_file() and kind_of_source(file, own.table(), model.layout) == "table":
+            opening["mapping"] = as_trained(opening["mapping"], model, file)
         dataset = open_dataset(file, **opening)
     dataset = select_examples(find_task(checkpoint.task), dataset, config, model.layout)
     sentence = left_out(dataset)
@@ -79,6 +85,34 @@ def of_the_model(mapping: TableMapping, model: BrainModel) -> TableMapping:
     if mapping.target is None or mapping.domain is not None or len(names) != 1:
         return mapping
     return msgspec.structs.replace(mapping, domain=names[0])
+
+
+def as_trained(mapping: TableMapping, model: BrainModel, file: Path) -> TableMapping:
+    """The mapping with the columns that the model reads, each of the kind that it had in training.
+
+    Raises RecordError where the table lacks one, or that of the answers.
+    """
+    names = open_table(file, mapping).names
+    if mapping.target is None:
+        return mapping
+    if mapping.target not in names:
+        raise RecordError(
+            f"{file} has no column {mapping.target!r}, which holds the answers to compare with; it has "
+            f"{', '.join(names[:12])}. Without answers, `grapheme-train predict` is what you want"
+        )
+    fields = [field for domain in model.layout.domains for field in domain.fields if field.n_input]
+    lacking = [field.name for field in fields if field.name not in names]
+    if lacking:
+        shown = ", ".join(map(repr, lacking[:12]))
+        raise RecordError(f"{file} has no column {shown}, which the model reads; it has {', '.join(names[:12])}")
+    given = {key: getattr(mapping, key) for key in ("id", "weight") if getattr(mapping, key) in names}
+    mapping = msgspec.structs.replace(mapping, **{"id": None, "weight": None, **given})
+    drop = tuple(one for one in mapping.drop if any(fnmatchcase(name, one) for name in names))
+    if not fields:
+        texts = {domain.input_type for domain in model.layout.domains} == {"text"}
+        return msgspec.structs.replace(mapping, drop=drop, layout="values" if texts else mapping.layout)
+    kinds = {field.name: column_kind(field) for field in fields}
+    return msgspec.structs.replace(mapping, inputs=tuple(kinds), drop=(), kinds={**mapping.kinds, **kinds})
 
 
 def test_file(data: str | Path | None, trained_on: str | None) -> Path:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from grapheme_numba.data.jsonl.lines import read_blocks, split_lines
 from grapheme_numba.data.records import Limits, MixedExample, parse_example
-from grapheme_numba.data.stream.batches import encode_examples, misfit
+from grapheme_numba.data.stream.batches import Batch, encode_examples, misfit
 from grapheme_numba.errors import RecordError
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.models.naming import node_names, nodes_called
@@ -109,21 +110,21 @@ class Answerer:
         """Run the model once for all the questions among `waiting`, which keep their places."""
         waiting = list(waiting)
         examples = [one for one in waiting if isinstance(one, MixedExample)]
-        answers = iter(self.run(examples)) if examples else iter(())
+        answers = iter(self.run(encode_examples(examples, self.model.layout))) if examples else iter(())
         for one in waiting:
             yield next(answers) if isinstance(one, MixedExample) else one
 
-    def run(self, examples: list[MixedExample]) -> list[Answer]:
-        """The answers to examples with domains."""
+    def run(self, batch: Batch) -> list[Answer]:
+        """The answers to a batch of examples with domains, each of whose inputs fits."""
         layout = self.model.layout
-        outputs = self.model.own_outputs(encode_examples(examples, layout))
+        outputs = self.model.own_outputs(batch)
         inside = self.model.dag.activations()[:, list(self.nodes.values())].tolist() if self.nodes else None
         answers: dict[int, Answer] = {}
         for index, name in enumerate(layout.names):
-            rows = [row for row, example in enumerate(examples) if example.domain == name]
+            rows = np.flatnonzero(batch.domain == index).tolist()
             if rows:
                 decoded = layout.decode(index, outputs[rows])
                 for row, text, confidence in zip(rows, decoded.answers, decoded.confidence, strict=True):
                     seen = dict(zip(self.nodes, inside[row], strict=True)) if inside is not None else None
-                    answers[row] = Answer(examples[row].id, name, text, round(float(confidence), 4), seen)
-        return [answers[row] for row in range(len(examples))]
+                    answers[row] = Answer(batch.ids[row], name, text, round(float(confidence), 4), seen)
+        return [answers[row] for row in range(len(batch.domain))]

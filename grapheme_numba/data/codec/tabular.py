@@ -5,7 +5,7 @@ Everything is decided from whole columns of the training data; the order of its 
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -71,6 +71,11 @@ def field_code(field: FieldSummary, n: int) -> FieldCode:
         values=values,
         other=bool(values) and len(values) < len(field.values),
     )
+
+
+def column_kind(field: FieldCode) -> Literal["number", "text"]:
+    """What the column of a table was taken for in training."""
+    return "text" if field.values or field.other else "number"
 
 
 def field_codes(fields: Sequence[FieldSummary], n: int) -> tuple[FieldCode, ...]:

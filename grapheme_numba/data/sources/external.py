@@ -114,7 +114,7 @@ def _checked(records: Iterable[Row], path: Path) -> Iterator[MixedExample | Reje
         yield Reject(str(path), number, NO_OFFSET, reason or "", str(place)[:80])
 
 
-def _own_rows(path: Path) -> Iterator[Row]:
+def own_rows(path: Path) -> Iterator[Row]:
     """Records of our own in another file: nested as in JSONL, or flat as in our Parquet."""
     for number, row in enumerate(rows_of(path), 1):
         if isinstance(row, str):
@@ -175,7 +175,7 @@ def import_data(
     def items() -> Iterator[MixedExample | Reject]:
         for path, one in found.items():
             if one == "records":
-                yield from _checked(_own_rows(path), path)
+                yield from _checked(own_rows(path), path)
             elif one == "images":
                 yield from row_examples(path, mapping.domain or "images", looks)
             else:

@@ -132,6 +132,7 @@ LAYOUTS = {
     "images": Layout(lambda row: ("", "", {}), (("image", "img"), ("label", "labels", "fine_label")), "images"),
 }
 RECORD = {"id", "input_type", "input"}  # what every record of our own has
+RECORD_MARK, PEEKED_BYTES = b'"input_type"', 1 << 16  # stands in the first record, and hardly in a table
 FLAT_RECORD = {"id", "domain", "input_type", "text", "values", "expected_output"}  # and each row of our Parquet
 
 
@@ -241,6 +242,15 @@ def items_of(layout: str, path: Path) -> Iterator[Item]:
             yield Item(str(number), "", "", {}, str(error)[:120])
 
 
+def has_records(path: Path) -> bool:
+    """Whether JSON starts with records of our own."""
+    try:
+        with opened(path) as stream:
+            return RECORD_MARK in stream.read(PEEKED_BYTES)
+    except (OSError, EOFError, ValueError):
+        return True  # what is wrong with it is said where it is read
+
+
 def is_of_records(path: Path) -> bool:
     """Whether JSON lines hold records of our own, or nothing that could be of another layout.
 
@@ -248,7 +258,7 @@ def is_of_records(path: Path) -> bool:
     """
     try:
         with opened(path) as stream:
-            if b'"input_type"' in stream.read(1 << 16):
+            if RECORD_MARK in stream.read(PEEKED_BYTES):
                 return True
         names: set[str] = set()
         rows = []

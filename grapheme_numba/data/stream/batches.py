@@ -193,11 +193,15 @@ def encode_examples(examples: list[MixedExample], layout: Layout) -> Batch:
 
     Raises RecordError for a domain that the layout does not know or whose input type is another.
     """
-    order = np.arange(len(examples), dtype=np.int64)
+    return encode_rows_of(to_arrow(examples), layout)
+
+
+def encode_rows_of(rows: pa.RecordBatch, layout: Layout) -> Batch:
+    """One batch of the rows of an Arrow batch, as `encode_examples` makes it of examples."""
+    order = np.arange(rows.num_rows, dtype=np.int64)
     domains = {name: index for index, name in enumerate(layout.names)}
-    table = pa.Table.from_batches([to_arrow(examples)])
-    pieces = [(window_of(table, order, domains, layout.field_numbers), order)]
-    return next(cut(encode_pieces(pieces, layout), pieces, [0, len(examples)]))
+    pieces = [(window_of(pa.Table.from_batches([rows]), order, domains, layout.field_numbers), order)]
+    return next(cut(encode_pieces(pieces, layout), pieces, [0, rows.num_rows]))
 
 
 def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str | None:

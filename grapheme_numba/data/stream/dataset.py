@@ -206,8 +206,11 @@ def open_parquet(path: str | Path) -> Dataset:
     return Dataset(path, files)
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file is to be read as JSONL of records, or is Parquet that this program wrote."""
+def is_ours(path: Path, *, target: bool = False) -> bool:
+    """Whether a file is to be read as JSONL of records, or is Parquet that this program wrote.
+
+    target : a column of answers is named, so that JSON lines are rows of a table unless they are records
+    """
     name = path.name.lower()
     if name.endswith(PARQUET):
         with open(path, "rb") as file:
@@ -221,9 +224,9 @@ def is_ours(path: Path) -> bool:
         name = name.removesuffix(packed)
     if not name.endswith((".jsonl", ".ndjson")):
         return not name.endswith(OTHER_TABLES)
-    from grapheme_numba.data.sources.row_layouts import is_of_records
+    from grapheme_numba.data.sources.row_layouts import has_records, is_of_records
 
-    return is_of_records(path)
+    return has_records(path) if target else is_of_records(path)
 
 
 def open_dataset(
@@ -249,7 +252,7 @@ def open_dataset(
     path = Path(path)
     if not path.is_file():
         return open_parquet(path)
-    if is_ours(path):
+    if is_ours(path, target=mapping is not None and mapping.target is not None):
         with open(path, "rb") as file:
             magic = file.read(4)
         if path.name.lower().endswith(PARQUET) or magic == b"PAR1":

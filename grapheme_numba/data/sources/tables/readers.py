@@ -78,6 +78,7 @@ class TextTable:
         self.names = list(self.dialect.names)
         self.types: dict[str, pa.DataType] = {}
         self.notes = [self.dialect.sentence(path)]
+        self.most_shown: int | None = 160  # characters of a refused row that are kept; None keeps all
         self._slow: set[str] = set()  # columns of numbers that Arrow's own reader of numbers does not take
 
     def jobs(
@@ -98,7 +99,7 @@ class TextTable:
 
         def odd(row: pacsv.InvalidRow) -> str:
             reason = f"the row has {row.actual_columns} cells instead of {row.expected_columns}"
-            refused.append(Refused(len(refused), reason, row.text[:160]))
+            refused.append(Refused(len(refused), reason, row.text[: self.most_shown]))
             numbers.append(row.number)
             return "skip"
 

@@ -52,6 +52,16 @@ class ParquetTable:
             table = pq.ParquetFile(file, page_checksum_verification=True)
             yield from _batch_jobs(self.path, table.iter_batches(ROWS, columns=list(columns)), self.dialect, exact)
 
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All columns, at most ROWS rows at a time."""
+        with seekable(self.path) as file:
+            table = pq.ParquetFile(file, page_checksum_verification=True)
+            yield from _pieces(self.path, table.iter_batches(ROWS))
+
+    def block(self, batch: pa.RecordBatch, exact: Collection[str]) -> Block:
+        """Rows of `batches` as a block."""
+        return _typed_job(batch, self.dialect, exact)()
+
 
 class ArrowTable:
     """Arrow files and streams, and Feather."""
@@ -75,6 +85,15 @@ class ArrowTable:
             batches = (batch.select(names) for batch in arrow_batches(file)[1])
             yield from _batch_jobs(self.path, batches, self.dialect, exact)
 
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All columns, at most ROWS rows at a time."""
+        with seekable(self.path) as file:
+            yield from _pieces(self.path, arrow_batches(file)[1])
+
+    def block(self, batch: pa.RecordBatch, exact: Collection[str]) -> Block:
+        """Rows of `batches` as a block."""
+        return _typed_job(batch, self.dialect, exact)()
+
 
 def arrow_batches(file: IO[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The schema and the batches of an Arrow file or stream."""
@@ -90,13 +109,19 @@ def arrow_batches(file: IO[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]
 def _batch_jobs(
     path: Path, batches: Iterator[pa.RecordBatch], dialect: Dialect, exact: Collection[str]
 ) -> Iterator[tuple[Job, int]]:
+    for piece in _pieces(path, batches):
+        yield _typed_job(piece, dialect, exact), piece.nbytes
+
+
+def _pieces(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches of at most ROWS rows. Raises RecordError with the place where the file cannot be read."""
     n = 0
     try:
         for batch in batches:
             for start in range(0, batch.num_rows, ROWS):
                 piece = batch.slice(start, ROWS)
                 n += piece.num_rows
-                yield _typed_job(piece, dialect, exact), piece.nbytes
+                yield piece
     except (pa.ArrowException, OSError) as error:
         raise RecordError(f"{path}, after row {n}: {str(error)[:120]}") from None
 
@@ -208,7 +233,7 @@ class JsonTable:
         self._lines = bare_name(path).endswith(JSON_LINES)
         self._rows: list[object] | None = None if self._lines else self._document()
         names: dict[str, None] = {}
-        for rows in self._row_blocks():
+        for rows in self.row_blocks():
             for row in rows:
                 if isinstance(row, dict):
                     names.update(dict.fromkeys(row))
@@ -233,7 +258,8 @@ class JsonTable:
             raise RecordError(f"{self.path} is not a table: a list of objects is wanted, or an object a line in .jsonl")
         return found
 
-    def _row_blocks(self) -> Iterator[list[object]]:
+    def row_blocks(self) -> Iterator[list[object]]:
+        """The rows as they are, an object each; a `NotJson` for a line that is none."""
         if self._rows is not None:
             for start in range(0, len(self._rows), ROWS):
                 yield self._rows[start : start + ROWS]
@@ -250,8 +276,12 @@ class JsonTable:
         self, columns: Collection[str], numeric: Collection[str], exact: Collection[str]
     ) -> Iterator[tuple[Job, int]]:
         """Blocks as text cells; nested cells as JSON text."""
-        for rows in self._row_blocks():
+        for rows in self.row_blocks():
             yield self._job(rows, list(columns)), 0
+
+    def block(self, rows: list[object], columns: Collection[str]) -> Block:
+        """Rows of `row_blocks` as a block."""
+        return self._job(rows, list(columns))()
 
     def _job(self, rows: list[object], columns: list[str]) -> Job:
         def job() -> Block:
