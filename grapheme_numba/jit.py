@@ -45,7 +45,7 @@ from numba.core.caching import IndexDataCacheFile  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 
 # Where Numba puts kernels of these sources: below the cache's folder, named by the sources' own.
-OWN_FOLDERS = {caching.UserProvidedCacheLocator.get_suitable_cache_subpath(str(source)) for source in _SOURCES}
+OWN_FOLDERS = {caching.UserProvidedCacheLocator.get_suitable_cache_subpath(str(source)) for source in _SOURCES}  # type: ignore[no-untyped-call]
 
 
 class _CheckedCacheFile(IndexDataCacheFile):
@@ -86,7 +86,7 @@ class _CheckedCacheFile(IndexDataCacheFile):
             for path in Path(self._cache_path).glob(f"{glob.escape(self._base)}.*.nbc"):
                 path.unlink(missing_ok=True)
         taken = set(overloads.values())
-        free = (name for name in map(self._data_name, itertools.count(1)) if name not in taken)  # type: ignore[no-untyped-call]
+        free = (name for name in map(self._data_name, itertools.count(1)) if name not in taken)
         name = overloads.get(key) or next(free)
         self._save_data(name, data)  # type: ignore[no-untyped-call]
         if key not in overloads:
@@ -95,7 +95,7 @@ class _CheckedCacheFile(IndexDataCacheFile):
     def _load_index(self) -> dict[object, str]:
         if not self._whole(Path(self._index_path)):
             return {}
-        return super()._load_index()  # type: ignore[no-untyped-call, no-any-return]
+        return super()._load_index()  # type: ignore[no-untyped-call]
 
     def _load_data(self, name: str) -> object:
         if not self._whole(Path(self._cache_path) / name):
@@ -107,7 +107,7 @@ class _CheckedCacheFile(IndexDataCacheFile):
 
     @contextlib.contextmanager
     def _open_for_write(self, filepath: str) -> Iterator[BinaryIO]:
-        with super()._open_for_write(filepath) as file:  # type: ignore[no-untyped-call]
+        with super()._open_for_write(filepath) as file:
             content = io.BytesIO()
             yield content
             file.write(content.getvalue())

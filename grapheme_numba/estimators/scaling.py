@@ -43,7 +43,7 @@ def measure(values: Rows, weight: npt.NDArray[np.float64]) -> Scale:
     return Scale(mean, np.where(flat | (deviation == 0), 1, deviation).astype(values.dtype))
 
 
-def units(values):
+def units(values: Rows) -> npt.NDArray[Any]:
     """A power of two (n_column,) for each column, near its largest magnitude: dividing by it changes no digit.
 
     Squares of numbers near 1e-30 (float32) or 1e-200 would be 0, and those of 1e200 infinite.

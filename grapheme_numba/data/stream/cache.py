@@ -53,8 +53,7 @@ def user_data_cache() -> Path:
 
 def _convert(path: Path, target: Path, note: Callable[[str], None] | None, limits: Limits) -> None:
     result = convert([path], target, note=note, limits=limits)
-    if result.rejects:
-        first = result.first_reject
+    if (first := result.first_reject) is not None:
         raise RecordError(
             f"{path}, line {first.line}: {first.reason} ({result.rejects} of {result.rows_in} lines are refused); "
             "`grapheme-data validate` lists them, `grapheme-data convert` leaves them out"
