@@ -4,9 +4,8 @@ from typing import TypeAlias
 
 import click
 
+from grapheme_numba.cli.option_types import NameList, NumberList
 from grapheme_numba.cli.options import (
-    NameList,
-    NumberList,
     cases_option,
     clock_option,
     compare_option,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from grapheme_numba.cli import options
-from grapheme_numba.cli.options import FileName, OutputName, option
+from grapheme_numba.cli.option_types import FileName, OutputName
+from grapheme_numba.cli.options import option
 from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, show, warn
 from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
 from grapheme_numba.cli.table_options import (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from grapheme_numba.cli.options import FileName, option
+from grapheme_numba.cli.option_types import FileName
+from grapheme_numba.cli.options import option
 
 if TYPE_CHECKING:
     from grapheme_numba.data.sources.tables.mapping import TableMapping

@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from grapheme_numba.cli import options
-from grapheme_numba.cli.options import FileName, OutputName, RunName, option
+from grapheme_numba.cli.option_types import FileName, OutputName, RunName
+from grapheme_numba.cli.options import option
 from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.tasks import NAMES
