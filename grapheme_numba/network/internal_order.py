@@ -53,7 +53,7 @@ def in_order(dag: "DagNN", node_order: npt.ArrayLike, level_start: npt.ArrayLike
     moved = np.argsort(old.node_order)[node_order]
     by_node = old.activation[moved], old.is_input[moved], old.is_output[moved]
     ports = number[arrays["inputs"]], number[arrays["outputs"]]
-    combined = old.aggregation[np.argsort(old.node_order)][node_order] if old.aggregation.size else old.aggregation
+    combined = old.aggregation[moved] if old.aggregation.size else old.aggregation
     edges = indptr, indices, t_indptr, t_indices, level_start
     dag.adopt(type(old)(*edges, *by_node, *ports, node_order, edge_order, combined))
     dag.parameters[:], dag.gradients[:] = map(dag.from_caller_order, before)
