@@ -6,10 +6,11 @@ also after every output has been perturbed by less than 0.25. An answer that doe
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.kernels.codec import decode, encode
 from grapheme_numba.kernels.codec.tables import LABEL, NUMBER, REAL, TEXT, Answers
@@ -48,12 +49,13 @@ class _Codec(msgspec.Struct, frozen=True):
 
     def encode(self, answers: Sequence[str]) -> Encoded:
         """Targets of n answers, and which of them fit."""
+        own = cast("Answer", self)  # every codec is one of the four
         parts = [answer.encode() for answer in answers]
         offset = np.cumsum([0, *map(len, parts)]).astype(np.int32)
         text = np.frombuffer(b"".join(parts), np.uint8)
-        targets = np.zeros((len(parts), self.n_output), np.float32)
+        targets = np.zeros((len(parts), own.n_output), np.float32)
         fits = np.zeros(len(parts), np.bool_)
-        encode.encode_answers(read_only(offset), read_only(text), answer_tables([self]), targets, fits)
+        encode.encode_answers(read_only(offset), read_only(text), answer_tables([own]), targets, fits)
         return Encoded(targets, fits)
 
 
@@ -258,7 +260,7 @@ def answer_tables(answers: Sequence[Answer]) -> Answers:
     flat = [label for group in labels for label in group]
     order = [sorted(range(len(group)), key=[label.encode() for label in group].__getitem__) for group in labels]
 
-    def column(field, dtype):
+    def column(field: str, dtype: type[np.generic]) -> npt.NDArray[Any]:
         return np.array([getattr(answer, field, 0) for answer in answers], dtype)
 
     return Answers(

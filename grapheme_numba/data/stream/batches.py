@@ -7,7 +7,7 @@ Questions in memory to a batch: what `predict` feeds the model, through the enco
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -208,14 +208,16 @@ def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str |
     """Why the domain's slice cannot take the example's input, or None when it can."""
     if example.input_type != domain.input_type:
         return f"input_type is {example.input_type}, but domain {domain.name!r} takes {domain.input_type}"
+    # an example has the field that its input type names
     if example.input_type == "text":
-        size, most, unit = len(example.text.encode()), domain.n_input // layout.embedding_dim, "bytes of text"
+        text = cast(str, example.text)
+        size, most, unit = len(text.encode()), domain.n_input // layout.embedding_dim, "bytes of text"
     elif example.input_type == "sequence":
-        size, most, unit = len(example.values), domain.n_input, "values"
+        size, most, unit = len(cast("list[float]", example.values)), domain.n_input, "values"
     elif example.input_type == "tabular":
         return misfit_cells(example, domain)
     else:
-        size, most, unit = len(example.pixels), domain.n_input, "pixels"
+        size, most, unit = len(cast("list[float]", example.pixels)), domain.n_input, "pixels"
     return f"input has {size} {unit}, but domain {domain.name!r} takes at most {most}" if size > most else None
 
 

@@ -155,7 +155,7 @@ class Dataset:
         batch_size = max(SLAB_BYTES // self._row_bytes(layout), 1)
         return count_misfits(self.batches(layout, batch_size), layout.names)
 
-    def _load(self, span: Span, known: tuple[dict, dict], seed: int | None, epoch: int) -> Window:
+    def _load(self, span: Span, known: tuple[dict[str, int], dict[str, int]], seed: int | None, epoch: int) -> Window:
         tables, numbers = [], []
         for piece in span.pieces:
             n_row, first = self._rows[piece.group], self._first[piece.group]

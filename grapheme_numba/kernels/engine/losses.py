@@ -10,7 +10,11 @@ from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
 
-BLIND = 0.25  # loss of a label of which nothing is known
+# Loss of a label of which nothing is known. Chosen on validation examples of the shipped data: the share of exact
+# answers in the last four validations, mean of seeds 0 to 3. With 0.25 math 38.7 % and timeseries 43.7 %; with 0.1
+# math 39.3 % and timeseries 42.0 %; before, with the squared error of bits and labels, 44.3 % and 41.1 %. Texts and
+# vision are at 100 % with each. Seeds differ by more: with 0.25, math lies between 31.8 and 43.8 %.
+BLIND = 0.25
 CHUNK = 64  # examples per partial sum: a constant, so that the order of additions is one
 
 
@@ -35,7 +39,7 @@ def sliced_loss(y, targets, start, n_active, softmax, loss_out):
     at 0.25 where all are (the mean of a number's exact code is at about 0.4, of a standardised one at 1). So losses
     of all kinds lie on one scale, and the gradient is as large with a thousand classes as with two. Without the
     quarter, labels drew the shared nodes away from numbers: 27 instead of 35 % of math were exact on the shipped
-    data (means of two seeds, held out).
+    data (means of two seeds, validation examples).
 
     Parameters
     ----------
