@@ -85,7 +85,7 @@ def added_columns(names: list[str], answers: list[Answer | Refusal], nodes: list
     """The cells of the columns that are added, None for a row without an answer."""
     columns: list[list[Any]] = [[] for _ in names]
     for one in answers:
-        cells = [None] * len(names)
+        cells: list[Any] = [None] * len(names)
         if isinstance(one, Answer):
             cells = [one.answer, one.confidence, *((one.nodes or {})[node] for node in nodes)]
         for column, cell in zip(columns, cells, strict=True):

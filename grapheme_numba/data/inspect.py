@@ -25,7 +25,7 @@ class Inspected(NamedTuple):
     dataset: Dataset
     summary: DatasetSummary
     readings: list[Reading]
-    samples: list[dict]
+    samples: list[dict[str, Any]]
 
 
 def inspect(path: str | Path, samples: int = 3, progress: Callable[[str], None] | None = None) -> Inspected:

@@ -142,14 +142,16 @@ def numbers(domain: "DomainLayout", values: Array, products: Array) -> Parts:
     return n - begin, positions.astype(np.int32), [f"{value:.6g}" for value in plain.tolist()], products[row, column]
 
 
-def cells(domain, values, products):
+def cells(domain: "DomainLayout", values: Array, products: Array) -> Parts:
     """(counts, positions, elements, attributions) of the inputs of rows of a table that are not 0, by their names."""
     names = [name for field in domain.fields for name in field.inputs] or ["nothing"]
     spreads = [(field.mean, field.std) if i == 0 else None for field in domain.fields for i in range(field.n_input)]
     row, column = np.nonzero(values[:, : len(names)])
     elements = []
     for at, value in zip(column.tolist(), values[row, column].tolist(), strict=True):
-        spread = spreads[at]
-        number = spread is not None and spread[0] is not None
-        elements.append(f"{names[at]} {value * spread[1] + spread[0]:.6g}" if number else names[at])
+        mean, std = spreads[at] or (None, None)
+        if mean is None or std is None:
+            elements.append(names[at])
+        else:
+            elements.append(f"{names[at]} {value * std + mean:.6g}")
     return np.bincount(row, minlength=len(values)), column.astype(np.int32), elements, products[row, column]

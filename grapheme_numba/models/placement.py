@@ -1,5 +1,7 @@
 """From what the data needs and what the user asks for to a layout: disjoint slices, a brain per domain."""
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import msgspec
 
 from grapheme_numba.data.codec.answers import TextAnswer
@@ -11,7 +13,10 @@ from grapheme_numba.models.slices import allocate_brain_slices
 BITS = 8  # outputs per byte of a text answer
 
 
-def place_brains(needs, requests, embedding_dim: int, unknown_domain: str = "error") -> Layout:
+def place_brains(
+    needs: Iterable[DomainNeeds], requests: Mapping[str, Sequence[int]], embedding_dim: int,
+    unknown_domain: str = "error",
+) -> Layout:  # fmt: skip
     """Give each domain of the data the slices of its own brain.
 
     math, text, timeseries and vision are brains without a request, each as large as its data and
@@ -58,7 +63,7 @@ def place_brains(needs, requests, embedding_dim: int, unknown_domain: str = "err
     )
 
 
-def _resized(need: DomainNeeds, request, embedding_dim: int) -> DomainNeeds:
+def _resized(need: DomainNeeds, request: Sequence[int] | None, embedding_dim: int) -> DomainNeeds:
     """The need with the sizes of a request, where codec and input can have them."""
     if request is None:
         return need
@@ -89,7 +94,7 @@ def _resized(need: DomainNeeds, request, embedding_dim: int) -> DomainNeeds:
     return msgspec.structs.replace(need, n_input=n_input, n_output=n_output, answer=answer)
 
 
-def _pair(name, request) -> tuple[int, int]:
+def _pair(name: str, request: Sequence[int]) -> tuple[int, int]:
     if len(request) != 2 or min(request) < 1:
         raise UsageError(f"brain '{name}' asks for {list(request)}; give two sizes of at least 1, INPUTS,OUTPUTS")
     return request[0], request[1]

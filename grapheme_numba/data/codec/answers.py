@@ -6,10 +6,11 @@ also after every output has been perturbed by less than 0.25. An answer that doe
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.kernels.codec import decode, encode
 from grapheme_numba.kernels.codec.tables import LABEL, NUMBER, REAL, TEXT, Answers
@@ -46,6 +47,11 @@ class Decoded(NamedTuple):
 class _Codec(msgspec.Struct, frozen=True):
     """What all codecs share: `encode` through the compiled tables of one domain."""
 
+    @property
+    def n_output(self) -> int:
+        """Output numbers of an answer."""
+        raise NotImplementedError
+
     def encode(self, answers: Sequence[str]) -> Encoded:
         """Targets of n answers, and which of them fit."""
         parts = [answer.encode() for answer in answers]
@@ -53,7 +59,7 @@ class _Codec(msgspec.Struct, frozen=True):
         text = np.frombuffer(b"".join(parts), np.uint8)
         targets = np.zeros((len(parts), self.n_output), np.float32)
         fits = np.zeros(len(parts), np.bool_)
-        encode.encode_answers(read_only(offset), read_only(text), answer_tables([self]), targets, fits)
+        encode.encode_answers(read_only(offset), read_only(text), answer_tables([cast("Answer", self)]), targets, fits)
         return Encoded(targets, fits)
 
 
@@ -258,7 +264,7 @@ def answer_tables(answers: Sequence[Answer]) -> Answers:
     flat = [label for group in labels for label in group]
     order = [sorted(range(len(group)), key=[label.encode() for label in group].__getitem__) for group in labels]
 
-    def column(field, dtype):
+    def column(field: str, dtype: type[np.generic]) -> npt.NDArray[Any]:
         return np.array([getattr(answer, field, 0) for answer in answers], dtype)
 
     return Answers(

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from grapheme_numba.data.codec.answers import (
@@ -63,7 +63,7 @@ def choose_answer(domain: DomainSummary, forced: str | None = None) -> Choice:
     return Choice(_text(domain), _why_text(domain))
 
 
-def check_forced(forced: Mapping[str, str], names) -> None:
+def check_forced(forced: Mapping[str, str], names: Sequence[str]) -> None:
     """Raise UsageError for `--answer` of a domain that is not there, or of no kind."""
     for name, kind in forced.items():
         if name not in names:

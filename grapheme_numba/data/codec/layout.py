@@ -1,10 +1,12 @@
 """Where each domain enters and leaves the network: input and output ranges, and the answer's codec."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.data.codec.answers import Answer, Decoded, LabelAnswer, answer_tables
 from grapheme_numba.data.codec.choice import check_forced, choose_answer
@@ -81,7 +83,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     vocab_size: int = VOCAB_SIZE
 
     @classmethod
-    def of(cls, domains, embedding_dim: int) -> "Layout":
+    def of(cls, domains: Sequence[DomainLayout], embedding_dim: int) -> "Layout":
         """The layout of these placed domains; the widths of a batch follow from them."""
         texts = [d.n_input // embedding_dim for d in domains if d.input_type == "text"]
         values = [d.n_input for d in domains if d.input_type != "text"]
@@ -105,7 +107,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         """The domains' names, in order."""
         return tuple(d.name for d in self.domains)
 
-    def _column(self, field):
+    def _column(self, field: str) -> npt.NDArray[np.int32]:
         return np.array([getattr(d, field) for d in self.domains], np.int32)
 
     @cached_property
@@ -178,12 +180,12 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         answer = self.domains[domain].answer
         return answer.decode(np.ascontiguousarray(outputs[:, : answer.n_output], np.float32))
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings: fit for JSON and TOML."""
         return msgspec.to_builtins(self)
 
     @classmethod
-    def from_dict(cls, plain: dict) -> "Layout":
+    def from_dict(cls, plain: dict[str, Any]) -> "Layout":
         """The inverse of `to_dict`; msgspec.ValidationError names the path of a wrong field."""
         return msgspec.convert(plain, cls)
 

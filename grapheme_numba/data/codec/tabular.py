@@ -102,7 +102,7 @@ def describe_fields(codes: Sequence[FieldCode]) -> str:
     return f"{len(codes)} columns: {'; '.join(parts)}"
 
 
-def _more(names: Sequence, shown: int) -> str:
+def _more(names: Sequence[object], shown: int) -> str:
     return f" and {len(names) - shown} more" if len(names) > shown else ""
 
 
@@ -119,7 +119,8 @@ def field_tables(domains: Sequence[Sequence[FieldCode]]) -> FieldTables:
     numbers = {name: number for number, name in enumerate(names)}
     column = np.full((len(domains), max(len(names), 1)), -1, np.int32)
     flat = [code for codes in domains for code in codes if code.n_input]
-    numeric, missing, other, value_input = [], [], [], []
+    numeric, missing, other = [], [], []
+    value_input: list[int] = []
     at = 0
     start = [0]
     for index, codes in enumerate(domains):

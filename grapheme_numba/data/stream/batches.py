@@ -209,13 +209,13 @@ def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str |
     if example.input_type != domain.input_type:
         return f"input_type is {example.input_type}, but domain {domain.name!r} takes {domain.input_type}"
     if example.input_type == "text":
-        size, most, unit = len(example.text.encode()), domain.n_input // layout.embedding_dim, "bytes of text"
+        size, most, unit = len((example.text or "").encode()), domain.n_input // layout.embedding_dim, "bytes of text"
     elif example.input_type == "sequence":
-        size, most, unit = len(example.values), domain.n_input, "values"
+        size, most, unit = len(example.values or ()), domain.n_input, "values"
     elif example.input_type == "tabular":
         return misfit_cells(example, domain)
     else:
-        size, most, unit = len(example.pixels), domain.n_input, "pixels"
+        size, most, unit = len(example.pixels or ()), domain.n_input, "pixels"
     return f"input has {size} {unit}, but domain {domain.name!r} takes at most {most}" if size > most else None
 
 

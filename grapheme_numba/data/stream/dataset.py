@@ -4,7 +4,7 @@ import copy
 import hashlib
 import shutil
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +155,9 @@ class Dataset:
         batch_size = max(SLAB_BYTES // self._row_bytes(layout), 1)
         return count_misfits(self.batches(layout, batch_size), layout.names)
 
-    def _load(self, span: Span, known: tuple[dict, dict], seed: int | None, epoch: int) -> Window:
+    def _load(
+        self, span: Span, known: tuple[dict[str, int], Mapping[str, int]], seed: int | None, epoch: int
+    ) -> Window:
         tables, numbers = [], []
         for piece in span.pieces:
             n_row, first = self._rows[piece.group], self._first[piece.group]
