@@ -47,6 +47,11 @@ class Decoded(NamedTuple):
 class _Codec(msgspec.Struct, frozen=True):
     """What all codecs share: `encode` through the compiled tables of one domain."""
 
+    @property
+    def n_output(self) -> int:
+        """Output numbers of an answer."""
+        raise NotImplementedError
+
     def encode(self, answers: Sequence[str]) -> Encoded:
         """Targets of n answers, and which of them fit."""
         own = cast("Answer", self)  # every codec is one of the four
