@@ -1,6 +1,7 @@
 """Tables in memory: trained on, answered and evaluated as their CSV is, and left as they are."""
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 import runs
@@ -13,7 +14,7 @@ SETTINGS = {**runs.SMALL, "target": "price", "drop": ["note"], "epochs": 10}
 FRAMES = {
     "pandas": lambda table: table,
     "indexed": lambda table: table.set_index(pd.Index([f"row {i}" for i in range(len(table))], name="index")),
-    "polars": lambda table: pytest.importorskip("polars").from_pandas(table),
+    "polars": pl.from_pandas,
     "arrow": lambda table: pa.Table.from_pandas(table, preserve_index=False),
     "batch": lambda table: pa.RecordBatch.from_pandas(table, preserve_index=False),
 }
