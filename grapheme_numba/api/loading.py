@@ -3,20 +3,36 @@
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 
 import msgspec
 
 from grapheme_numba import jit
 from grapheme_numba.data.codec.layout import Layout
+from grapheme_numba.data.rejects import NO_OFFSET
+from grapheme_numba.data.sources.tables.frames import frame_file, is_frame
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs.answer_sources import lines_of, source_of
 from grapheme_numba.runs.checkpoint import MANIFEST, Checkpoint
-from grapheme_numba.runs.evaluate import evaluate_checkpoint
+from grapheme_numba.runs.evaluate import evaluate_checkpoint, of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
+from grapheme_numba.runs.predict_table import TableAnswerer
+
+
+class ArrowStream(Protocol):
+    """A table in memory: a data frame of pandas or polars, an Arrow table, or what else exports Arrow streams."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The columns, as the Arrow C stream interface has them."""
+        ...
+
+
+Questions: TypeAlias = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | ArrowStream
 
 
 class Model:
@@ -58,7 +74,7 @@ class Model:
     @overload
     def predict(
         self,
-        questions: str | os.PathLike[str] | Sequence[Mapping[str, Any]],
+        questions: Questions,
         *,
         route: bool = ...,
         threshold: float | None = ...,
@@ -70,7 +86,7 @@ class Model:
     @overload
     def predict(
         self,
-        questions: str | os.PathLike[str] | Sequence[Mapping[str, Any]],
+        questions: Questions,
         *,
         route: bool = ...,
         threshold: float | None = ...,
@@ -81,7 +97,7 @@ class Model:
 
     def predict(
         self,
-        questions: str | os.PathLike[str] | Sequence[Mapping[str, Any]],
+        questions: Questions,
         *,
         route: bool = False,
         threshold: float | None = None,
@@ -93,9 +109,13 @@ class Model:
 
         Parameters
         ----------
-        questions : sequence of dict, or path of a JSONL file
-            Records without an answer: `input_type`, `input`, and `domain` where no router is to choose the brain.
-            A dict without `id` gets its place in the sequence.
+        questions : sequence of dict, path of a file, or table
+            Dicts are records without an answer: `input_type`, `input`, and `domain` where no router is to choose the
+            brain; one without `id` gets its place in the sequence. A file holds such records, or it is a table: CSV,
+            TSV, Parquet, Arrow or JSON. A table in memory is a data frame of pandas or polars, or an Arrow table; it
+            stays as it is, and an index is not read (`frame.reset_index()` makes it a column). The run knows how its
+            table is read; a column of answers is not needed. Of a table, `id` is the cell of its column `id`, else
+            the number of the row, from 1.
         route : bool
             Choose the brain by the input, not by `domain`.
         threshold : float, optional
@@ -107,35 +127,59 @@ class Model:
         refusals : {"raise", "keep"}
             What a question that cannot be answered does: raise, or leave a `Refusal` in its place.
 
+        Returns
+        -------
+        list of Answer
+            One for each question or row: `id`, `domain`, `answer` (a string), `confidence` in [0, 1] and, if asked
+            for, `nodes`. `pandas.DataFrame(answers)` makes a table of them.
+
         Raises
         ------
         RecordError
-            A question cannot be answered; the message says which and why.
+            A question cannot be answered, or a table lacks a column that the model reads; the message says which.
         MissingInputError
             There is no such file.
         UsageError
-            `refusals` or a node is not known, or `questions` is neither a path nor a sequence of dicts.
+            `refusals` or a node is not known, or `questions` is neither a path, a table nor a sequence of dicts.
         """
         if refusals not in ("raise", "keep"):
             raise UsageError(f"refusals = {refusals!r}; choose 'raise' or 'keep'")
         answerer = self.answerer(route=route, threshold=threshold, batch_size=batch_size, nodes=nodes)
-        if isinstance(questions, str | os.PathLike):
-            source = os.fspath(questions)
-            if not Path(source).is_file():
-                raise MissingInputError(f"the input {source} does not exist; give a JSONL file or a list of records")
-            results: Iterator[Answer | Refusal] = answerer.answer(source)
-        else:
-            results = answerer.answer_lines(as_lines(questions), "the questions")
-        answers = []
-        for one in results:
-            if isinstance(one, Refusal) and refusals == "raise":
-                raise RecordError(f"{one.file}, line {one.line}: {one.reason}; refusals='keep' answers the others")
-            answers.append(one)
+        with self._results(questions, answerer) as results:
+            answers = []
+            for one in results:
+                if isinstance(one, Refusal) and refusals == "raise":
+                    place = "row" if one.byte == NO_OFFSET else "line"
+                    raise RecordError(
+                        f"{one.file}, {place} {one.line}: {one.reason}; refusals='keep' answers the others"
+                    )
+                answers.append(one)
         return answers
+
+    @contextmanager
+    def _results(self, questions: Any, answerer: Answerer) -> Iterator[Iterator[Answer | Refusal]]:
+        mapping = of_the_model(self.config.table(), self.network)
+        if is_frame(questions):
+            with frame_file(questions) as path:
+                yield TableAnswerer(answerer, path, mapping, "the table").answers()
+            return
+        if not isinstance(questions, str | os.PathLike):
+            yield answerer.answer_lines(as_lines(questions), "the questions")
+            return
+        name = os.fspath(questions)
+        if not Path(name).is_file():
+            raise MissingInputError(f"the input {name} does not exist; give a file or a list of records")
+        with source_of(name, mapping, self.layout) as source:
+            if source.kind == "table":
+                yield TableAnswerer(answerer, source.path, mapping).answers()
+            elif source.kind == "lines":
+                yield answerer.answer(name)
+            else:
+                yield answerer.answer_lines(lines_of(source), name)
 
     def evaluate(
         self,
-        data: str | os.PathLike[str] | None = None,
+        data: "str | os.PathLike[str] | ArrowStream | None" = None,
         *,
         route: bool | None = None,
         unknown_domain: Literal["error", "skip"] | None = None,
@@ -146,8 +190,9 @@ class Model:
 
         Parameters
         ----------
-        data : path, optional
-            A file, or a folder with a test (else a val) split; by default the data of the run.
+        data : path or table, optional
+            A file, or a folder with a test (else a val) split; by default the data of the run. A table in memory, as
+            `predict` takes it, needs the column of answers that the run was trained on.
         route, unknown_domain
             As in the configuration of a run, whose own values count by default.
         batch_size : int
@@ -165,7 +210,12 @@ class Model:
         MissingInputError, RecordError
             The data is not there or not what it should be.
         """
-        path = None if data is None else os.fspath(data)
+        if is_frame(data):
+            with frame_file(data) as file:
+                return self.evaluate(
+                    file, route=route, unknown_domain=unknown_domain, batch_size=batch_size, cache=False
+                )
+        path = None if data is None else os.fspath(cast("str | os.PathLike[str]", data))
         choice = {"route": route, "unknown_domain": unknown_domain}
         done = evaluate_checkpoint(
             self.checkpoint, self.network, path, choice=choice, batch_size=batch_size, cache=cache, note=warn

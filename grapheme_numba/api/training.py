@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba.api.loading import Model, load_model
+from grapheme_numba.api.loading import ArrowStream, Model, load_model
+from grapheme_numba.data.sources.tables.frames import is_frame, kept_frame
 from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.errors import UsageError
 from grapheme_numba.report.reporter import Reporter
@@ -68,7 +69,7 @@ class TrainedRun:
 def train(
     task: str,
     *,
-    data: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | ArrowStream | None = None,
     output: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] = "never",
     override: bool = False,
@@ -82,8 +83,11 @@ def train(
     Parameters
     ----------
     task : {"agi", "unified"}
-    data : path, optional
-        Folder with train, val and test files, or one file; without it the data shipped in a clone.
+    data : path or table, optional
+        Folder with train, val and test files, or one file; without it the data shipped in a clone. Or a table in
+        memory: a data frame of pandas or polars, or an Arrow table, with `target`, its column of answers. The frame
+        stays as it is; an index is not read (`frame.reset_index()` makes it a column). Its rows go to a Parquet file
+        in the user's cache, from which the run may be resumed, and are called `table` (`domain` names them otherwise).
     output : path, optional
         Folder of the run; a new one under `runs/` without it.
     resume : "never", "auto" or path
@@ -115,7 +119,10 @@ def train(
     """
     if task not in NAMES:
         raise UsageError(f"unknown task {task!r}; choose one of {', '.join(NAMES)}")
-    paths = {"data": data, "output": output}
+    if is_frame(data):
+        data, name = kept_frame(data)
+        config = {"domain": name, **config}
+    paths = {"data": cast("str | os.PathLike[str] | None", data), "output": output}
     values = {key: os.fspath(path) for key, path in paths.items() if path is not None} | config
     observers: list[Observer] = [TextObserver(progress)] if progress is not None else []
     observers.append(CallbackObserver(callbacks))

@@ -49,7 +49,7 @@ def evaluate_checkpoint(
     """Evaluate on `data`: a file, a folder with a test (else a val) split, or by default the run's own data.
 
     `choice` may hold `route` and `unknown_domain`; the checkpoint's own count where it does not. `note` is called
-    with a sentence on examples that are left out, `progress` when something takes time.
+    with a sentence on examples that are left out, `progress` on what is read and when something takes time.
 
     Raises MissingInputError, RecordError.
     """
@@ -65,8 +65,8 @@ def evaluate_checkpoint(
     if data is None and own.data is not None and Path(own.data).is_file():
         splits = open_splits(own.data, split=own.split, **opening)
         file, dataset = Path(own.data), splits.test or splits.val or splits.train
-        if note is not None:
-            note(splits.sentence)
+        if progress is not None:
+            progress(splits.sentence)
     else:
         file = test_file(data, own.data)
         if file.is_file() and kind_of_source(file, own.table(), model.layout) == "table":

@@ -115,6 +115,11 @@ class TableAnswerer:
         if not n:
             raise RecordError(f"{self.name} holds no row; there is nothing to answer")
 
+    def answers(self) -> Iterator[Answer | Refusal]:
+        """The answer to each row, or why there is none, in order."""
+        for block in self.blocks():
+            yield from block.answers
+
     def _answers(self, given: Given) -> list[Answer | Refusal]:
         made, refused = given.made, given.made.refused
         n = len(made.row) + len(refused)
