@@ -18,8 +18,8 @@ from grapheme_numba.report.figures import (
     Line,
     LineChart,
     bar_svg,
+    decimated,
     line_svg,
-    thinned,
 )
 from grapheme_numba.report.numbers import compact, duration, epoch_ticks, linear_ticks, log_ticks, number, share
 from grapheme_numba.report.topology import (
@@ -96,7 +96,7 @@ def test_numbers_are_short():
 def test_thinning_keeps_the_ends_the_order_and_the_extremes(n, rng):
     ys = rng.integers(0, 1000, n).tolist()
     points = list(enumerate(ys))
-    thin = thinned(points)
+    thin = decimated(points)
     assert len(thin) <= MOST_POINTS + 2
     assert thin[0] == points[0]
     assert thin[-1] == points[-1]
@@ -106,7 +106,7 @@ def test_thinning_keeps_the_ends_the_order_and_the_extremes(n, rng):
 
 def test_thinning_keeps_a_gap():
     points = [(x, None if 500 <= x < 520 else 1.0) for x in range(1000)]
-    gaps = [x for x, y in thinned(points) if y is None]
+    gaps = [x for x, y in decimated(points) if y is None]
     assert gaps and all(500 <= x < 520 for x in gaps)
 
 

@@ -34,7 +34,7 @@ def test_generate_validate_convert_inspect_export(tmp_path):
     assert done.stdout == f"{tmp_path / 'all.parquet'}: 80 rows in = 80 rows out + 0 rejects\n"
     done = run("inspect", tmp_path / "all.parquet")
     assert "80 rows, checksums ok, fingerprint" in done.stdout
-    assert "vision: 20 rows, image up to 64 numbers" in done.stdout
+    assert "vision: 20 rows, image up to 64 pixels" in done.stdout
     assert done.stdout.count('{"id":') == 3
     done = run("export", tmp_path / "all.parquet", "--output", tmp_path / "back.jsonl")
     assert done.stdout == f"{tmp_path / 'back.jsonl'}: 80 rows\n"

@@ -32,6 +32,8 @@ from grapheme_numba.training.observer import Observer
 if TYPE_CHECKING:
     from grapheme_numba.training.run import Run
 
+NARROW = [HEADER.index(name) for name in ("domain", "n", "mse", "mse const", "exact", "mae", "mae const")]
+
 
 class LiveDisplay(Observer):
     """Redraws in place a few times a second; what should stay is printed above."""
@@ -106,15 +108,21 @@ def cell(text: str) -> Text:
     return Text(visible(text))
 
 
+def narrow_cells(score: dict[str, Any]) -> list[str]:
+    """The cells of the columns that are shown while a run trains."""
+    cells = score_cells(score)
+    return [cells[column] for column in NARROW]
+
+
 def validation_table(row: dict[str, Any]) -> Table:
-    """The scores of a validation beside the best constant answer's."""
+    """The scores of a validation beside the best constant answer's: those columns that fit into 60 characters."""
     title = f"validation after epoch {row['epoch']}"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    for name in HEADER:
+    for name in map(HEADER.__getitem__, NARROW):
         table.add_column(name, justify="left" if name == "domain" else "right")
     for score in row["domains"].values():
-        table.add_row(*map(cell, score_cells(score)))
-    table.add_row(*map(cell, score_cells({"domain": "all", **row})))
+        table.add_row(*map(cell, narrow_cells(score)))
+    table.add_row(*map(cell, narrow_cells({"domain": "all", **row})))
     return table
 
 
