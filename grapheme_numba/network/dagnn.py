@@ -15,13 +15,11 @@ from grapheme_numba.graph.generators import radixnet, topologies
 from grapheme_numba.graph.named import name_arrays, names_of
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
-from grapheme_numba.network import arrays, internal_order, saved, summary
-from grapheme_numba.network.execution_plan import Plan
+from grapheme_numba.network import arrays, parameters, saved, summary
+from grapheme_numba.network.execution_plan import Plan, Workspace
 from grapheme_numba.network.initializers import initial_weights
-from grapheme_numba.network.parameters import GraphParameters
+from grapheme_numba.network.parameters import GraphParameters, ReceiverWeights
 from grapheme_numba.network.passes import Passes, Tape
-from grapheme_numba.network.receiver_weights import ReceiverWeights
-from grapheme_numba.network.workspace import Workspace
 
 Array = npt.NDArray[Any]  # of the network's dtype
 Edges = tuple[Array, Array, Array, Array, int]
@@ -34,7 +32,7 @@ def _rebuild(cls: type["DagNN"], arrays_by_name: dict[str, Array], dtype: str, s
     dag = cls.from_topology(arrays_by_name, dtype=dtype, **options)
     fresh = dag.dag
     if any(not np.array_equal(order[name], getattr(fresh, name)) for name in order):  # its edges have moved
-        internal_order.in_order(dag, **order)
+        parameters.in_order(dag, **order)
     for name, value in settings.items():
         setattr(dag, name, value)
     return dag
