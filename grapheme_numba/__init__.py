@@ -77,7 +77,7 @@ _MODULE_OF = {
     "open_dataset": "data.stream.dataset",
     "optim": "grapheme_numba",
     "prune": "sparsity.prune",
-    "rewire": "graph.generators.rewiring",
+    "rewire": "graph.generators.topologies",
     "save_graph": "graph.formats.dispatch",
     "structural_loss": "models.structural",
     "torch": "grapheme_numba",
