@@ -174,7 +174,7 @@ def course_charts(epochs: list[Row], clip: float | None) -> list[Figure | None]:
         line_chart("Gradient norm", norms, "of the last step, before clipping"),
         line_chart("Throughput", [Line("throughput", series(rows, "examples_per_s"))], "examples/s"),
         line_chart("Edges", [Line("edges", series(rows, "n_edge"))], "remaining"),
-        line_chart("Replaced edges", [Line("replaced edges", series(rows, "n_moved"))], "since the run began"),
+        line_chart("Replaced edges", [Line("replaced edges", series(rows, "n_moved"))], "by drop-and-grow so far"),
     ]
 
 
