@@ -83,7 +83,7 @@ def closing_lines(run: "Run") -> list[str]:
     )
     if run.progress.n_edge:
         left = f"{run.model.dag.n_edge:,} of {run.progress.n_edge:,}"
-        lines.append(f"topology: edges moved {run.progress.n_moved:,} times, {left} are left")
+        lines.append(f"topology: {run.progress.n_moved:,} edges replaced by drop-and-grow, {left} are left")
     lines.append(f"next: grapheme-train evaluate {shlex.quote(str(run.folder))} --data FILE")
     return lines
 
