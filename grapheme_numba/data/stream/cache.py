@@ -13,9 +13,10 @@ from grapheme_numba.data.parquet.files import ParquetSource
 from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.schema import VERSION
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError
-from grapheme_numba.files import cache_folders, locks, seals, storage
+from grapheme_numba.files import cache_folders, locks, storage
 
 FOLDER = ".grapheme_cache"
+SHORTENED = 100  # bytes of a file's name that stay in those of its conversions
 KEPT = 2  # conversions of one file that stay, so that edited data does not fill the disk
 
 
@@ -126,7 +127,8 @@ def cached_parquet(
             raise
         return folder / "data.parquet", folder
     folder = cache_folder(path)
-    prefix = f"{path.name}-{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=4).hexdigest()}"
+    short = os.fsdecode(os.fsencode(path.name)[:SHORTENED])
+    prefix = f"{short}-{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=4).hexdigest()}"
     digest = digest_of(files)
     kind = kind or ("-nameless" if limits.nameless else "")
     target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
@@ -142,7 +144,7 @@ def cached_parquet(
             old = sorted(folder.glob(f"{prefix}-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
             for file in old[:-kept]:
                 file.unlink()
-                for gone in (decisions_of(file), seals.beside(decisions_of(file)), seals.beside(file)):
+                for gone in (decisions_of(file), cache_folders.beside(decisions_of(file)), cache_folders.beside(file)):
                     gone.unlink(missing_ok=True)
     return target, None
 
@@ -150,7 +152,9 @@ def cached_parquet(
 def _is_published(target: Path, decides: bool) -> bool:
     """Whether a conversion is there, and what was decided in it, as this user's programs wrote them."""
     decided = decisions_of(target)
-    return seals.is_sealed(target, target.name) and (not decides or seals.is_sealed(decided, decided.name))
+    return cache_folders.is_sealed(target, target.name) and (
+        not decides or cache_folders.is_sealed(decided, decided.name)
+    )
 
 
 @contextmanager
@@ -174,7 +178,7 @@ def publish(fresh: Path, target: Path) -> None:
     if decided.exists():
         with storage.named_failures(name):
             storage.rename(decided, name)
-        seals.seal(name, name.name)
+        cache_folders.seal(name, name.name)
     with storage.named_failures(target):
         storage.rename(fresh, target)
-    seals.seal(target, target.name)
+    cache_folders.seal(target, target.name)

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.input_hash import input_hashes, shares_cut
 from grapheme_numba.data.jsonl.convert import Converted, default_rejects_path
 from grapheme_numba.data.parquet.row_groups import GROUP_ROWS, row_groups
 from grapheme_numba.data.parquet.sinks import FileSink
@@ -18,6 +17,7 @@ from grapheme_numba.data.sources.tables.column_facts import ColumnFacts
 from grapheme_numba.data.sources.tables.mapping import TableMapping, shares_of
 from grapheme_numba.data.sources.tables.passes import TablePasses, facts_together
 from grapheme_numba.data.sources.tables.row_examples import Form, Made
+from grapheme_numba.data.splits import input_hashes, shares_cut
 from grapheme_numba.errors import GraphemeError, RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.files.storage import mode_of
