@@ -154,6 +154,21 @@ def test_a_planted_decision_is_not_believed(tmp_path):
         open_dataset(path, mapping=Y, max_unfit=0.0)
 
 
+@pytest.mark.parametrize("header", ["", "Unnamed: 0"])
+def test_the_index_of_pandas_is_no_input(tmp_path, header):
+    rows = table(100, a=lambda i: i * i, y=lambda i: i // 50).splitlines()
+    path = write(tmp_path / "t.csv", "\n".join([f"{header},{rows[0]}", *(f"{i},{r}" for i, r in enumerate(rows[1:]))]))
+    heard = []
+    dataset = open_dataset(path, mapping=Y, progress=heard.append)
+    assert list(kinds(dataset)) == ["a"]
+    name = header or "column_1"
+    assert any(f"  {name}: left out, as it counts the rows (--input takes it), number" in one for one in heard)
+    taken = open_dataset(path, mapping=TableMapping(target="y", inputs=(name, "a")))
+    assert list(kinds(taken)) == [name, "a"]
+    write(path, path.read_text().replace("\n99,", "\n98,"))
+    assert list(kinds(open_dataset(path, mapping=Y))) == [name, "a"]
+
+
 def records(n):
     given = {"domain": "d", "input_type": "sequence"}
     return "".join(

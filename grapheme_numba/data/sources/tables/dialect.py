@@ -14,6 +14,8 @@ from grapheme_numba.errors import RecordError, UsageError
 
 SAMPLE_BYTES = 1 << 20
 SAMPLE_ROWS = 1000
+LIKELY_BYTES = 256 << 10
+MOST_CELLS, LEAST_ROWS = 50_000, 20  # of the sample that are looked at for the decimal sign
 SPACE = "space"  # any run of blanks is one delimiter
 # Comma last: the others are hardly found in ordinary text in equal numbers on every line, a decimal comma is.
 DELIMITERS = ("\t", ";", "|", ",")
@@ -31,7 +33,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How a table's text is written.
 
     encoding : a Python codec; delimiter : one character or `space`; decimal : `.` or `,`
-    header : the first row holds names; names : the columns
+    header : the first row holds names; names : the columns; unnamed : those whose header is empty
     comment : start of lines that are left out; missing, missing_number : marks of missing cells, of all columns and
         of columns of numbers alone
     """
@@ -41,6 +43,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     decimal: str = "."
     header: bool = True
     names: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
     comment: str | None = None
     missing: tuple[str, ...] = MISSING
     missing_number: tuple[str, ...] = MISSING_NUMBER
@@ -82,6 +85,7 @@ def dialect_of(sample: bytes, whole: bool, path: Path, mapping: TableMapping) ->
     names = tuple(name.strip() or f"column_{i}" for i, name in enumerate(rows[0], 1))
     if not header:
         names = tuple(f"column_{i}" for i in range(1, len(rows[0]) + 1))
+    unnamed = tuple(name for name, cell in zip(names, rows[0], strict=True) if header and not cell.strip())
     given = mapping.missing
     return Dialect(
         encoding=encoding,
@@ -89,6 +93,7 @@ def dialect_of(sample: bytes, whole: bool, path: Path, mapping: TableMapping) ->
         decimal=decimal,
         header=header,
         names=names,
+        unnamed=unnamed,
         comment=comment,
         missing=tuple(dict.fromkeys(("", *given))) if given else MISSING,
         missing_number=() if given else MISSING_NUMBER,
@@ -168,12 +173,29 @@ def _delimiter(lines: list[str], path: Path) -> str:
     return SPACE if width > 1 and n == len(lines) and numeric else ","
 
 
+def likely_numbers(sample: bytes, dialect: Dialect) -> set[str]:
+    """The columns that hold numerals in the first rows: a guess, which whole columns confirm or not."""
+    text = codecs.getincrementaldecoder(dialect.encoding)("replace").decode(sample[:LIKELY_BYTES], False)
+    lines = [one for one in text.splitlines(keepends=True) if not (dialect.comment and one.startswith(dialect.comment))]
+    rows = split_rows(lines[:LEAST_ROWS], dialect.delimiter)[int(dialect.header) :]
+    width = len(dialect.names)
+    cells = list(zip(*(row for row in rows if len(row) == width), strict=True))
+    marks = {*dialect.missing, *dialect.missing_number}
+    found = set()
+    for name, column in zip(dialect.names, cells, strict=False):
+        given = [cell.strip() for cell in column if cell.strip() not in marks]
+        if given and all(map(_looks_numeric, given)):
+            found.add(name)
+    return found
+
+
 def _looks_numeric(cell: str) -> bool:
     return bool(re.match(r"^[+-]?[\d.,]+([eE][+-]?\d+)?$", cell))
 
 
 def _decimal(rows: list[list[str]], delimiter: str) -> str:
-    cells = [cell.strip() for row in rows[1:] or rows for cell in row]
+    looked_at = max(LEAST_ROWS, MOST_CELLS // len(rows[0]))
+    cells = [cell.strip() for row in rows[1 : 1 + looked_at] or rows for cell in row]
     comma = sum(bool(re.match(r"^[+-]?\d+(\.\d{3})*,\d+([eE][+-]?\d+)?$", cell)) for cell in cells)
     if not comma:
         return "."
@@ -184,10 +206,13 @@ def _decimal(rows: list[list[str]], delimiter: str) -> str:
     return "," if comma > point else "."
 
 
+_STARTS = frozenset("0123456789+-.,'\u2212")  # of a numeral; to ask Arrow for each cell of 5,000 takes seconds
+
+
 def _header(rows: list[list[str]], decimal: str) -> bool:
     """The first row holds names unless it has numbers where the others do, or cells that are empty or the same."""
     first, rest = rows[0], rows[1:200]
-    numeric = [is_numeral(cell, decimal) for cell in first]
+    numeric = [cell.strip()[:1] in _STARTS and is_numeral(cell, decimal) for cell in first]
     if not rest:
         return not any(numeric)
     for column, (cell, number) in enumerate(zip(first, numeric)):

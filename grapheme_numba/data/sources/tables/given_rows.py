@@ -57,11 +57,14 @@ class GivenTable:
         """The blocks in order. `domain` : for rows without a column that names it. Raises RecordError."""
         used, before = form.roles.used, 0
         exact = set(used) - set(form.roles.inputs)
-        for rows, block in self._pairs(used, exact):
+        numeric = {name for name in form.roles.inputs if form.kinds[name] == "number"}
+        for rows, block in self._pairs(used, exact, numeric if form.input_type == "tabular" else set()):
             yield Given(rows, examples_of(block, form, self.dialect, domain), before)
             before += block.n
 
-    def _pairs(self, used: list[str], exact: Collection[str]) -> Iterator[tuple[Rows, Block]]:
+    def _pairs(
+        self, used: list[str], exact: Collection[str], numeric: Collection[str] = ()
+    ) -> Iterator[tuple[Rows, Block]]:
         table: Table = self.table
         if isinstance(table, ParquetTable | ArrowTable):
             for batch in table.batches():
@@ -72,7 +75,7 @@ class GivenTable:
                 yield objects, table.block(objects, used)
             return
         if self._as_written is not None:
-            both = zip(self._as_written.jobs(self.names, (), ()), table.jobs(used, (), exact), strict=True)
+            both = zip(self._as_written.jobs(self.names, (), ()), table.jobs(used, numeric, exact), strict=True)
             for (written, _), (read, _) in both:
                 yield self._complete(written()), read()
 

@@ -20,12 +20,13 @@ from grapheme_numba.data.parquet.columns import string_views
 from grapheme_numba.data.sources.tables.column_facts import ColumnFacts, Kind, number_facts, text_facts
 from grapheme_numba.data.sources.tables.mapping import ID, Roles, TableMapping, roles_of
 from grapheme_numba.data.sources.tables.open_table import open_table, unusable
-from grapheme_numba.data.sources.tables.readers import Block, Job, Table
+from grapheme_numba.data.sources.tables.readers import Block, Job, Table, TextTable
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
 from grapheme_numba.data.sources.tables.typed import kind_of_type
 from grapheme_numba.data.splits import data_name
 from grapheme_numba.errors import RecordError, UsageError
 
+INDEX = ("Unnamed: 0", "index", "__index_level_0__")  # what pandas calls an index; the last is one, whatever it holds
 AHEAD = 2  # blocks that wait, for each thread
 FREE_TEXT = 64  # more different texts than that in the only input column: its words count, it is no category
 USUAL = "data"
@@ -104,9 +105,11 @@ class TablePasses:
     def form(self, facts: dict[str, ColumnFacts], roles: Roles) -> Form:
         """What the facts say that the columns are."""
         kinds: dict[str, Kind] = {name: fact.kind(self.forced(name)) for name, fact in facts.items()}
-        inputs = tuple(name for name in roles.inputs if kinds[name] != "empty")
-        if not inputs:
+        filled = tuple(name for name in roles.inputs if kinds[name] != "empty")
+        inputs = tuple(name for name in filled if not self._counts_rows(name, facts[name]))
+        if not filled:
             raise RecordError(f"{self.table.path}: every input column is empty")
+        inputs = inputs or filled
         roles = roles._replace(inputs=inputs)
         listed = len(inputs) == 1 and inputs[0] in self.table.types
         if listed and kind_of_type(self.table.types[inputs[0]]) == "numbers":
@@ -120,6 +123,17 @@ class TablePasses:
         if text and len(inputs) == 1 and (distinct is None or len(distinct) > FREE_TEXT):
             return Form(roles, kinds, "text")
         return Form(roles, kinds, "tabular")
+
+    def _counts_rows(self, name: str, fact: ColumnFacts) -> bool:
+        """Whether a column that nobody named is the numbers of the rows, as pandas writes its index.
+
+        Where rows are sorted, it would give the answers away.
+        """
+        if self.mapping.inputs or name not in (*self.table.dialect.unnamed, *INDEX):
+            return False
+        return (
+            fact.n > 1 and fact.low in (0.0, 1.0) and fact.whole and fact.numbers == fact.n == fact.high - fact.low + 1
+        )
 
     def facts_of(self, block: Block) -> dict[str, ColumnFacts]:
         """The facts of the columns of a block."""
@@ -181,7 +195,10 @@ class TablePasses:
 
     def first_facts(self) -> dict[str, ColumnFacts]:
         """What the first block shows."""
-        for job, _ in self.table.jobs(self.roles.used, (), self.exact(None)):
+        exact = self.exact(None)
+        likely = self.table.likely if isinstance(self.table, TextTable) else set()
+        likely = {name for name in self.roles.inputs if name in likely and self.forced(name) != "text"} - exact
+        for job, _ in self.table.jobs(self.roles.used, likely, exact):
             block = job()
             if not len(block.row) and block.refused:
                 first = block.refused[0]
@@ -191,7 +208,8 @@ class TablePasses:
             for name, cells in block.columns.items():
                 if kind_of_type(cells.type) == "bytes" and name not in self.mapping.inputs:
                     self._leave_out(name, cells.type)
-            return self.facts_of(block._replace(columns={name: block.columns[name] for name in self.roles.used}))
+            used = {name: block.columns[name] for name in self.roles.used if name in block.columns}
+            return self.facts_of(block._replace(columns=used))
         raise RecordError(f"{self.table.path} holds no row of cells; at least one is needed")
 
     def passes(self, form: Form, progress: Callable[[int], None] | None) -> Iterator[tuple[Made, int]]:
@@ -242,6 +260,8 @@ class TablePasses:
         role = "target" if name == form.roles.target else "input" if name in form.roles.inputs else "left out"
         for key in ("id", "domain", "weight", "split"):
             role = key if getattr(form.roles, key) == name else role
+        if role == "left out" and self._counts_rows(name, fact):
+            role = "left out, as it counts the rows (--input takes it)"
         return fact.sentence(role, self.forced(name))
 
 

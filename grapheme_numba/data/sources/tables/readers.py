@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from grapheme_numba.data.sources.tables.dialect import SAMPLE_BYTES, SPACE, Dialect, dialect_of
+from grapheme_numba.data.sources.tables.dialect import SAMPLE_BYTES, SPACE, Dialect, dialect_of, likely_numbers
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.streams import opened, read, text_blocks
 from grapheme_numba.errors import RecordError
@@ -93,6 +93,7 @@ class TextTable:
             sample = read(stream, SAMPLE_BYTES, path)
             whole = not read(stream, 1, path)
         self.dialect = dialect_of(sample, whole, path, mapping)
+        self.likely = likely_numbers(sample, self.dialect)
         self.names = list(self.dialect.names)
         self.types: dict[str, pa.DataType] = {}
         self.notes = [self.dialect.sentence(path)]

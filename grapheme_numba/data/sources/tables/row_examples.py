@@ -132,9 +132,10 @@ def examples_of(block: Block, form: Form, dialect: Dialect, domain: str) -> Made
         answers = _answers(roles.target, given, kinds[roles.target], dialect, refusals)
     columns: dict[str, pa.Array | npt.NDArray[np.float64]] = {}
     plain = block.numbers
+    place = {} if plain is None else {name: index for index, name in enumerate(plain.names)}
     for name in roles.inputs:
-        if plain is not None and name in plain.names:
-            columns[name] = plain.values[:, plain.names.index(name)]
+        if plain is not None and name in place:
+            columns[name] = plain.values[:, place[name]]
             if form.input_type == "sequence":
                 refusals.add(np.isnan(columns[name]), "a cell is empty")
             continue
