@@ -267,7 +267,7 @@ def test_weight_domain_and_split_columns(tmp_path):
     assert [path.name for path in done.converted.outputs] == ["train.parquet", "val.parquet", "test.parquet"]
     first = [first_records(open_parquet(path), 9) for path in done.converted.outputs]
     assert [[one["id"] for one in part] for part in first] == [["a-1"], ["b-2"], ["a-3"]]
-    assert first[0][0]["weight"] == 2.0
+    assert first[0][0]["example_weight"] == 2.0
     reasons = [json.loads(line)["reason"] for line in (tmp_path / "out.rejects.jsonl").read_text().splitlines()]
     assert reasons == [
         "column part is none of train, val and test",
