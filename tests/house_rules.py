@@ -12,7 +12,7 @@ LAYERS = {
     part: layer
     for layer, parts in enumerate(
         (
-            "errors files signals jit randomness",
+            "errors arguments files signals jit randomness",
             "kernels",
             "graph",
             "network optim",

@@ -17,6 +17,7 @@ from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.parameters import DagParameters
 from grapheme_numba.estimators.scaling import Array, Rows
 from grapheme_numba.estimators.topology import build_network
+from grapheme_numba.kernels import float_mode
 from grapheme_numba.network.attribution import Attribution, attribute
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.optim import optimizers, schedules
@@ -47,6 +48,7 @@ class Predicting:
         finally:
             jit.set_threads(before)
 
+    @float_mode.standard()
     def _outputs(self, X: Any) -> Array:
         """The network's outputs (n_sample, n_output) for unscaled `X`."""
         X = self._known(X)
@@ -57,6 +59,7 @@ class Predicting:
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False)
 
+    @float_mode.standard()
     def attribute(self, X: Any, output: npt.ArrayLike | None = None) -> Attribution:
         """What the answers to `X` come from: by feature, node and edge, with their names.
 
@@ -111,6 +114,7 @@ class DagEstimator(Predicting, DagParameters):
 
     # --- fitting --------------------------------------------------------------------------------
 
+    @float_mode.standard()
     def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Train on `X` (n_sample, n_feature), dense or sparse.
 
@@ -136,6 +140,7 @@ class DagEstimator(Predicting, DagParameters):
                 self._train(X, target, weight, held, seed)
         return self
 
+    @float_mode.standard()
     def partial_fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """One pass over `X` at the full learning rate; the first call fixes sizes and scales.
 

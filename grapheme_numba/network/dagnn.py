@@ -1,5 +1,6 @@
 """`DagNN`: a neural network on any directed acyclic graph. Checks once, owns the parameters, calls kernels."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -7,12 +8,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba.errors import ShapeError
+from grapheme_numba.arguments import shown
+from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS, build_dag
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.graph.generators import radixnet, topologies
 from grapheme_numba.graph.named import name_arrays, names_of
+from grapheme_numba.kernels import float_mode
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.network import arrays, internal_order, saved, summary
@@ -37,6 +40,13 @@ def _rebuild(cls: type["DagNN"], arrays_by_name: dict[str, Array], dtype: str, s
         internal_order.in_order(dag, **order)
     for name, value in settings.items():
         setattr(dag, name, value)
+    return dag
+
+
+def checked_network(dag: object) -> "DagNN":
+    """`dag` where it is a network, else UsageError."""
+    if not isinstance(dag, DagNN):
+        raise UsageError(f"dag is {shown(dag)}; give a network, a DagNN")
     return dag
 
 
@@ -88,6 +98,7 @@ class DagNN(GraphParameters):
     # --- making one -----------------------------------------------------------------------------
 
     @classmethod
+    @float_mode.standard()
     def from_edges(
         cls, senders: npt.ArrayLike, receivers: npt.ArrayLike, *, inputs: npt.ArrayLike, outputs: npt.ArrayLike,
         n_node: int | None = None, weights: npt.ArrayLike | None = None, biases: npt.ArrayLike | None = None,
@@ -213,6 +224,11 @@ class DagNN(GraphParameters):
         **options
             init, seed and dtype, as for `from_edges`.
         """
+        known = inspect.signature(load_graph).parameters
+        if graph_options is not None and not (isinstance(graph_options, dict) and graph_options.keys() <= known.keys()):
+            raise UsageError(
+                f"graph_options is {shown(graph_options)}; give a dict of options of load_graph: {', '.join(known)}"
+            )
         graph = load_graph(source, **(graph_options or {}))
         dag = cls.from_edges(
             graph.senders, graph.receivers, inputs=graph.inputs, outputs=graph.outputs, n_node=graph.n_node,

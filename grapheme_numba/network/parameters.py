@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.arguments import is_number, shown
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.kernels.engine import parameters, updates
@@ -123,8 +124,8 @@ class GraphParameters:
 
     def clip_grad_norm(self, max_norm: float) -> float:
         """Scale the gradients so that their norm is at most `max_norm`; returns the norm before."""
-        if not max_norm >= 0:
-            raise UsageError(f"max_norm is {max_norm}; give a number of at least 0")
+        if not is_number(max_norm, 0):
+            raise UsageError(f"max_norm is {shown(max_norm)}; give a number of at least 0")
         norm = self.grad_norm()
         if norm > max_norm:
             self.gradients *= self.dtype.type(max_norm / norm)

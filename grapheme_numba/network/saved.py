@@ -10,6 +10,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from grapheme_numba.arguments import path as checked_path
 from grapheme_numba.errors import CheckpointError, GraphemeError, MissingInputError
 from grapheme_numba.files.storage import write_file
 from grapheme_numba.network import internal_order
@@ -24,13 +25,14 @@ NEEDED = {"senders", "receivers", "inputs", "outputs", "activation", "weights", 
 
 def save_network(dag: "DagNN", path: str | Path) -> None:
     """Write `dag` to `path`, whole or not at all. Raises OutputError."""
+    path = checked_path("path", path)
     arrays = {
         **dag.topology(), "weights": np.array(dag.weights, subok=False), "biases": np.array(dag.biases, subok=False),
         "node_order": dag.dag.node_order, "level_start": dag.dag.level_start,
     }  # fmt: skip
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     facts = {"format": FORMAT, "version": VERSIONS["aggregation" in tensors], "dtype": dag.dtype.name}
-    write_file(Path(path), safetensors.numpy.save(tensors, {**facts, "sha256": _digest(tensors, facts)}))
+    write_file(path, safetensors.numpy.save(tensors, {**facts, "sha256": _digest(tensors, facts)}))
 
 
 def load_network(path: str | Path) -> "DagNN":

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from grapheme_numba import randomness
 from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.graph.levels import levels_of
 from grapheme_numba.graph.named import NamedGraph
@@ -30,7 +31,7 @@ def rewire(source: Any, seed: int = 0) -> Any:
     NamedGraph, or DagNN for a DagNN
     """
     graph = load_graph(source)
-    state = np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
+    state = np.random.SeedSequence(randomness.checked(seed)).generate_state(1, np.uint64) | np.uint64(1)
     receivers = graph.receivers.copy()
     if graph.n_edge > 1:
         rank = levels_of(graph.senders, graph.receivers, graph.n_node)
