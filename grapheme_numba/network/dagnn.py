@@ -1,6 +1,5 @@
 """`DagNN`: a neural network on any directed acyclic graph. Checks once, owns the parameters, calls kernels."""
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,19 +11,17 @@ from grapheme_numba.arguments import shown
 from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS, build_dag
 from grapheme_numba.graph.dag import Dag
-from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.graph.formats.dispatch import checked_options, load_graph
 from grapheme_numba.graph.generators import radixnet, topologies
 from grapheme_numba.graph.named import name_arrays, names_of
 from grapheme_numba.kernels import float_mode
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
-from grapheme_numba.network import arrays, internal_order, saved, summary
-from grapheme_numba.network.execution_plan import Plan
+from grapheme_numba.network import arrays, parameters, saved, summary
+from grapheme_numba.network.execution_plan import Plan, Workspace
 from grapheme_numba.network.initializers import initial_weights
-from grapheme_numba.network.parameters import GraphParameters
+from grapheme_numba.network.parameters import GraphParameters, ReceiverWeights
 from grapheme_numba.network.passes import Passes, Tape
-from grapheme_numba.network.receiver_weights import ReceiverWeights
-from grapheme_numba.network.workspace import Workspace
 
 Array = npt.NDArray[Any]  # of the network's dtype
 Edges = tuple[Array, Array, Array, Array, int]
@@ -37,7 +34,7 @@ def _rebuild(cls: type["DagNN"], arrays_by_name: dict[str, Array], dtype: str, s
     dag = cls.from_topology(arrays_by_name, dtype=dtype, **options)
     fresh = dag.dag
     if any(not np.array_equal(order[name], getattr(fresh, name)) for name in order):  # its edges have moved
-        internal_order.in_order(dag, **order)
+        parameters.in_order(dag, **order)
     for name, value in settings.items():
         setattr(dag, name, value)
     return dag
@@ -224,12 +221,7 @@ class DagNN(GraphParameters):
         **options
             init, seed and dtype, as for `from_edges`.
         """
-        known = inspect.signature(load_graph).parameters
-        if graph_options is not None and not (isinstance(graph_options, dict) and graph_options.keys() <= known.keys()):
-            raise UsageError(
-                f"graph_options is {shown(graph_options)}; give a dict of options of load_graph: {', '.join(known)}"
-            )
-        graph = load_graph(source, **(graph_options or {}))
+        graph = load_graph(source, **checked_options(graph_options))
         dag = cls.from_edges(
             graph.senders, graph.receivers, inputs=graph.inputs, outputs=graph.outputs, n_node=graph.n_node,
             weights=graph.weights, biases=graph.biases, activation=graph.activations or activation,

@@ -13,7 +13,7 @@ import safetensors.numpy
 from grapheme_numba.arguments import path as checked_path
 from grapheme_numba.errors import CheckpointError, GraphemeError, MissingInputError
 from grapheme_numba.files.storage import write_file
-from grapheme_numba.network import internal_order
+from grapheme_numba.network import parameters
 
 if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN
@@ -73,7 +73,7 @@ def load_network(path: str | Path) -> "DagNN":
         if weights.dtype.name != facts.get("dtype") or biases.dtype != weights.dtype:
             raise CheckpointError(f"its weights are {weights.dtype} and its biases {biases.dtype}")
         dag = DagNN.from_topology(tensors, weights=weights, biases=biases, dtype=weights.dtype.name)
-        internal_order.in_order(dag, **order)
+        parameters.in_order(dag, **order)
     except (GraphemeError, ValueError, TypeError, IndexError) as error:
         raise CheckpointError(f"{path} makes no network: {error}") from None
     return dag

@@ -13,8 +13,7 @@ from grapheme_numba.kernels import float_mode
 from grapheme_numba.network import losses
 from grapheme_numba.network.dagnn import DagNN, checked_network
 from grapheme_numba.optim import optimizers, schedules
-from grapheme_numba.optim.factors import Factored
-from grapheme_numba.optim.optimizers import Optimizer
+from grapheme_numba.optim.optimizers import Factored, Optimizer
 from grapheme_numba.training import step as one_step
 from grapheme_numba.training.callbacks import Callback, TrainingState
 
@@ -133,10 +132,9 @@ def fit(
     randomness.checked(seed)
     if not isinstance(shuffle, bool | np.bool_):
         raise UsageError(f"shuffle is {arguments.shown(shuffle)}; give True or False")
-    callbacks = arguments.listed("callbacks", callbacks, "a list of callables")
-    for callback in callbacks:
-        if not callable(callback):
-            raise UsageError(f"callbacks holds {arguments.shown(callback)}; give callables, which take the state")
+    callbacks = arguments.listed("callbacks", callbacks, "a list of callables, which take the state")
+    if not all(map(callable, callbacks)):
+        raise UsageError(f"callbacks is {arguments.shown(callbacks)}; give callables, which take the state")
     if not arguments.is_number(max_norm, 0):
         raise UsageError(f"max_norm is {arguments.shown(max_norm)}; give a number of at least 0")
     function = _loss(loss)

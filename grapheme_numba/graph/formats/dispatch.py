@@ -1,5 +1,6 @@
 """Any graph in, any graph out: one function each way, by the suffix of a file or the kind of an object."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,16 @@ def load_graph(
     except GraphError as error:
         error.args = (f"{path}: {error}",)
         raise
+
+
+def checked_options(options: Any) -> dict[str, Any]:
+    """The options of `load_graph` in a dict, none for None. Raises UsageError for anything else."""
+    known = inspect.signature(load_graph).parameters.keys() - {"source"}
+    if options is None:
+        return {}
+    if not isinstance(options, dict) or not options.keys() <= known:
+        raise UsageError(f"graph_options is {shown(options)}; give a dict with some of {', '.join(sorted(known))}")
+    return options
 
 
 def save_graph(graph: Any, path: str | Path) -> None:
