@@ -4,17 +4,19 @@ Comparing or iterating over an argument of another type fails with an error of P
 argument nor what was wanted. What is looked at here fails nowhere; the callers say what they want.
 """
 
+import math
 import os
 from collections.abc import Container, Iterable
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from grapheme_numba.errors import GraphemeError, ShapeError, UsageError
 
-MOST = int(np.iinfo(np.int32).max)  # nodes, examples, widths: all are counted by 32 bits somewhere
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+MOST = (1 << 31) - 1  # nodes, examples, widths: all are counted by 32 bits somewhere
 SHOWN = 80  # characters of a value in a message
 
 
@@ -24,15 +26,14 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
-def is_whole(value: object, least: int, most: int = MOST) -> bool:
+def is_whole(value: Any, least: int, most: int = MOST) -> bool:
     """Whether a value is a whole number in these limits; a truth value is none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
+    return isinstance(value, Integral) and not isinstance(value, bool) and bool(least <= value <= most)
 
 
-def is_number(value: object, least: float = -np.inf, most: float = np.inf) -> bool:
+def is_number(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
     """Whether a value is a single real number in these limits; NaN and truth values are none."""
-    kinds = int | float | np.integer | np.floating
-    return isinstance(value, kinds) and not isinstance(value, bool) and bool(least <= value <= most)
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(least <= value <= most)
 
 
 def is_name(value: object, known: Container[str]) -> bool:
@@ -48,6 +49,13 @@ def whole(name: str, value: Any, least: int, error: type[GraphemeError] = UsageE
     raise error(f"{name} is {shown(value)}; give a whole number of at least {least}{most}")
 
 
+def flag(name: str, value: object) -> None:
+    """Raise UsageError where a value is not True or False: whether an array is true cannot be meant."""
+    # NumPy's own is no child of Python's; importing NumPy to say so would cost every command 0.1 s.
+    if not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_"):
+        raise UsageError(f"{name} is {shown(value)}; give True or False")
+
+
 def listed(name: str, values: Any, wanted: str, error: type[GraphemeError] = UsageError) -> list[Any]:
     """The entries of a list, tuple, array or other iterable that is no text, or `error`."""
     if not isinstance(values, Iterable) or isinstance(values, str | bytes | dict) or getattr(values, "ndim", 1) == 0:
@@ -58,11 +66,13 @@ def listed(name: str, values: Any, wanted: str, error: type[GraphemeError] = Usa
         raise error(f"{name} is {shown(values)}; give {wanted}") from None
 
 
-def array(name: str, values: Any) -> npt.NDArray[Any]:
+def array(name: str, values: Any) -> "npt.NDArray[Any]":
     """`values` as a NumPy array, without a look at its type and shape. ShapeError where it cannot be one.
 
     A masked entry has a value that nobody meant, so a masked array is none.
     """
+    import numpy as np
+
     if isinstance(values, np.ma.MaskedArray):
         raise ShapeError(f"{name} is a masked array; fill the masked entries, or leave them out")
     try:

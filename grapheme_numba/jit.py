@@ -34,16 +34,16 @@ def _preload_tbb() -> bool:
     return True
 
 
-_SOURCES = [Path(__file__), *sorted((Path(__file__).parent / "kernels").rglob("*.py"))]
+_PACKAGE = Path(__file__).parent
+_SOURCES = [Path(__file__), _PACKAGE / "float_mode.py", *sorted((_PACKAGE / "kernels").rglob("*.py"))]
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache.choose(_SOURCES))
 kernel_cache.make_or_refuse(Path(os.environ["NUMBA_CACHE_DIR"]))
 _has_tbb = _preload_tbb()
 
 import numba  # noqa: E402
-from numba.core import caching  # noqa: E402
+from numba.core import caching, compiler  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
-from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 
 # Where Numba puts kernels of these sources: below the cache's folder, named by the sources' own.
@@ -120,13 +120,13 @@ caching.IndexDataCacheFile = _CheckedCacheFile  # type: ignore[misc]
 
 
 COMPILE_ROOM = 256 << 20  # bytes of address space; with less LLVM ends the process, or tries again for ever
-_compile = _FunctionCompiler._compile_core
+_compile = compiler.compile_extra
 
 
-def _compile_in_room(self: Any, args: Any, return_type: Any) -> Any:
+def _compile_in_room(typing_context: Any, target_context: Any, function: Any, *args: Any, **options: Any) -> Any:
     """Compile a kernel, or say that there is not enough memory for it."""
-    if not self.py_func.__module__.startswith("grapheme_numba."):
-        return _compile(self, args, return_type)
+    if not function.__module__.startswith("grapheme_numba."):
+        return _compile(typing_context, target_context, function, *args, **options)  # type: ignore[no-untyped-call]
     left = _room_left()
     if left < COMPILE_ROOM:
         raise NoMemoryError(
@@ -134,7 +134,7 @@ def _compile_in_room(self: Any, args: Any, return_type: Any) -> Any:
             f"and {COMPILE_ROOM >> 20} MB are wanted; raise the limit (ulimit -v), or use fewer --threads"
         )
     try:
-        return _compile(self, args, return_type)
+        return _compile(typing_context, target_context, function, *args, **options)  # type: ignore[no-untyped-call]
     except MemoryError:
         raise NoMemoryError(
             "there is not enough memory to compile kernels; free some, or raise the limit (ulimit -v)"
@@ -154,7 +154,7 @@ def _room_left() -> float:
     return max(0, limit - used)
 
 
-_FunctionCompiler._compile_core = _compile_in_room
+compiler.compile_extra = _compile_in_room
 
 
 def _takes_several_callers() -> bool:

@@ -13,8 +13,8 @@ from runs import digest, small_data
 from sklearn.datasets import load_iris
 
 import grapheme_numba as gn
+from grapheme_numba import float_mode
 from grapheme_numba.estimators import DagClassifier, DagRegressor
-from grapheme_numba.kernels import float_mode
 
 LIBM = ctypes.CDLL("libm.so.6")
 # What `fesetround` calls them on this machine: bits 10 and 11 of MXCSR are bits 22 and 23 of FPCR.

@@ -9,12 +9,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba import arguments
+from grapheme_numba import arguments, float_mode
 from grapheme_numba.api.loading import ArrowStream, Model, load_model
 from grapheme_numba.data.sources.tables.frames import is_frame, kept_frame
 from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.errors import UsageError
-from grapheme_numba.kernels import float_mode
 from grapheme_numba.report.reporter import Reporter
 from grapheme_numba.runs import resume as resuming
 from grapheme_numba.runs import session

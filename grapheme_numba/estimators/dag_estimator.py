@@ -12,13 +12,12 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from grapheme_numba import jit
+from grapheme_numba import float_mode, jit
 from grapheme_numba.errors import NonFiniteError, UsageError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.parameters import DagParameters
 from grapheme_numba.estimators.scaling import Array, Rows
 from grapheme_numba.estimators.topology import build_network
-from grapheme_numba.kernels import float_mode
 from grapheme_numba.network.attribution import Attribution, attribute
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.optim import optimizers, schedules

@@ -68,8 +68,7 @@ class DagParameters(BaseEstimator):
         for name, least in (("max_iter", 1), ("fan_in", 1), ("n_iter_no_change", 1), ("evolve_every", 1)):
             arguments.whole(name, getattr(self, name), least)
         for name in ("standardize", "early_stopping", "warm_start"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                self._refuse("True or False", name)
+            arguments.flag(name, getattr(self, name))
         for name, known in NAMES.items():
             if not arguments.is_name(getattr(self, name), known):
                 self._refuse(f"one of {', '.join(known)}", name)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import float_mode
 from grapheme_numba.arguments import array
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
-from grapheme_numba.kernels import float_mode
 from grapheme_numba.kernels.engine.contributions import edge_contributions, node_contributions
 from grapheme_numba.network.arrays import Array, matrix
 from grapheme_numba.network.dagnn import checked_network

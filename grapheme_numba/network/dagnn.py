@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import float_mode
 from grapheme_numba.arguments import shown
 from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS, build_dag
@@ -14,7 +15,6 @@ from grapheme_numba.graph.dag import Dag
 from grapheme_numba.graph.formats.dispatch import checked_options, load_graph
 from grapheme_numba.graph.generators import radixnet, topologies
 from grapheme_numba.graph.named import name_arrays, names_of
-from grapheme_numba.kernels import float_mode
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.network import arrays, parameters, saved, summary
@@ -375,8 +375,6 @@ class DagNN(GraphParameters):
                 "or use record(x) and its tape"
             )
         return latest
-
-    # --- topology -------------------------------------------------------------------------------
 
     def topology(self) -> dict[str, npt.NDArray[Any]]:
         """The graph as arrays in the caller's order: senders, receivers, inputs, outputs, activation.

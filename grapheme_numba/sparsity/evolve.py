@@ -11,9 +11,8 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba import arguments, randomness
+from grapheme_numba import arguments, float_mode, randomness
 from grapheme_numba.errors import ShapeError, UsageError
-from grapheme_numba.kernels import float_mode
 from grapheme_numba.kernels.engine import aggregations
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.kernels.sparsity import drop_and_grow

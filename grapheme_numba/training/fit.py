@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba import arguments, randomness
+from grapheme_numba import arguments, float_mode, randomness
 from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
-from grapheme_numba.kernels import float_mode
 from grapheme_numba.network import losses
 from grapheme_numba.network.dagnn import DagNN, checked_network
 from grapheme_numba.optim import optimizers, schedules
@@ -130,8 +129,7 @@ def fit(
         raise UsageError("patience counts epochs without a lower val_loss; give validation too")
     checked_network(dag)
     randomness.checked(seed)
-    if not isinstance(shuffle, bool | np.bool_):
-        raise UsageError(f"shuffle is {arguments.shown(shuffle)}; give True or False")
+    arguments.flag("shuffle", shuffle)
     callbacks = arguments.listed("callbacks", callbacks, "a list of callables, which take the state")
     if not all(map(callable, callbacks)):
         raise UsageError(f"callbacks is {arguments.shown(callbacks)}; give callables, which take the state")
