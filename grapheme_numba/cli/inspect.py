@@ -12,7 +12,7 @@ from grapheme_numba.graph.formats.dispatch import SUFFIXES, load_graph
 from grapheme_numba.models.naming import node_names
 from grapheme_numba.report.anatomy import anatomy
 from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.training.tasks import network_on
+from grapheme_numba.training.tasks.build import network_on
 
 if TYPE_CHECKING:
     from grapheme_numba.models.brain_model import BrainModel

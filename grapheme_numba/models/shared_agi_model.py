@@ -13,9 +13,10 @@ from grapheme_numba.models import structural as structure
 from grapheme_numba.models.brain_model import Array, BrainModel
 from grapheme_numba.models.hidden_graph import layered_network, layout_slices
 from grapheme_numba.models.slices import BrainSlice, allocate_brain_slices
-from grapheme_numba.network.dagnn import DagNN, checked_network
+from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
 from grapheme_numba.network.losses import mse
+from grapheme_numba.network.parameters import checked_network
 
 
 class SharedAGIModel(BrainModel):

@@ -17,7 +17,7 @@ from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.kernels.engine.contributions import edge_contributions, node_contributions
 from grapheme_numba.network.arrays import Array, matrix
-from grapheme_numba.network.dagnn import checked_network
+from grapheme_numba.network.parameters import checked_network
 
 if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN

@@ -287,3 +287,10 @@ def in_order(dag: "DagNN", node_order: npt.ArrayLike, level_start: npt.ArrayLike
     edges = indptr, indices, t_indptr, t_indices, level_start
     dag.adopt(type(old)(*edges, *by_node, *ports, node_order, edge_order, combined))
     dag.parameters[:], dag.gradients[:] = map(dag.from_caller_order, before)
+
+
+def checked_network(dag: Any) -> Any:
+    """`dag` where it is a network, else UsageError."""
+    if not isinstance(dag, GraphParameters):
+        raise UsageError(f"dag is {shown(dag)}; give a network, a DagNN")
+    return dag

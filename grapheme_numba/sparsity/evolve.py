@@ -1,7 +1,7 @@
 """Drop-and-grow: the edges with the smallest weights leave their places for others.
 
 The number of edges stays, so parameter vectors keep their length and a training loop continues. Nodes keep
-their internal order: `network.internal_order` gives it back to a network that is built from a checkpoint.
+their internal order: `network.parameters.in_order` gives it back to a network that is built from a checkpoint.
 """
 
 import copy
@@ -16,7 +16,8 @@ from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.kernels.engine import aggregations
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.kernels.sparsity import drop_and_grow
-from grapheme_numba.network.dagnn import DagNN, checked_network
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.parameters import checked_network
 from grapheme_numba.sparsity.prune import smallest_edges
 
 Array = npt.NDArray[Any]

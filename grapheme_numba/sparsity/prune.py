@@ -19,7 +19,8 @@ from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import NamedGraph, named_graph
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.kernels.sparsity import drop_and_grow
-from grapheme_numba.network.dagnn import SETTINGS, DagNN, checked_network
+from grapheme_numba.network.dagnn import SETTINGS, DagNN
+from grapheme_numba.network.parameters import checked_network
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]

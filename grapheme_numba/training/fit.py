@@ -10,7 +10,8 @@ import numpy.typing as npt
 from grapheme_numba import arguments, float_mode, randomness
 from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
 from grapheme_numba.network import losses
-from grapheme_numba.network.dagnn import DagNN, checked_network
+from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.parameters import checked_network
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.optim.optimizers import Factored, Optimizer
 from grapheme_numba.training import step as one_step
