@@ -28,12 +28,14 @@ def shown(value: object) -> str:
 
 def is_whole(value: Any, least: int, most: int = MOST) -> bool:
     """Whether a value is a whole number in these limits; a truth value is none."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and bool(least <= value <= most)
+    fits = isinstance(value, Integral) and not isinstance(value, bool)
+    return fits and bool(least <= value <= most)
 
 
 def is_number(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
     """Whether a value is a single real number in these limits; NaN and truth values are none."""
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(least <= value <= most)
+    fits = isinstance(value, Real) and not isinstance(value, bool)
+    return fits and bool(least <= value <= most)
 
 
 def is_name(value: object, known: Container[str]) -> bool:

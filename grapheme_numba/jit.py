@@ -154,7 +154,7 @@ def _room_left() -> float:
     return max(0, limit - used)
 
 
-compiler.compile_extra = _compile_in_room
+compiler.compile_extra = _compile_in_room  # type: ignore[assignment]
 
 
 def _takes_several_callers() -> bool:

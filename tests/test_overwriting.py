@@ -203,3 +203,17 @@ def test_a_measurement_never_replaces_the_one_it_is_compared_with(tmp_path, monk
         assert done.exit_code == 2
         assert "is read and would be overwritten" in done.stderr
     assert (tmp_path / "before.json").read_text() == "{}"
+
+
+def test_what_a_run_shows_of_private_data_is_as_private(tmp_path):
+    """The report has examples in it, and the rejects, and the explanations; so has the table of explained elements."""
+    small_data(tmp_path / "data", 16)
+    for path in (tmp_path / "data").iterdir():
+        path.chmod(0o600)
+    options = ["--epochs", "1", "--hidden", "8", "--fan-in", "4", "--quiet", "--route", "--threshold", "0.9"]
+    assert cli("agi", "--data", tmp_path / "data", "--output", tmp_path / "run", *options).exit_code == 0
+    table = tmp_path / "why.parquet"
+    done = cli("attribute", tmp_path / "run", "--data", tmp_path / "data" / "test.jsonl", "--output", table, "--quiet")
+    assert done.exit_code == 0, done.output
+    made = [tmp_path / "run" / "report.html", tmp_path / "run" / "rejects.jsonl", table]
+    assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o600"] * 3

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from grapheme_numba import float_mode, jit
+from grapheme_numba import arguments, float_mode, jit
 from grapheme_numba.errors import NonFiniteError, UsageError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.parameters import DagParameters
@@ -128,6 +128,7 @@ class DagEstimator(Predicting, DagParameters):
         -------
         self
         """
+        arguments.flag("warm_start", self.warm_start)
         again = self.warm_start and self.__sklearn_is_fitted__()
         with self._undone_on_failure(deep=True):
             X, y, weight = self._checked(X, y, sample_weight, reset=not again)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
+from grapheme_numba import float_mode
 from grapheme_numba.arguments import is_name, is_number, shown
 from grapheme_numba.errors import UsageError
 from grapheme_numba.estimators import scaling
@@ -70,6 +71,7 @@ class DagRegressor(RegressorMixin, DagEstimator):
         tags.target_tags.multi_output = True
         return tags
 
+    @float_mode.standard()
     def predict(self, X: Any) -> Array:
         """Predicted targets, of the shape of the `y` that was fitted."""
         y = self._outputs(X)

@@ -25,7 +25,7 @@ from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import locks, storage
 from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.storage import WholeFile
+from grapheme_numba.files.storage import WholeFile, mode_of
 from grapheme_numba.models.router import rejects_of, with_brains
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.runs import run_folder, snapshot
@@ -69,7 +69,8 @@ def write_rejects(run: Run) -> None:
     """Write `rejects.jsonl` into the run's folder: every training example that no brain was sure of, and why."""
     if not run.config.route:
         return
-    with WholeFile(run.folder / REJECTS) as file:
+    given = run.train.path
+    with WholeFile(run.folder / REJECTS, mode=mode_of([given] if given.is_file() else run.train.files)) as file:
         for one in rejects_of(run.train, run.model.layout, run.config.threshold):
             file.write(msgspec.json.encode(one) + b"\n")
 
