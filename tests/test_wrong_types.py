@@ -36,6 +36,7 @@ def network():
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(6, 2)).astype(np.float32)
 LABELS = np.array([0, 1, 0, 1, 0, 1])
+PAIR = np.array([0, 1]), np.array([1, 2])
 EDGES = {"senders": [0, 1, 2], "receivers": [1, 2, 3], "inputs": [0], "outputs": [3]}
 
 
@@ -96,9 +97,9 @@ CALLS = {
     "radixnet": (gn.DagNN.radixnet, {"n_neuron": 1024, "n_layer": 2, "seed": 0}),
     "from_graph": (
         gn.DagNN.from_graph,
-        {"source": (np.array([0, 1]), np.array([1, 2])), "activation": "tanh", "aggregation": "sum", "graph_options": {}},
+        {"source": PAIR, "activation": "tanh", "aggregation": "sum", "graph_options": {}},
     ),
-    "load_graph": (gn.load_graph, {"source": (np.array([0, 1]), np.array([1, 2])), "inputs": [0], "outputs": [2]}),
+    "load_graph": (gn.load_graph, {"source": PAIR, "inputs": [0], "outputs": [2]}),
     "forward": (lambda x: network().forward(x), {"x": X}),
     "record": (lambda x: network().record(x), {"x": X}),
     "tape.backward": (backward_of_tape, {"gy": Y}),
