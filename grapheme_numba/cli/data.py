@@ -12,7 +12,16 @@ import click
 from grapheme_numba.cli import options
 from grapheme_numba.cli.option_types import FileName, OutputName
 from grapheme_numba.cli.options import option
-from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, show, warn
+from grapheme_numba.cli.output import (
+    MOST_DOMAINS,
+    answer,
+    answer_bytes,
+    as_json,
+    check_input,
+    is_terminal,
+    show,
+    warn,
+)
 from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
 from grapheme_numba.cli.table_options import (
     LAYOUTS,
@@ -346,7 +355,12 @@ def show_inspected(report: Report, inspected: Any) -> None:
         report.result(
             {"nameless": summary.nameless}, f"  without a domain: {summary.nameless} rows, for a router (--route)"
         )
-    for domain, reading in zip(summary.domains, inspected.readings, strict=True):
+    hidden = 0
+    for number, (domain, reading) in enumerate(zip(summary.domains, inspected.readings, strict=True)):
+        # Those of which something does not fit are shown whatever their number is.
+        if not report.json and number >= MOST_DOMAINS and not reading.n_unfit:
+            hidden += 1
+            continue
         facts = {
             "domain": domain.name,
             "rows": domain.n,
@@ -362,6 +376,8 @@ def show_inspected(report: Report, inspected: Any) -> None:
             "first_misfit": reading.unfit or None,
         }
         report.result(facts, f"  {reading.line()}")
+    if hidden:
+        report.result({}, f"  and {hidden:,} more domains, of which all fits; --log-format json lists them")
     for record in inspected.samples:
         text = as_json(record)
         report.result({"sample": record}, f"  {text if len(text) <= 200 else text[:197] + '...'}")

@@ -196,6 +196,7 @@ def _refuse(error: Exception) -> NoReturn:
     ) from None
 
 
+MOST_DOMAINS = 24  # shown of a run that has more; files and JSON hold all
 HEADER = ("domain", "n", "mse", "mse const", "exact", "const", "mae", "mae const", "of its kind")
 
 
@@ -243,6 +244,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in cells
     ]
+
+
+def first_domains(scores: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Those of the first domains, and a line that counts the others: empty where all are among them."""
+    listed = list(scores)
+    hidden = len(listed) - MOST_DOMAINS
+    return listed[:MOST_DOMAINS], f"and {hidden:,} more domains" if hidden > 0 else ""
 
 
 def figure(value: float | None) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.stream.batches import Batch
-from grapheme_numba.errors import ShapeError, UsageError
+from grapheme_numba.errors import ShapeError, UsageError, few
 from grapheme_numba.kernels.codec.decode import judge
 from grapheme_numba.kernels.engine.embedding import TEXT, add_parts, assemble_inputs, embedding_grad_parts
 from grapheme_numba.kernels.engine.losses import gather_slices, sliced_loss, sliced_loss_grad
@@ -240,7 +240,7 @@ def _check_sizes(layout: Layout, dag: DagNN, embedding: Embedding) -> None:
     if (dag.n_input, dag.n_output) != (layout.n_input, layout.n_output):
         raise ShapeError(
             f"the network has {dag.n_input} inputs and {dag.n_output} outputs, the layout of brains "
-            f"{', '.join(layout.names)} needs {layout.n_input} and {layout.n_output}; build it for this layout"
+            f"{few(layout.names)} needs {layout.n_input} and {layout.n_output}; build it for this layout"
         )
     if (embedding.vocab_size, embedding.dim) != (layout.vocab_size, layout.embedding_dim):
         raise ShapeError(

@@ -6,7 +6,7 @@ import msgspec
 
 from grapheme_numba.data.codec.answers import TextAnswer
 from grapheme_numba.data.codec.layout import DomainNeeds, Layout
-from grapheme_numba.errors import RecordError, UsageError
+from grapheme_numba.errors import RecordError, UsageError, few
 from grapheme_numba.models.router import BRAINS
 from grapheme_numba.models.slices import allocate_brain_slices
 
@@ -45,19 +45,20 @@ def place_brains(
     unknown = [name for name in requests if name not in domains]
     if unknown:
         raise UsageError(
-            f"brain {', '.join(map(repr, unknown))} is requested, but the data holds only the domains "
-            f"{', '.join(domains)}; ask for one of these, or add examples of that domain"
+            f"brain {few(map(repr, unknown))} is requested, but the data holds only the domains "
+            f"{few(domains)}; ask for one of these, or add examples of that domain"
         )
     brains = [name for name in domains if name in BRAINS or name in requests]
-    unplaced = [need for need in needs if need.name not in brains]
+    with_brain = set(brains)
+    unplaced = [need for need in needs if need.name not in with_brain]
     if unplaced and (unknown_domain == "error" or not brains):
-        flags = " ".join(f"--brain {need.name}={need.n_input},{need.n_output}" for need in unplaced)
+        flags = few((f"--brain {need.name}={need.n_input},{need.n_output}" for need in unplaced), sep=" ")
         raise RecordError(
-            f"no brain for domain {', '.join(need.name for need in unplaced)}: the data holds the domains "
-            f"{', '.join(domains)}, the brains are {', '.join(brains) or 'none of them'}; add {flags}"
+            f"no brain for domain {few(need.name for need in unplaced)}: the data holds the domains "
+            f"{few(domains)}, the brains are {few(brains) or 'none of them'}; add {flags}"
             + (", or leave such examples out with --unknown-domain skip" if brains else "")
         )
-    placed = [_resized(need, requests.get(need.name), embedding_dim) for need in needs if need.name in brains]
+    placed = [_resized(need, requests.get(need.name), embedding_dim) for need in needs if need.name in with_brain]
     slices = allocate_brain_slices((need.name, need.n_input, need.n_output) for need in placed)
     return Layout.of(
         [need.at(slices[need.name].input_range.start, slices[need.name].output_range.start) for need in placed],

@@ -13,7 +13,7 @@ from grapheme_numba.data.codec.choice import check_forced, choose_answer
 from grapheme_numba.data.codec.tabular import FieldCode, FieldTables, field_codes, field_tables
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
-from grapheme_numba.errors import RecordError
+from grapheme_numba.errors import RecordError, few
 from grapheme_numba.kernels.codec.tables import Answers, Inputs
 
 VOCAB_SIZE = 257  # a token is a byte + 1; 0 is padding
@@ -107,6 +107,10 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         """The domains' names, in order."""
         return tuple(d.name for d in self.domains)
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
+
     def _column(self, field: str) -> npt.NDArray[np.int32]:
         return np.array([getattr(d, field) for d in self.domains], np.int32)
 
@@ -168,12 +172,12 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     def index(self, name: str) -> int:
         """The index of a domain by name; RecordError when the layout has none of that name."""
-        if name not in self.names:
+        if name not in self._places:
             raise RecordError(
-                f"domain {name!r} is unknown to this model, which knows {', '.join(self.names)}; "
+                f"domain {name!r} is unknown to this model, which knows {few(self.names)}; "
                 "train with examples of it, or remove them"
             )
-        return self.names.index(name)
+        return self._places[name]
 
     def decode(self, domain: int, outputs: np.ndarray) -> Decoded:
         """Answers and confidences of outputs (n, n_output of that domain); wider rows are allowed."""

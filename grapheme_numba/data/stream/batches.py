@@ -20,7 +20,7 @@ from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
 from grapheme_numba.data.schema import to_arrow
 from grapheme_numba.data.stream.order import WINDOW_BYTES, Stream
-from grapheme_numba.errors import RecordError
+from grapheme_numba.errors import RecordError, few
 from grapheme_numba.kernels.codec.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
 
 FIRST_SLAB = 4  # batches
@@ -80,7 +80,7 @@ def check_rows(rows: Rows, window: Window, order: npt.NDArray[np.int64], layout:
     if rows.status[wrong[0]] == UNKNOWN_DOMAIN:
         raise RecordError(
             f"example {window.ids[row].as_py()!r} is of domain {name!r}, which this model does not know "
-            f"(it knows {', '.join(layout.names)}); remove such examples or train with them"
+            f"(it knows {few(layout.names)}); remove such examples or train with them"
         )
     kinds = tuple(INPUT_KINDS)
     raise RecordError(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from grapheme_numba import arguments
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.jsonl.lines import PARQUET
 from grapheme_numba.data.large_allocations import LARGE, release_memory
@@ -249,7 +250,7 @@ def open_dataset(
     Raises MissingInputError when there is nothing at `path`, RecordError for lines or files that
     do not hold examples.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     if not path.is_file():
         return open_parquet(path)
     if is_ours(path, target=mapping is not None and mapping.target is not None):
