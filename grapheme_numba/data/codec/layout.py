@@ -1,5 +1,6 @@
 """Where each domain enters and leaves the network: input and output ranges, and the answer's codec."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -9,20 +10,30 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.data.codec.answers import Answer, Decoded, LabelAnswer, answer_tables
+from grapheme_numba.data.codec.calibration import Calibration
 from grapheme_numba.data.codec.choice import check_forced, choose_answer
 from grapheme_numba.data.codec.tabular import FieldCode, FieldTables, field_codes, field_tables
+from grapheme_numba.data.codec.texts import text_scaling
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.codec.tables import Answers, Inputs
+from grapheme_numba.kernels.codec.text_tokens import BUCKETS, NUMBER
+from grapheme_numba.kernels.engine.embedding import Slots
 
 VOCAB_SIZE = 257  # a token is a byte + 1; 0 is padding
-MOST_TEXT = 1024  # bytes of a text's slice, unless asked for
+MOST_TEXT = 1024  # tokens of a text's slice, unless asked for
+SEQUENCE_SCALE = float(os.environ.get("SS", 8.0))
+BAG = int(os.environ.get("BAG", 4))  # embedding rows of a bucket of words
 
 
 class DomainLayout(msgspec.Struct, frozen=True):
     """One domain's ranges. A value or pixel v enters as `(v - shift) * scale`; the columns of a table as `fields` say.
 
+    n_token : tokens of a text; its numbers enter as values do, beyond `knee` by their logarithm. 0 is the code of
+        layouts of old: every byte is a token, of a number too
+    n_bag : embedding rows of a bucket of words, which enter after the tokens
+    calibration : of the confidences, found on validation examples
     reason : why its answers are of that kind
     """
 
@@ -37,6 +48,10 @@ class DomainLayout(msgspec.Struct, frozen=True):
     scale: float = 1.0
     reason: str = ""
     fields: tuple[FieldCode, ...] = ()
+    n_token: int = 0
+    n_bag: int = 0
+    knee: float = 0.0
+    calibration: Calibration | None = None
 
 
 class DomainNeeds(msgspec.Struct, frozen=True):
@@ -51,8 +66,13 @@ class DomainNeeds(msgspec.Struct, frozen=True):
     scale: float = 1.0
     reason: str = ""
     fields: tuple[FieldCode, ...] = ()
+    n_token: int = 0
+    n_bag: int = 0
+    knee: float = 0.0
 
-    def at(self, input_start: int, output_start: int, n_input: int | None = None) -> DomainLayout:
+    def at(
+        self, input_start: int, output_start: int, n_input: int | None = None, n_token: int | None = None
+    ) -> DomainLayout:
         """This domain placed at the given first input and output."""
         return DomainLayout(
             self.name,
@@ -66,14 +86,17 @@ class DomainNeeds(msgspec.Struct, frozen=True):
             self.scale,
             self.reason,
             self.fields,
+            self.n_token if n_token is None else n_token,
+            self.n_bag,
+            self.knee,
         )
 
 
 class Layout(msgspec.Struct, frozen=True, dict=True):
     """All domains of a model. Domain d of a batch is `domains[d]`.
 
-    text_length : columns of `Batch.tokens`, the widest text slice in bytes
-    value_width : columns of `Batch.values`, the widest numeric slice
+    text_length : columns of `Batch.tokens`, the widest text slice in tokens, and as many again for its words
+    value_width : columns of `Batch.values`, the widest numeric slice, or tokens of the longest text
     """
 
     domains: tuple[DomainLayout, ...]
@@ -85,9 +108,13 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     @classmethod
     def of(cls, domains: Sequence[DomainLayout], embedding_dim: int) -> "Layout":
         """The layout of these placed domains; the widths of a batch follow from them."""
-        texts = [d.n_input // embedding_dim for d in domains if d.input_type == "text"]
-        values = [d.n_input for d in domains if d.input_type != "text"]
-        return cls(tuple(domains), max(texts, default=0), embedding_dim, max(values, default=0))
+        texts = [d for d in domains if d.input_type == "text"]
+        n_column = [(d.n_token or d.n_input // embedding_dim) * (2 if d.n_bag else 1) for d in texts]
+        values = [d.n_token if d.input_type == "text" else d.n_input for d in domains]
+        vocab_size = VOCAB_SIZE
+        if any(d.n_token for d in texts):
+            vocab_size = NUMBER + 1 + BUCKETS * max(d.n_bag for d in texts)
+        return cls(tuple(domains), max(n_column, default=0), embedding_dim, max(values, default=0), vocab_size)
 
     @property
     def n_input(self) -> int:
@@ -148,14 +175,24 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def inputs(self) -> Inputs:
         """The input slices as the tables that kernels read."""
-        per_token = [self.embedding_dim if d.input_type == "text" else 1 for d in self.domains]
+        texts = np.array([d.input_type == "text" for d in self.domains])
         return Inputs(
             kind=self.input_kind,
-            length=self.input_size // np.array(per_token, np.int32),
+            length=np.where(texts, self.slots.n_token, self.input_size),
             shift=np.array([d.shift for d in self.domains]),
             scale=np.array([d.scale for d in self.domains]),
+            valued=np.array([d.n_token > 0 for d in self.domains]),
+            knee=np.array([d.knee for d in self.domains]),
+            n_bag=self.slots.n_bag,
             fields=self._fields.fields,
         )
+
+    @cached_property
+    def slots(self) -> Slots:
+        """Where examples enter, as kernels read it."""
+        n_token = [d.n_token or d.n_input // self.embedding_dim for d in self.domains]
+        columns = self.input_kind, self.input_start, self.input_size
+        return Slots(*columns, np.array(n_token, np.int32), self._column("n_bag"))
 
     @cached_property
     def _fields(self) -> FieldTables:
@@ -177,8 +214,22 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     def decode(self, domain: int, outputs: np.ndarray) -> Decoded:
         """Answers and confidences of outputs (n, n_output of that domain); wider rows are allowed."""
-        answer = self.domains[domain].answer
-        return answer.decode(np.ascontiguousarray(outputs[:, : answer.n_output], np.float32))
+        answer, calibration = self.domains[domain].answer, self.domains[domain].calibration
+        own = np.ascontiguousarray(outputs[:, : answer.n_output], np.float32)
+        decoded = answer.decode(own)
+        if calibration is None:
+            return decoded
+        return Decoded(decoded.answers, calibration.of(answer.score(own)).astype(np.float32))
+
+    def calibrated(
+        self, calibrations: Sequence[Calibration | None], variances: Sequence[tuple[float, ...]]
+    ) -> "Layout":
+        """This layout with what validation examples say of each domain: how sure it is, and how far its code is off."""
+        domains = []
+        for domain, calibration, own in zip(self.domains, calibrations, variances, strict=True):
+            answer = msgspec.structs.replace(domain.answer, variances=own) if own else domain.answer
+            domains.append(msgspec.structs.replace(domain, answer=answer, calibration=calibration))
+        return msgspec.structs.replace(self, domains=tuple(domains))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings: fit for JSON and TOML."""
@@ -197,7 +248,7 @@ def _round_up(number: int, step: int) -> int:
 def _scaling(domain: DomainSummary) -> tuple[float, float]:
     """(shift, scale): sequences by their root mean square, pixels from their range to [0, 1]."""
     if domain.input_type == "sequence":
-        return 0.0, 0.5 / domain.value_rms if domain.value_rms > 0 else 1.0
+        return 0.0, SEQUENCE_SCALE / domain.value_rms if domain.value_rms > 0 else 1.0
     if domain.input_type == "image" and domain.value_high > domain.value_low:
         return domain.value_low, 1.0 / (domain.value_high - domain.value_low)
     return 0.0, 1.0
@@ -213,22 +264,28 @@ def domain_needs(
 
     answer : the kind of answer of some domains, where it is not to be found out (`choice.choose_answer`)
 
-    text_length : bytes that a text may have; None for the longest of the domain, rounded up to 4, and at most
+    text_length : tokens that a text may have; None for the longest of the domain, rounded up to 4, and at most
         MOST_TEXT: longer texts do not fit and are reported
     """
     needs, forced = [], answer or {}
     check_forced(forced, [domain.name for domain in summary.domains])
     for domain in summary.domains:
-        n_input = domain.longest_input
+        n_input, text, knee = domain.longest_input, {"n_token": 0, "n_bag": 0}, 0.0
         if domain.input_type == "text":
-            n_input = (text_length or min(max(_round_up(n_input, 4), 4), MOST_TEXT)) * embedding_dim
+            n_token = text_length or min(max(_round_up(domain.text.longest, 4), 4), MOST_TEXT)
+            text = {"n_token": n_token, "n_bag": BAG if domain.text.n_word else 0}
+            n_input = (text["n_token"] + text["n_bag"]) * embedding_dim
         fields = field_codes(domain.fields, domain.n)
         if domain.input_type == "tabular":
             n_input = max(sum(field.n_input for field in fields), 1)
         codec, reason = choose_answer(domain, forced.get(domain.name))
         shift, scale = _scaling(domain)
+        if domain.input_type == "text":
+            shift, scale, knee = text_scaling(domain.text)
         sizes = n_input, codec.n_output
-        needs.append(DomainNeeds(domain.name, domain.input_type, *sizes, codec, shift, scale, reason, fields))
+        needs.append(
+            DomainNeeds(domain.name, domain.input_type, *sizes, codec, shift, scale, reason, fields, **text, knee=knee)
+        )
     return needs
 
 
@@ -247,13 +304,16 @@ def shared_layout(
     """
     needs = domain_needs(summary, embedding_dim, text_length, answer)
     keys = [(need.input_type, need.name if need.input_type == "tabular" else "") for need in needs]
-    start, width, free = {}, {}, 0
+    start, width, n_token, free = {}, {}, {}, 0
     for key in sorted(set(keys), key=lambda key: (INPUT_KINDS[key[0]], key[1])):
-        width[key] = max(need.n_input for need, own in zip(needs, keys, strict=True) if own == key)
+        group = [need for need, own in zip(needs, keys, strict=True) if own == key]
+        n_token[key] = max(need.n_token for need in group)
+        words = max(need.n_bag for need in group) * embedding_dim
+        width[key] = n_token[key] * embedding_dim + words if n_token[key] else max(need.n_input for need in group)
         start[key] = free
         free += width[key]
     domains, output = [], 0
     for need, key in zip(needs, keys, strict=True):
-        domains.append(need.at(start[key], output, width[key]))
+        domains.append(need.at(start[key], output, width[key], n_token[key]))
         output += need.n_output
     return Layout.of(domains, embedding_dim)
