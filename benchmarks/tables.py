@@ -24,7 +24,7 @@ import cli_reference
 import numpy as np
 
 import grapheme_numba as gn
-from grapheme_numba.bench import machine, records
+from grapheme_numba.bench import records
 from grapheme_numba.errors import RecordError
 
 ROOT = Path(__file__).parent.parent
@@ -262,7 +262,7 @@ def section(loaded):
 
 def measured_on(record):
     """The machine and the versions of a record, in one line."""
-    return f"Measured on: {machine.headline(record['machine'])}".replace("\n", "; ")
+    return f"Measured on: {records.headline(record['machine'])}".replace("\n", "; ")
 
 
 def saved(kind):

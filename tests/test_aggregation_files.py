@@ -124,7 +124,7 @@ def test_a_saved_network_says_that_old_readers_cannot_read_it(tmp_path, monkeypa
     assert versions == ["1", "2"]
     monkeypatch.setattr(saved, "VERSIONS", ("1",))
     with pytest.raises(CheckpointError, match="has version 2 of its format, this program reads 1"):
-        saved.load_network(other)
+        gn.DagNN.load(other)
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot be reached from any input")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from grapheme_numba import errors
-from grapheme_numba.bench import cases, kernels, machine, peers, records, roofline, suite, timing
+from grapheme_numba.bench import cases, kernels, peers, records, suite, timing
 from grapheme_numba.bench.baselines import ordered
 from grapheme_numba.bench.cases import Case
 from grapheme_numba.graph.generators import topologies
 from grapheme_numba.kernels.bench import baselines
-from grapheme_numba.kernels.bench.roofline import gather_rows
+from grapheme_numba.kernels.bench.baselines import gather_rows
 
 SMALL = {
     "layers": Case("layers", "", lambda: topologies.layered([24, 30, 20, 28], 6, seed=1)),
@@ -63,11 +63,11 @@ def test_the_ceiling_kernel_really_reads_every_row(rng, width, n_thread):
 
 
 def test_ceilings_name_level_width_and_threads(at_once, monkeypatch):
-    monkeypatch.setattr(roofline, "LEVELS", {"L1": 4096, "L2": 8192})
-    found = roofline.ceilings(levels=("L1", "L2"))
+    monkeypatch.setattr(kernels, "LEVELS", {"L1": 4096, "L2": 8192})
+    found = kernels.ceilings(levels=("L1", "L2"))
     assert {(one.level, one.width) for one in found} == {(level, w) for level in ("L1", "L2") for w in (16, 32, 64)}
     assert all(one.rate > 0 for one in found)
-    assert roofline.best(found, "L1") == max(one.rate for one in found[:3])
+    assert kernels.best(found, "L1") == max(one.rate for one in found[:3])
 
 
 def test_timings_are_medians_with_their_spread():
@@ -172,9 +172,9 @@ def test_an_unknown_baseline_is_refused():
 
 
 def test_the_machine_is_described():
-    about = machine.machine()
+    about = records.machine()
     assert about["cores"] >= 1
-    assert about["versions"]["numba"] in machine.headline(about)
+    assert about["versions"]["numba"] in records.headline(about)
     json.dumps(about)
 
 

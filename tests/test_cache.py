@@ -14,7 +14,7 @@ from grapheme_numba.data.stream import cache
 from grapheme_numba.data.stream import dataset as source
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
-from grapheme_numba.files import seals
+from grapheme_numba.files import cache_folders
 
 
 def write(path, n=10, seed=0):
@@ -126,26 +126,26 @@ def test_a_planted_conversion_is_not_believed(tmp_path, conversions, planted, mo
     path, other = write(tmp_path / "a.jsonl"), write(tmp_path / "b.jsonl", seed=1)
     if planted == "from elsewhere":
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "stranger"))
-        seals._key.cache_clear()
+        cache_folders._key.cache_clear()
     before, _ = open_dataset(path).fingerprint, open_dataset(other)
     folder = tmp_path / ".grapheme_cache"
     (mine,), (evil,) = folder.glob("a.jsonl-*.parquet"), folder.glob("b.jsonl-*.parquet")
     if planted == "no seal":
-        seals.beside(mine).unlink()
+        cache_folders.beside(mine).unlink()
     elif planted == "from elsewhere":
         evil.replace(mine)
-        seals.seal(mine, mine.name)
+        cache_folders.seal(mine, mine.name)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "me"))
-        seals._key.cache_clear()
+        cache_folders._key.cache_clear()
     else:
         evil.replace(mine)
         if planted == "another's seal too":
-            seals.beside(evil).replace(seals.beside(mine))
+            cache_folders.beside(evil).replace(cache_folders.beside(mine))
     assert open_dataset(path).fingerprint == before
     assert len(conversions) == 3
     assert open_dataset(path).fingerprint == before
     assert len(conversions) == 3
-    seals._key.cache_clear()
+    cache_folders._key.cache_clear()
 
 
 @pytest.mark.parametrize("home", ["none", "others may write", "cut key"])
@@ -155,29 +155,29 @@ def test_without_a_place_for_the_key_conversions_serve_one_process(tmp_path, con
     if home == "others may write":
         cache_home.chmod(0o777)
     if home == "cut key":
-        (cache_home / seals.KEY).write_bytes(b"")
+        (cache_home / cache_folders.KEY).write_bytes(b"")
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull if home == "none" else str(tmp_path / "user"))
     path = write(tmp_path / "a.jsonl")
     for n_conversion in (1, 2):
-        seals._key.cache_clear()
+        cache_folders._key.cache_clear()
         assert open_dataset(path).n_rows == open_dataset(path).n_rows == 40
         assert len(conversions) == n_conversion
-    seals._key.cache_clear()
+    cache_folders._key.cache_clear()
 
 
 def test_the_key_is_the_users_own(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     before = os.umask(0)
     try:
-        seals._key.cache_clear()
-        key = seals._key()
+        cache_folders._key.cache_clear()
+        key = cache_folders._key()
     finally:
         os.umask(before)
     (found,) = (tmp_path / "grapheme_numba").iterdir()
     assert (found.read_bytes(), found.stat().st_mode & 0o777, len(set(key)) > 8) == (key, 0o600, True)
-    seals._key.cache_clear()
-    assert seals._key() == key
-    seals._key.cache_clear()
+    cache_folders._key.cache_clear()
+    assert cache_folders._key() == key
+    cache_folders._key.cache_clear()
 
 
 def test_another_version_of_the_format_is_made_again(tmp_path, conversions, monkeypatch):

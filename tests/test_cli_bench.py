@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from grapheme_numba.bench import peers, records, roofline, timing
+from grapheme_numba.bench import kernels, peers, records, timing
 from grapheme_numba.cli.bench import main
 
 FEW = ["--cases", "classifier-64-128-10", "--batch", "1,3", "--threads", "1", "--repeat", "5"]
@@ -15,7 +15,7 @@ FEW = ["--cases", "classifier-64-128-10", "--batch", "1,3", "--threads", "1", "-
 def bench(monkeypatch):
     """Run the command; returns Click's result."""
     monkeypatch.setattr(timing, "MIN_SECONDS", 0.0)
-    monkeypatch.setattr(roofline, "LEVELS", {"L1": 4096, "L2": 8192})
+    monkeypatch.setattr(kernels, "LEVELS", {"L1": 4096, "L2": 8192})
     return lambda *arguments: CliRunner().invoke(main, [*map(str, arguments)])
 
 

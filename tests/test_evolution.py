@@ -9,7 +9,7 @@ from grapheme_numba import DagNN
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.levels import levels_of
 from grapheme_numba.kernels.sparsity.drop_and_grow import choose_smallest, would_be_gradient
-from grapheme_numba.network.internal_order import in_order
+from grapheme_numba.network.parameters import in_order
 from grapheme_numba.sparsity.evolve import drop_and_grow_edges as evolve
 from grapheme_numba.sparsity.prune import prune, without_dead_nodes
 
@@ -33,7 +33,7 @@ def gradients_of(tiles, senders, receivers):
 def test_a_would_be_gradient_is_the_gradient_of_an_edge():
     dag, _ = network()
     senders = np.repeat(np.arange(dag.n_node, dtype=np.int32), np.diff(dag.dag.t_indptr))
-    found = gradients_of(dag._tiles, senders, dag.dag.t_indices)
+    found = gradients_of(dag.latest_tiles(), senders, dag.dag.t_indices)
     np.testing.assert_allclose(found, dag.gradients[: dag.n_edge], rtol=1e-10, atol=1e-12)
 
 
@@ -89,7 +89,7 @@ def test_rigl_finds_edges_with_large_gradients():
     means = {}
     for method in ("set", "rigl"):
         dag, _ = network()
-        tiles, old = dag._tiles, dag.topology()
+        tiles, old = dag.latest_tiles(), dag.topology()
         internal = np.empty(dag.n_node, np.int32)
         internal[dag.dag.node_order] = np.arange(dag.n_node)
         evolve(dag, method, 0.2, seed=1)

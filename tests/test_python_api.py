@@ -9,7 +9,6 @@ import torch
 
 import grapheme_numba as gn
 from grapheme_numba.errors import CheckpointError, MissingInputError, ShapeError, UsageError
-from grapheme_numba.network.saved import load_network
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def test_a_network_of_ones_own(dag, tmp_path):
     assert history["loss"].shape == history["val_loss"].shape
     assert history["loss"][-1] < history["loss"][0]
     dag.save(tmp_path / "net.safetensors")
-    again = load_network(tmp_path / "net.safetensors")
+    again = gn.DagNN.load(tmp_path / "net.safetensors")
     assert again.forward(x).tobytes() == dag.forward(x).tobytes()
     assert (again.names, again.dtype) == (dag.names, dag.dtype)
     line, *table = again.summary().splitlines()
@@ -114,7 +113,7 @@ def test_copies_compute_the_same_bits_after_edges_have_moved(way, dtype, tmp_pat
     dag.requires_grad, dag.keeps_deltas, dag.strategy = False, True, "levels"
     if way == "save":
         dag.save(tmp_path / "n.safetensors")
-        other = load_network(tmp_path / "n.safetensors")
+        other = gn.DagNN.load(tmp_path / "n.safetensors")
     else:
         ways = {"deepcopy": copy.deepcopy, "copy": copy.copy, "pickle": lambda one: pickle.loads(pickle.dumps(one))}
         other = ways[way](dag)
@@ -132,19 +131,19 @@ def test_a_saved_network_that_is_damaged_is_refused(tmp_path, dag):
     for place in np.random.default_rng(2).integers(len(data), size=150).tolist():
         bad.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
         with pytest.raises(CheckpointError, match=r"damaged|not a|no safetensors|version|lacks"):
-            load_network(bad)
+            gn.DagNN.load(bad)
     for cut in (0, 7, 100, len(data) - 1):
         bad.write_bytes(data[:cut])
         with pytest.raises(CheckpointError, match="no safetensors file, or a damaged one"):
-            load_network(bad)
+            gn.DagNN.load(bad)
     with pytest.raises(MissingInputError, match="there is no file"):
-        load_network(tmp_path / "none.safetensors")
+        gn.DagNN.load(tmp_path / "none.safetensors")
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load_network(tmp_path)
+        gn.DagNN.load(tmp_path)
     import safetensors.numpy
 
     bad.write_bytes(safetensors.numpy.save({"a": np.zeros(3)}))
     with pytest.raises(CheckpointError, match="not a grapheme_numba network"):
-        load_network(bad)
+        gn.DagNN.load(bad)
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
     assert sorted(header) == ["dtype", "format", "sha256", "version"]

@@ -7,8 +7,8 @@ import pytest
 import strategies
 
 import grapheme_numba as gn
-from grapheme_numba.network import receiver_weights
-from grapheme_numba.network.receiver_weights import ReceiverWeights
+from grapheme_numba.network import parameters
+from grapheme_numba.network.parameters import ReceiverWeights
 
 
 def twin(dag, weights):
@@ -25,7 +25,7 @@ def graphs():
 
 @pytest.mark.parametrize("few", [0, 10**9])
 def test_the_copy_is_in_the_order_of_receivers(rng, threads, monkeypatch, few):
-    monkeypatch.setattr(receiver_weights, "FEW_EDGES", few)  # 0: threads share even a few edges
+    monkeypatch.setattr(parameters, "FEW_EDGES", few)  # 0: threads share even a few edges
     for dag in graphs():
         weights = rng.standard_normal(dag.n_edge).astype(np.float32)
         for n in (1, 2):
@@ -35,8 +35,8 @@ def test_the_copy_is_in_the_order_of_receivers(rng, threads, monkeypatch, few):
 
 def test_the_largest_graph_fetches_ahead_and_the_others_do_not():
     *small, large = graphs()
-    assert large.reach() > receiver_weights.NEAR_NODES
-    assert all(dag.reach() < receiver_weights.NEAR_NODES for dag in small)
+    assert large.reach() > parameters.NEAR_NODES
+    assert all(dag.reach() < parameters.NEAR_NODES for dag in small)
 
 
 def test_parts_make_the_whole(rng, threads):

@@ -9,7 +9,7 @@ from grapheme_numba.distributed.team import Requests, Team, merged
 from grapheme_numba.errors import UsageError
 from grapheme_numba.kernels.engine import gradient_shards as kernels
 from grapheme_numba.kernels.engine.updates import CHUNK, in_order
-from grapheme_numba.network.workspace import aligned_empty
+from grapheme_numba.network.execution_plan import aligned_empty
 from grapheme_numba.optim.optimizers import MOMENTS, both_moments, build, gradient_norm
 
 

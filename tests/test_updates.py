@@ -10,7 +10,7 @@ import grapheme_numba as gn
 from grapheme_numba.errors import CheckpointError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
 from grapheme_numba.optim import optimizers, schedules
-from grapheme_numba.optim.factors import Factored
+from grapheme_numba.optim.optimizers import Factored
 
 NAMES = list(optimizers.MOMENTS)
 DTYPES = [("float32", 2e-5), ("float64", 1e-12)]

@@ -49,8 +49,8 @@ def test_deltas_need_as_many_rows_as_the_longest_edge_spans():
     x = np.ones((200, 64), np.float32)
     layers.forward(x)
     layers.backward_accumulate(x)
-    assert layers._tiles.deltas.shape[1] == 128
-    assert layers._tiles.deltas.shape[0] < layers._tiles.activations.shape[0]
+    assert layers.latest_tiles().deltas.shape[1] == 128
+    assert layers.latest_tiles().deltas.shape[0] < layers.latest_tiles().activations.shape[0]
     chain = DagNN.from_edges([0, 1, 2, 0], [1, 2, 3, 3], inputs=[0], outputs=[3])
     assert execution_plan.Plan(chain.dag).rows_of_deltas() == 4
 
@@ -61,21 +61,21 @@ def test_a_plane_holds_a_window_not_all_edges(threads):
     dag.strategy = "tiles"
     dag.forward(np.ones((200, 300)))
     dag.backward_accumulate(np.ones((200, 300)))
-    windows = dag._plan.windows()
+    windows = dag.passes.plan.windows()
     assert len(windows) > 3
     assert windows[0] == 0
     assert windows[-1] == dag.n_node
-    assert dag._workspace._buffers["planes"].size < 2 * 2 * 1.2 * execution_plan.WINDOW
+    assert dag.passes.room()._buffers["planes"].size < 2 * 2 * 1.2 * execution_plan.WINDOW
 
 
 def test_without_gradients_the_forward_pass_takes_narrower_tiles_and_gives_the_same_bits(rng):
     dag = DagNN.layered([20, 14000, 14000, 5], 4)
     x, gy = rng.normal(size=(100, 20)), rng.normal(size=(100, 5))
     y, gx = dag.forward(x), dag.backward_accumulate(gy)
-    wide = dag._tiles.activations.shape[2]
+    wide = dag.latest_tiles().activations.shape[2]
     dag.requires_grad = False
     again = dag.forward(x)
-    assert dag._tiles.activations.shape[2] < wide
+    assert dag.latest_tiles().activations.shape[2] < wide
     assert np.array_equal(y, again)
     assert np.array_equal(gx, dag.backward_accumulate(gy))
     before = dag.edge_grads.copy()

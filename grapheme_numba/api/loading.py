@@ -249,9 +249,7 @@ def load(path: str | os.PathLike[str]) -> Model | DagNN:
     """
     path = Path(path)
     if path.suffix == ".safetensors" and not (path.parent / MANIFEST).is_file():
-        from grapheme_numba.network.saved import load_network
-
-        return load_network(path)
+        return DagNN.load(path)
     return load_model(path.parent if path.suffix == ".safetensors" else path)
 
 

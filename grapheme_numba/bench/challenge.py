@@ -19,7 +19,7 @@ from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph.generators import radixnet
 from grapheme_numba.jit import n_threads, set_threads
 from grapheme_numba.kernels.bench.challenge import CLAMP, Layers, move_lanes, run_layers
-from grapheme_numba.network.workspace import aligned_empty, tile_width
+from grapheme_numba.network.execution_plan import aligned_empty, tile_width
 
 PACKAGE = "graphblas"
 

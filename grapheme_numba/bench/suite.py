@@ -1,15 +1,58 @@
-"""Whole runs of a bench: which measurements, in which order, gathered into one record."""
+"""Whole runs of a bench: which measurements, in which order, gathered into one record.
+
+Activation functions are timed here: the engine's vectors beside a compiled scalar loop through the C library.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from grapheme_numba.bench import kernels, peers, records, roofline
+from grapheme_numba.bench import kernels, peers, records, timing
 from grapheme_numba.bench.cases import CASES, find_case, network_of
-from grapheme_numba.bench.functions import function_rates
-from grapheme_numba.errors import UsageError
+from grapheme_numba.errors import GraphemeError, UsageError
+from grapheme_numba.graph.build import ACTIVATIONS
 from grapheme_numba.jit import n_threads, set_threads
+from grapheme_numba.kernels.bench.baselines import scalar_function, vector_function
+
+NAMES = ("tanh", "sigmoid", "gelu")
+SIZE = 4096
+TOLERANCE = 2e-6
+
+
+class FunctionRate(NamedTuple):
+    """10^9 values a second of one function, ours and the scalar loop's, and how many times faster ours is."""
+
+    name: str
+    rate: float
+    scalar_rate: float
+    ratio: float
+    low: float
+    high: float
+    error: float
+
+
+def function_rates(repeat: int = timing.MIN_REPEAT, clock: str = "wall") -> list[FunctionRate]:
+    """The `FunctionRate` of each of `NAMES` on 4,096 values in level 1. Raises GraphemeError where they differ."""
+    values = np.random.default_rng(0).normal(0, 2, SIZE).astype(np.float32)
+    return [_rate(name, values, repeat, clock) for name in NAMES]
+
+
+def _rate(name: str, values: npt.NDArray[np.float32], repeat: int, clock: str) -> FunctionRate:
+    kind, ours, theirs = ACTIVATIONS[name], np.empty_like(values), np.empty_like(values)
+    calls = {
+        "ours": lambda: vector_function(kind, values, ours),
+        "scalar": lambda: scalar_function(kind, values, theirs),
+    }
+    measured = timing.interleave(calls, repeat, clock)
+    error = float(np.abs(ours - theirs).max())
+    if error > TOLERANCE:
+        raise GraphemeError(f"{name} differs from the C library's by {error:.1e}, more than {TOLERANCE}")
+    rate, scalar_rate = (SIZE / measured[side][0].median / 1e9 for side in ("ours", "scalar"))
+    ratio, low, high = timing.ratio_of(measured["ours"][1], measured["scalar"][1])
+    return FunctionRate(name, rate, scalar_rate, ratio, low, high, error)
+
 
 QUICK_CASES = ("layered-10x1000x32", "irregular-20k-400k", "classifier-64-128-10")
 # Beside the networks of the baselines' own comparisons, which `peers` uses.
@@ -27,10 +70,10 @@ def run_kernels(
     one_thread(threads, clock)
     cases = [find_case(name) for name in names]
     before = n_threads()
-    ceilings: list[roofline.Ceiling] = []
+    ceilings: list[kernels.Ceiling] = []
     for count in threads:
         set_threads(count)
-        ceilings += roofline.ceilings(repeat, clock=clock)
+        ceilings += kernels.ceilings(repeat, clock=clock)
     rows = []
     for case in cases:
         network = network_of(case)

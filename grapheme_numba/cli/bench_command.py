@@ -7,7 +7,7 @@ from typing import Any
 
 from grapheme_numba import jit
 from grapheme_numba.bench import cases as registry
-from grapheme_numba.bench import challenge, machine, peers, records, suite
+from grapheme_numba.bench import challenge, peers, records, suite
 from grapheme_numba.cli.output import aligned, answer, is_terminal, overwrite, show
 from grapheme_numba.errors import GraphemeError, UsageError
 
@@ -24,7 +24,7 @@ def show_kernels(
     names = cases or (suite.QUICK_CASES if quick else suite.KERNEL_CASES)
     batches = batches or ([1, 256] if quick else list(registry.BATCHES))
     record = suite.run_kernels(names, batches, counts(threads, clock), repeat, progress, clock)
-    answer(machine.headline(record["machine"]))
+    answer(records.headline(record["machine"]))
     answer("", *aligned(ceiling_cells(record["ceilings"])))
     answer("", *aligned([KERNEL_HEADER, *map(kernel_cells, record["rows"])]))
     answer("", *aligned([FUNCTION_HEADER, *map(function_cells, record["functions"])]))
@@ -44,7 +44,7 @@ def show_peers(
     before = records.load(compare, "peers") if compare else None
     names = baselines or (["scipy-csr", "torch-csr"] if quick else list(peers.BASELINES))
     record = suite.run_peers(names, cases or (), batch, counts(threads, clock), repeat, progress, clock)
-    answer(machine.headline(record["machine"]))
+    answer(records.headline(record["machine"]))
     answer("", *aligned([PEER_HEADER, *map(peer_cells, record["rows"])]))
     for sentence in record["left_out"]:
         answer(f"left out: {sentence}")
@@ -66,7 +66,7 @@ def show_challenge(
             measured.append(row)
             progress(row)
     record = records.as_record("challenge", measured, clock=clock)
-    answer(machine.headline(record["machine"]))
+    answer(records.headline(record["machine"]))
     answer("", *aligned([CHALLENGE_HEADER, *map(challenge_cells, record["rows"])]))
     finish(record, None, target)
 
@@ -78,7 +78,7 @@ def show_data(repeat: int, target: str | None, quick: bool) -> None:
     except ImportError as error:
         raise GraphemeError(f"this installation cannot measure conversion: {error}") from None
     record = data.run_data(repeat, quick, progress)
-    answer(machine.headline(record["machine"]))
+    answer(records.headline(record["machine"]))
     answer("", *aligned(data.cells(record)))
     finish(record, None, target)
 

@@ -4,11 +4,10 @@ The live view of a terminal is in `live.py`, because it costs 0.1 s to import.
 """
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grapheme_numba.cli.output import as_json, figure, is_terminal, percent, score_table, show
+from grapheme_numba.cli.output import as_json, figure, percent, score_table, show
 from grapheme_numba.runs.journal import finite
 from grapheme_numba.training.observer import Observer
 
@@ -16,17 +15,6 @@ if TYPE_CHECKING:
     from grapheme_numba.training.run import Run
 
 MOST_EPOCH_LINES = 20  # a pipe gets about so many lines of epochs, however many there are
-
-
-def choose_display(log_format: str, quiet: bool) -> Observer:
-    """The observer for `--log-format` and `--quiet`."""
-    if quiet:
-        return Observer()
-    if log_format == "rich" or (log_format == "auto" and is_terminal(sys.stdout)):
-        from grapheme_numba.cli.live import LiveDisplay
-
-        return LiveDisplay()
-    return JsonDisplay() if log_format == "json" else PlainDisplay()
 
 
 def describe(run: "Run") -> list[str]:

@@ -68,7 +68,7 @@ class Serial:
 
     def memory(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """An array, not set, that all ranks of this host see and write. The next of this name may take its place."""
-        from grapheme_numba.network.workspace import (
+        from grapheme_numba.network.execution_plan import (
             aligned_empty,  # it brings the kernels, and signals are not heard yet
         )
 

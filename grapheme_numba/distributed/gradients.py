@@ -37,7 +37,7 @@ from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.kernels.engine import gradient_shards as kernels
 from grapheme_numba.kernels.engine.updates import CHUNK, StepRates, in_order
 from grapheme_numba.models.brain_model import BrainModel
-from grapheme_numba.network.workspace import aligned_empty
+from grapheme_numba.network.execution_plan import aligned_empty
 from grapheme_numba.optim.optimizers import Optimizer, OptimizerState, both_moments
 
 Array = npt.NDArray[Any]  # of the model's dtype

@@ -1,6 +1,7 @@
 """What classifier and regressor share: the loop over epochs, and outputs in batches."""
 
 import copy
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -148,7 +149,10 @@ class DagEstimator(Predicting, DagParameters):
             self._start(X, target, weight, 0 if again else self._seed(), again)
             target = self._scaled_target(target)
             with self._threads():
-                self.loss_curve_.append(self._epoch(X, target, weight, self._seed(), lambda step: self.learning_rate))
+                batch = scaling.batches_of(X, self.columns_, self.scale_)
+                self.loss_curve_.append(
+                    self._epoch(batch, target, weight, self._seed(), lambda step: self.learning_rate)
+                )
             self.n_iter_ += 1
         return self
 
@@ -250,10 +254,10 @@ class DagEstimator(Predicting, DagParameters):
         size = self._batch_rows(len(weight))
         steps = self.max_iter * -(-len(weight) // size)
         rate = schedules.build(self.lr_schedule, self.learning_rate, steps, warmup_steps=0)
-        first = self._state.count
+        first, batch = self._state.count, scaling.batches_of(X, self.columns_, self.scale_)
         best, best_state, waited = -np.inf, None, 0
         for epoch in range(self.max_iter):
-            loss = self._epoch(X, target, weight, (seed, epoch), lambda step: rate(step - first))
+            loss = self._epoch(batch, target, weight, (seed, epoch), lambda step: rate(step - first))
             self.n_iter_ += 1
             self.loss_curve_.append(loss)
             settled = self._change_edges(epoch, seed)
@@ -292,9 +296,10 @@ class DagEstimator(Predicting, DagParameters):
         return self.density == 1.0 or last or progress >= prune.END
 
     def _epoch(
-        self, X: Rows, target: Array, weight: Array, seed: int | tuple[int, int], rate: Callable[[int], float]
-    ) -> float:
-        """One pass in mini-batches; the mean loss of an example."""
+        self, batch: Callable[[Array], Array], target: Array, weight: Array, seed: int | tuple[int, int],
+        rate: Callable[[int], float],
+    ) -> float:  # fmt: skip
+        """One pass in mini-batches, `batch` giving the inputs of some rows; the mean loss of an example."""
         n_row, dag = len(weight), self.network_
         dag.zero_grad()
         dag.keeps_deltas = self.evolve == "rigl"
@@ -306,23 +311,19 @@ class DagEstimator(Predicting, DagParameters):
         total = 0.0
         for start in range(0, n_row, size):
             rows = order[start : start + size]
-            if not weight[rows].any():  # classes of weight 0 alone: nothing to learn from
+            weights = weight[rows]
+            n = float(weights.sum())
+            if n == 0:  # classes of weight 0 alone: nothing to learn from
                 continue
 
-            def of_rows(y: Array, at: npt.NDArray[np.intp] = rows) -> tuple[float, Array]:
-                return self._loss(y, target[at], weight[at])
+            def of_rows(y: Array, at: npt.NDArray[np.intp] = rows, w: Array = weights) -> tuple[float, Array]:
+                return self._loss(y, target[at], w)
 
-            loss = one_step.accumulate(
-                dag,
-                scaling.rows_of(X, rows, self.columns_, self.scale_),
-                of_rows,
-            )
+            loss = one_step.accumulate(dag, batch(rows), of_rows)
             done = self._state.count + 1
-            if not np.isfinite(loss):
+            if not math.isfinite(loss):
                 raise NonFiniteError(f"the loss is {loss} in step {done}; lower learning_rate or set clip_grad_norm")
-            update = one_step.apply(
-                dag, weight[rows].sum(), optimizer, self._state, rate(self._state.count), self.clip_grad_norm
-            )
+            update = one_step.apply(dag, n, optimizer, self._state, rate(self._state.count), self.clip_grad_norm)
             if not (update.applied and update.finite):
                 what = "a weight" if update.applied else "the gradient"
                 raise NonFiniteError(f"{what} is not finite in step {done}; lower learning_rate or set clip_grad_norm")

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba.errors import ShapeError
+from grapheme_numba.errors import CheckpointError, GraphemeError, ShapeError
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS, build_dag
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.graph.formats.dispatch import load_graph
@@ -15,26 +15,24 @@ from grapheme_numba.graph.generators import radixnet, topologies
 from grapheme_numba.graph.named import name_arrays, names_of
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
-from grapheme_numba.network import arrays, internal_order, saved, summary
-from grapheme_numba.network.execution_plan import Plan
+from grapheme_numba.network import arrays, parameters, saved, summary
 from grapheme_numba.network.initializers import initial_weights
-from grapheme_numba.network.parameters import GraphParameters
+from grapheme_numba.network.parameters import GraphParameters, ReceiverWeights
 from grapheme_numba.network.passes import Passes, Tape
-from grapheme_numba.network.receiver_weights import ReceiverWeights
-from grapheme_numba.network.workspace import Workspace
 
 Array = npt.NDArray[Any]  # of the network's dtype
 Edges = tuple[Array, Array, Array, Array, int]
+Network = TypeVar("Network", bound="DagNN")
 SETTINGS = ("requires_grad", "keeps_deltas", "strategy")  # what a copy keeps beside the network itself
 
 
-def _rebuild(cls: type["DagNN"], arrays_by_name: dict[str, Array], dtype: str, settings: dict[str, Any]) -> "DagNN":
+def _rebuild(cls: type[Network], arrays_by_name: dict[str, Array], dtype: str, settings: dict[str, Any]) -> Network:
     options = {name: arrays_by_name.pop(name) for name in ("weights", "biases")}
     order = {name: arrays_by_name.pop(name) for name in ("node_order", "level_start")}
     dag = cls.from_topology(arrays_by_name, dtype=dtype, **options)
     fresh = dag.dag
     if any(not np.array_equal(order[name], getattr(fresh, name)) for name in order):  # its edges have moved
-        internal_order.in_order(dag, **order)
+        parameters.in_order(dag, **order)
     for name, value in settings.items():
         setattr(dag, name, value)
     return dag
@@ -243,20 +241,40 @@ class DagNN(GraphParameters):
         The order decides how sums round: a copy computes the same bits, and flat vectors in internal order
         (an optimiser's moments) belong to it as they belong to the original.
         """
-        arrays_by_name = {
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        return _rebuild, (type(self), self._arrays(), self.dtype.name, settings)
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All of the network, by name: `topology`, its internal order, weights and biases."""
+        return {
             **self.topology(), "weights": np.array(self.weights, subok=False),
             "biases": np.array(self.biases, subok=False), "node_order": self.dag.node_order,
             "level_start": self.dag.level_start,
         }  # fmt: skip
-        settings = {name: getattr(self, name) for name in SETTINGS}
-        return _rebuild, (type(self), arrays_by_name, self.dtype.name, settings)
 
     def save(self, path: str | Path) -> None:
         """Write graph, names, activations, weights, biases and dtype to a safetensors file; `gn.load` reads it.
 
         Raises OutputError where the file cannot be written.
         """
-        saved.save_network(self, path)
+        saved.write(path, self._arrays())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The network that `save` wrote, with the same bits.
+
+        Raises
+        ------
+        MissingInputError
+            There is no such file.
+        CheckpointError
+            It is no saved network, of another version, or damaged.
+        """
+        arrays_by_name = saved.read(path)
+        try:
+            return _rebuild(cls, arrays_by_name, arrays_by_name["weights"].dtype.name, {})
+        except (GraphemeError, ValueError, TypeError, IndexError) as error:
+            raise CheckpointError(f"{path} makes no network: {error}") from None
 
     def __repr__(self) -> str:
         return summary.line(self)
@@ -332,27 +350,15 @@ class DagNN(GraphParameters):
     @property
     def strategy(self) -> str:
         """How threads share the work: "auto" (a cost model chooses), "tiles" or "levels". Same bits always."""
-        return self._plan.strategy
+        return self.passes.plan.strategy
 
     @strategy.setter
     def strategy(self, name: str) -> None:
-        self._plan.force(name)
+        self.passes.plan.force(name)
 
     @property
     def receiver_weights(self) -> ReceiverWeights:  # type: ignore[override]  # there an attribute, here it is found
         return self.passes.receiver_weights
-
-    @property
-    def _plan(self) -> Plan:
-        return self.passes.plan
-
-    @property
-    def _workspace(self) -> Workspace:
-        return self.passes.room()
-
-    @property
-    def _tiles(self) -> Any:
-        return self.passes.latest.tiles
 
     def latest_tiles(self) -> Tiles:
         """The working memory of this thread's latest pass. Raises ShapeError where there is none."""

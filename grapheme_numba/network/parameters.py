@@ -1,18 +1,101 @@
-"""The parameters and gradients of a network: two flat vectors in internal order, seen in the caller's order."""
+"""The parameters and gradients of a network: two flat vectors in internal order, seen in the caller's order.
 
-from typing import Any
+The forward pass walks a copy of the weights in the order of receivers, made again when they change.
+"""
+
+import itertools
+import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.graph.dag import Dag
-from grapheme_numba.kernels.engine import parameters, updates
+from grapheme_numba.jit import n_threads
+from grapheme_numba.kernels.engine import updates
+from grapheme_numba.kernels.graph import topology
 from grapheme_numba.network import arrays
 from grapheme_numba.network.handles import ParameterView, parameter_view
-from grapheme_numba.network.receiver_weights import ReceiverWeights
+
+if TYPE_CHECKING:
+    from grapheme_numba.network.dagnn import DagNN
 
 Array = npt.NDArray[Any]  # of the network's dtype
+MOST_CHUNKS = 4  # threads that share the copying: each needs a number for every node
+NEAR_NODES = 1024  # a cache line for each still fits the level-1 cache
+FEW_EDGES = 20_000  # one thread copies so many before another has woken up
+
+
+class ReceiverWeights:
+    """The weights of one network in CSR order.
+
+    Parameters
+    ----------
+    dag : Dag
+    dtype : numpy dtype
+
+    Attributes
+    ----------
+    version : int
+        A new number whenever the weights are said to have changed.
+    live : bool
+        Somebody writes the weights without saying so: copy them before every pass.
+    """
+
+    def __init__(self, dag: Dag, dtype: npt.DTypeLike) -> None:
+        self._dag = dag
+        self._far: bool | None = None
+        self._shares: dict[tuple[int, int, int], tuple[Array, Array, Array]] = {}
+        self._values: Array = np.empty(dag.n_edge, dtype)
+        self._counter, self.version = itertools.count(1), 0
+        self._filled = -1  # the version whose weights are in `_values`
+        self.live = False
+        self._lock = threading.Lock()  # one thread copies, the others wait for it
+
+    def expire(self) -> None:
+        """Say that the weights have changed."""
+        self.version = next(self._counter)  # threads that say so together still leave a new number
+
+    def refresh(self) -> None:
+        """Copy the weights again before the next pass, though nobody said that they have changed."""
+        self._filled = -1
+
+    def of(self, weights: Array) -> Array:
+        """The copy (n_edge,) of `weights` (n_edge,), which stand in sender order."""
+        if self.live or self._filled != self.version:
+            with self._lock:
+                if self.live or self._filled != self.version:
+                    self._fill(weights, 0)
+        return self._values
+
+    def bind(self, values: Array) -> None:
+        """Move the copy into `values` (n_edge,) of someone else."""
+        self._values = values
+        self.refresh()
+
+    def fill(self, weights: Array, first: int) -> None:
+        """Copy the weights of the edges from `first` on, in sender order; whoever has the others fills them in."""
+        with self._lock:
+            self._fill(weights, first)
+
+    def _fill(self, weights: Array, first: int) -> None:
+        version = self.version  # what changes from here on is not in the copy
+        if self._far is None:
+            self._far = self._dag.reach() > NEAR_NODES
+        updates.receiver_order(self._dag, weights, *self._share(first, len(weights)), self._far, self._values)
+        self._filled = version
+
+    def _share(self, first: int, n_edge: int) -> tuple[Array, Array, Array]:
+        """(bounds, starts, cursors) for `updates.receiver_order`: some of the edges for each thread."""
+        n_chunk = min(n_threads(), MOST_CHUNKS) if n_edge > FEW_EDGES else 1
+        key = first, n_edge, n_chunk
+        if key not in self._shares:
+            bounds = first + n_edge * np.arange(n_chunk + 1) // n_chunk
+            starts = np.empty((n_chunk, self._dag.n_node), np.int32)
+            topology.chunk_starts(self._dag.indptr, self._dag.t_indices, bounds, starts)
+            self._shares[key] = bounds, starts, np.empty_like(starts)
+        return self._shares[key]
 
 
 class GraphParameters:
@@ -47,7 +130,7 @@ class GraphParameters:
     @weights.setter
     def weights(self, values: npt.ArrayLike) -> None:
         checked = arrays.vector("weights", values, self.n_edge, self.dtype)
-        parameters.gather(checked, self.dag.edge_order, self.parameters[: self.n_edge])
+        updates.gather(checked, self.dag.edge_order, self.parameters[: self.n_edge])
         self.parameters_changed()
 
     @property
@@ -149,10 +232,57 @@ class GraphParameters:
 
     def _edges_to_caller(self, flat: Array) -> Array:
         result = np.empty(self.n_edge, self.dtype)
-        parameters.scatter(flat[: self.n_edge], self.dag.edge_order, result)
+        updates.scatter(flat[: self.n_edge], self.dag.edge_order, result)
         return result
 
     def _nodes_to_caller(self, flat: Array) -> Array:
         result = np.empty(self.n_node, self.dtype)
         result[self.dag.node_order] = flat[self.n_edge :]
         return result
+
+
+def in_order(dag: "DagNN", node_order: npt.ArrayLike, level_start: npt.ArrayLike) -> None:
+    """Give a network the internal order of nodes of another with the same edges, in place.
+
+    The order decides how sums round: a network that resumes from a checkpoint needs the one that it had.
+
+    Parameters
+    ----------
+    dag : DagNN
+    node_order : (n_node,) int32
+        As in `Dag`.
+    level_start : (n_level + 1,) int64
+        As in `Dag`; the levels need not be the lowest possible.
+
+    Raises
+    ------
+    GraphError
+        It is no order of these nodes, or an edge does not rise in it.
+    """
+    old, arrays = dag.dag, dag.topology()
+    node_order, level_start = np.ascontiguousarray(node_order, np.int32), np.ascontiguousarray(level_start, np.int64)
+    n_node, n_edge = dag.n_node, dag.n_edge
+    fits = node_order.shape == (n_node,) and np.array_equal(np.sort(node_order), np.arange(n_node))
+    fits = fits and level_start.ndim == 1 and len(level_start) > 1 and bool(np.all(np.diff(level_start) >= 0))
+    if not fits or level_start[0] != 0 or level_start[-1] != n_node:
+        raise GraphError("the stored order is not one of this network's nodes; use another checkpoint")
+    number = np.empty(n_node, np.int32)
+    number[node_order] = np.arange(n_node, dtype=np.int32)
+    level = np.repeat(np.arange(len(level_start) - 1), np.diff(level_start))
+    senders, receivers = number[arrays["senders"]], number[arrays["receivers"]]
+    if np.any(level[senders] >= level[receivers]):
+        raise GraphError("an edge does not rise in the stored order of nodes; use another checkpoint")
+    t_indptr, by_receiver, edge_order = np.empty(n_node + 1, np.int64), *np.empty((2, n_edge), np.int32)
+    topology.group_by(receivers, np.arange(n_edge, dtype=np.int32), t_indptr, by_receiver)
+    topology.group_by(senders, by_receiver, t_indptr, edge_order)
+    t_indices = receivers[edge_order]
+    indptr, indices = np.empty_like(t_indptr), np.empty_like(t_indices)
+    topology.transpose(t_indptr, t_indices, indptr, indices)
+    before = [dag.to_caller_order(vector) for vector in (dag.parameters, dag.gradients)]
+    moved = np.argsort(old.node_order)[node_order]
+    by_node = old.activation[moved], old.is_input[moved], old.is_output[moved]
+    ports = number[arrays["inputs"]], number[arrays["outputs"]]
+    combined = old.aggregation[moved] if old.aggregation.size else old.aggregation
+    edges = indptr, indices, t_indptr, t_indices, level_start
+    dag.adopt(type(old)(*edges, *by_node, *ports, node_order, edge_order, combined))
+    dag.parameters[:], dag.gradients[:] = map(dag.from_caller_order, before)

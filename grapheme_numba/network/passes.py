@@ -1,23 +1,61 @@
-"""Forward and backward passes: each with memory of its own, so that any number may be open, from any thread."""
+"""Forward and backward passes: each with memory of its own, so that any number may be open, from any thread.
+
+Edges into nodes that do not sum have deltas of their own (`kernels.engine.aggregations`).
+"""
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba.errors import ShapeError, UsageError
+from grapheme_numba.errors import GraphError, ShapeError, UsageError
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.kernels.engine import aggregations, backward, forward, tiles
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
-from grapheme_numba.network import aggregated_edges, arrays
-from grapheme_numba.network.execution_plan import Plan
-from grapheme_numba.network.receiver_weights import ReceiverWeights
-from grapheme_numba.network.workspace import Workspace
+from grapheme_numba.network import arrays
+from grapheme_numba.network.execution_plan import Plan, Workspace
+from grapheme_numba.network.parameters import ReceiverWeights
 
 if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN
+
+
+class Rows(NamedTuple):
+    """A graph as the backward pass finds its way through the deltas.
+
+    Attributes
+    ----------
+    dag : Dag
+        Its `t_indices` are rows of `Tiles.deltas`: the receiver's where the receiver sums, else the edge's own.
+    first : int64 (n_node,)
+        The row of the first incoming edge of each node that does not sum; the others follow in CSR order.
+    """
+
+    dag: Dag
+    first: npt.NDArray[np.int64]
+
+
+def rows_of(dag: Dag) -> Rows:
+    """The rows of the deltas: first those of the nodes, then one per edge into a node that does not sum, in CSR order.
+
+    Raises GraphError where there would be more than an int32 can number.
+    """
+    if dag.n_node + dag.n_edge_row > np.iinfo(np.int32).max:
+        raise GraphError(
+            f"{dag.n_edge_row} edges enter nodes that do not sum, and {dag.n_node} nodes are too many beside them; "
+            "let more nodes sum"
+        )
+    in_degree = np.where(dag.aggregation != 0, np.diff(dag.indptr), 0)
+    first = dag.n_node + np.cumsum(in_degree) - in_degree
+    # Sorted by receiver, edges that stood in sender order stand in CSR order.
+    by_receiver = np.argsort(dag.t_indices, kind="stable")
+    own = by_receiver[dag.aggregation[dag.t_indices[by_receiver]] != 0]
+    t_indices = dag.t_indices.copy()
+    t_indices[own] = np.arange(dag.n_node, dag.n_node + len(own), dtype=np.int32)
+    return Rows(dag._replace(t_indices=t_indices), first.astype(np.int64))
+
 
 Array = npt.NDArray[Any]
 MOST_SPARE = 8  # workspaces of finished tapes that are kept for the next ones
@@ -59,7 +97,7 @@ class Passes:
         self.latest, self.lock = Latest(), threading.Lock()
         self._n_live = topology.most_live_nodes(dag.indptr, dag.indices) + dag.n_edge_row
         # Where all nodes sum, nothing but this is ever asked.
-        self.rows = aggregated_edges.rows_of(dag) if dag.aggregation.size else None
+        self.rows = rows_of(dag) if dag.aggregation.size else None
         self._spare: list[Workspace] = []
 
     def room(self) -> Workspace:

@@ -3,38 +3,31 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from grapheme_numba.errors import CheckpointError, GraphemeError, MissingInputError
+from grapheme_numba.errors import CheckpointError, MissingInputError
 from grapheme_numba.files.storage import write_file
-from grapheme_numba.network import internal_order
-
-if TYPE_CHECKING:
-    from grapheme_numba.network.dagnn import DagNN
 
 FORMAT = "grapheme_numba network"
 VERSIONS = ("1", "2")  # 2: some nodes do not sum, of which readers of 1 know nothing
 NEEDED = {"senders", "receivers", "inputs", "outputs", "activation", "weights", "biases", "node_order", "level_start"}
 
 
-def save_network(dag: "DagNN", path: str | Path) -> None:
-    """Write `dag` to `path`, whole or not at all. Raises OutputError."""
-    arrays = {
-        **dag.topology(), "weights": np.array(dag.weights, subok=False), "biases": np.array(dag.biases, subok=False),
-        "node_order": dag.dag.node_order, "level_start": dag.dag.level_start,
-    }  # fmt: skip
+def write(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Write a network to `path`, whole or not at all; `arrays` by name as in NEEDED. Raises OutputError."""
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    facts = {"format": FORMAT, "version": VERSIONS["aggregation" in tensors], "dtype": dag.dtype.name}
+    dtype = arrays["weights"].dtype.name
+    facts = {"format": FORMAT, "version": VERSIONS["aggregation" in tensors], "dtype": dtype}
     write_file(Path(path), safetensors.numpy.save(tensors, {**facts, "sha256": _digest(tensors, facts)}))
 
 
-def load_network(path: str | Path) -> "DagNN":
-    """The network that `DagNN.save` wrote, with the same bits.
+def read(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays that `write` wrote, which may not make a network.
 
     Raises
     ------
@@ -43,8 +36,6 @@ def load_network(path: str | Path) -> "DagNN":
     CheckpointError
         It is no saved network, of another version, or damaged.
     """
-    from grapheme_numba.network.dagnn import DagNN
-
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -65,16 +56,10 @@ def load_network(path: str | Path) -> "DagNN":
         raise CheckpointError(f"{path} is damaged: its content does not have the digest it was saved with")
     if missing := NEEDED - tensors.keys():
         raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}; save the network again")
-    try:
-        weights, biases = tensors.pop("weights"), tensors.pop("biases")
-        order = {name: tensors.pop(name) for name in ("node_order", "level_start")}
-        if weights.dtype.name != facts.get("dtype") or biases.dtype != weights.dtype:
-            raise CheckpointError(f"its weights are {weights.dtype} and its biases {biases.dtype}")
-        dag = DagNN.from_topology(tensors, weights=weights, biases=biases, dtype=weights.dtype.name)
-        internal_order.in_order(dag, **order)
-    except (GraphemeError, ValueError, TypeError, IndexError) as error:
-        raise CheckpointError(f"{path} makes no network: {error}") from None
-    return dag
+    dtypes = [tensors[name].dtype.name for name in ("weights", "biases")]
+    if dtypes != [facts.get("dtype")] * 2:
+        raise CheckpointError(f"{path} makes no network: its weights are {dtypes[0]} and its biases {dtypes[1]}")
+    return tensors
 
 
 def _parsed(path: Path, data: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:

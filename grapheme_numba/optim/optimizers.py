@@ -12,7 +12,7 @@ The length of a gradient, and the factor that brings a long one down to a limit.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -322,3 +322,46 @@ def clip_scale(norm: float, max_norm: float) -> float:
     It is 1 when the norm is below, or `max_norm` is 0.
     """
     return max_norm / norm if max_norm > 0 and norm > max_norm else 1.0
+
+
+@dataclass(frozen=True)
+class Factored:
+    """An optimiser whose change of each parameter is multiplied by that parameter's factor.
+
+    Every rule's change is proportional to the learning rate (decoupled decay too), so this is a rate of its
+    own for each parameter. A parameter with the factor 0 keeps its bits.
+
+    Parameters
+    ----------
+    inner : Optimizer
+    factors : (n,) array
+        In the order of the parameters.
+    """
+
+    inner: Optimizer
+    factors: npt.NDArray[Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def init(self, parameters: npt.NDArray[Any]) -> OptimizerState:
+        """The state before the first step."""
+        return self.inner.init(parameters)
+
+    def update_and_clear(
+        self,
+        parameters: npt.NDArray[Any],
+        gradient: npt.NDArray[Any],
+        state: OptimizerState,
+        lr: float,
+        scale: float,
+    ) -> tuple[OptimizerState, bool]:
+        """One step in place; `gradient` becomes 0. The state, and whether all parameters are finite."""
+        before = parameters.copy()
+        state, finite = self.inner.update_and_clear(parameters, gradient, state, lr, scale)
+        parameters -= before
+        parameters *= self.factors.astype(parameters.dtype)
+        parameters += before
+        np.copyto(parameters, before, where=self.factors == 0)
+        return state, finite

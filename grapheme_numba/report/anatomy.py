@@ -11,8 +11,7 @@ from grapheme_numba import jit
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.network.dagnn import DagNN
-from grapheme_numba.network.execution_plan import BACKWARD, FORWARD, WINDOW, Plan
-from grapheme_numba.network.workspace import tile_width
+from grapheme_numba.network.execution_plan import BACKWARD, FORWARD, WINDOW, Plan, tile_width
 from grapheme_numba.optim import optimizers
 from grapheme_numba.sparsity.prune import living_nodes
 

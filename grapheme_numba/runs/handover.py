@@ -1,4 +1,5 @@
 """How a run gets from rank 0 to the others: as a checkpoint, over the network instead of the disk.
+`FolderStore` is how the training loop sees checkpoints: those in the run's folder, for all ranks.
 
 So only rank 0 looks at options, folders and checkpoints, and all begin with the same bits. The others
 still open the data themselves and check that it is the same.
@@ -14,6 +15,7 @@ from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.training.run import Run
+from grapheme_numba.training.sparse_training import learns_topology
 
 FROM = Path("what rank 0 sent")
 
@@ -71,3 +73,30 @@ def _take(comm: Serial | Ranks) -> tuple[RunMessage, Checkpoint | None]:
         return message, None
     manifest = checkpoints.parse_manifest(message.manifest, str(FROM))
     return message, checkpoints.assemble(manifest, checkpoints.parse_tensors(comm.broadcast(None), str(FROM)), FROM)
+
+
+class FolderStore:
+    """Keeps checkpoints in `run.folder`. Rank 0 reads and writes; see `training.run.Store`."""
+
+    def save_last(self, run: Run) -> Path:
+        """Write `checkpoint_last`, and keep as many before it as the config says. Raises OutputError."""
+        return run_folder.save_last(run.folder, snapshot.take(run), run.config.keep_last)
+
+    def save_best(self, run: Run) -> Path:
+        """Write `checkpoint_best`. Raises OutputError."""
+        return run_folder.save_best(run.folder, snapshot.take(run))
+
+    def restore_newest(self, run: Run) -> list[str] | None:
+        """Put the run back where its newest whole checkpoint stands; what is later is set aside."""
+        checkpoint, notes = newest(run)
+        if checkpoint is None:
+            return None
+        if learns_topology(run.config):
+            run.model = snapshot.restore_model(checkpoint)
+        run.state = snapshot.fill(run.model, checkpoint)
+        run.progress = checkpoint.progress
+        run.journal.cut(run.progress.n_row)
+        if run.team.writes:
+            run_folder.set_aside_later(run.folder, checkpoint)
+        run.saved_at = run.position()
+        return notes

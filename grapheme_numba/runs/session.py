@@ -13,7 +13,7 @@ import numpy as np
 
 from grapheme_numba import jit
 from grapheme_numba.data.codec.layout import Layout
-from grapheme_numba.data.reading import check_fit, readings
+from grapheme_numba.data.inspect import check_fit, readings
 from grapheme_numba.data.sources.external import with_external
 from grapheme_numba.data.splits import find_splits
 from grapheme_numba.data.stream.batches import Misfits
@@ -28,9 +28,9 @@ from grapheme_numba.files.storage import WholeFile
 from grapheme_numba.models.router import rejects_of, with_brains
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs.handover import FolderStore
 from grapheme_numba.runs.journal import METRICS, Journal, MemoryJournal
 from grapheme_numba.runs.resume import Start
-from grapheme_numba.runs.store import FolderStore
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import baseline, loop, sparse_training, step
 from grapheme_numba.training.config import Config, to_toml

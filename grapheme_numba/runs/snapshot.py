@@ -11,7 +11,7 @@ from grapheme_numba.errors import CheckpointError, GraphemeError, NonFiniteError
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
-from grapheme_numba.network.internal_order import in_order
+from grapheme_numba.network.parameters import in_order
 from grapheme_numba.optim.optimizers import OptimizerState, gradient_norm
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.training.baseline import ConstantBaseline

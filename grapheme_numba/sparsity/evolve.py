@@ -1,7 +1,7 @@
 """Drop-and-grow: the edges with the smallest weights leave their places for others.
 
 The number of edges stays, so parameter vectors keep their length and a training loop continues. Nodes keep
-their internal order: `network.internal_order` gives it back to a network that is built from a checkpoint.
+their internal order: `network.parameters.in_order` gives it back to a network that is built from a checkpoint.
 """
 
 import copy

@@ -11,8 +11,7 @@ from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
 from grapheme_numba.network import losses
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.optim import optimizers, schedules
-from grapheme_numba.optim.factors import Factored
-from grapheme_numba.optim.optimizers import Optimizer
+from grapheme_numba.optim.optimizers import Factored, Optimizer
 from grapheme_numba.training import step as one_step
 from grapheme_numba.training.callbacks import Callback, TrainingState
 

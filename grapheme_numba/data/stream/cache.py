@@ -13,7 +13,7 @@ from grapheme_numba.data.parquet.files import ParquetSource
 from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.schema import VERSION
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError
-from grapheme_numba.files import cache_folders, locks, seals, storage
+from grapheme_numba.files import cache_folders, locks, storage
 
 FOLDER = ".grapheme_cache"
 KEPT = 2  # conversions of one file that stay, so that edited data does not fill the disk
@@ -109,7 +109,7 @@ def cached_parquet(
     kind = kind or ("-nameless" if limits.nameless else "")
     target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
     with locks.exclusive(folder / f"{prefix}.lock"):  # a second run waits here and then finds the conversion done
-        if not (seals.is_sealed(target, target.name) and _valid(target)):
+        if not (cache_folders.is_sealed(target, target.name) and _valid(target)):
             if progress is not None:
                 progress(f"converting {path} once into {folder}")
             with unnamed(folder / f"{storage.TEMPORARY}{prefix}") as fresh:
@@ -120,7 +120,7 @@ def cached_parquet(
             old = sorted(folder.glob(f"{prefix}-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
             for file in old[:-KEPT]:
                 file.unlink()
-                seals.beside(file).unlink(missing_ok=True)
+                cache_folders.beside(file).unlink(missing_ok=True)
     return target, None
 
 
@@ -143,4 +143,4 @@ def publish(fresh: Path, target: Path) -> None:
     """Give a conversion that was found right its name, and its seal. Raises OutputError."""
     with storage.named_failures(target):
         storage.rename(fresh, target)
-    seals.seal(target, target.name)
+    cache_folders.seal(target, target.name)

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from grapheme_numba.data.input_hash import input_hashes, shares_cut
 from grapheme_numba.data.parquet.row_groups import GROUP_ROWS, row_groups
 from grapheme_numba.data.parquet.sinks import FileSink
 from grapheme_numba.data.sources.tables.mapping import TableMapping, shares_of
-from grapheme_numba.data.splits import find_splits
+from grapheme_numba.data.splits import find_splits, input_hashes, shares_cut
 from grapheme_numba.data.stream.cache import cache_folder
 from grapheme_numba.data.stream.dataset import Dataset, open_dataset
 from grapheme_numba.errors import GraphemeError, RecordError, UsageError

@@ -1,4 +1,4 @@
-"""Edge gradients one dot product at a time, for comparison only: not used by the engine.
+"""Loops to compare with, not used by the engine: edge gradients by dot products, and the ceilings of the machine.
 
 Sparse-from-scratch trainers on SciPy and Numba take, for every edge, the dot product of two whole
 columns of the batch (Curci, Mocanu and Pechenizkiy 2021, "Truly sparse neural networks at scale"). What
@@ -14,7 +14,7 @@ from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
 from grapheme_numba.kernels.engine import activations
-from grapheme_numba.kernels.engine.simd import ONE, vfma, vlanes, vload, vsplat, vstore
+from grapheme_numba.kernels.engine.simd import FOUR, ONE, TWO, at, vadd, vfma, vlanes, vload, vsplat, vstore
 
 CHUNK = 1024
 
@@ -58,3 +58,49 @@ def vector_function(kind, values, values_out):
     """The same by the engine's vectors; the size is a multiple of the lanes of a register."""
     values_out[:] = values
     activations.apply(kind, 0, values.size, values_out)
+
+
+@njit(**SERIAL)
+def _two_rows(rows, order, width, n_sweep, sums_out, token):
+    weight = vsplat(rows.dtype.type(0.5), token)
+    a, b = vsplat(rows.dtype.type(0), token), vsplat(rows.dtype.type(0), token)
+    for _ in range(n_sweep):
+        for k in range(0, order.size, 2):
+            a = vfma(weight, vload(rows, int(at(order, k)) * width, token), a)
+            b = vfma(weight, vload(rows, int(at(order, k + 1)) * width, token), b)
+    vstore(sums_out, 0, vadd(a, b))
+
+
+@njit(**SERIAL)
+def _eight_rows(rows, order, width, n_sweep, sums_out, token):
+    weight, a = vsplat(rows.dtype.type(0.5), token), vsplat(rows.dtype.type(0), token)
+    b, c, d, e, f, g, h = a, a, a, a, a, a, a
+    for _ in range(n_sweep):
+        for k in range(0, order.size, 8):
+            a = vfma(weight, vload(rows, int(at(order, k)) * width, token), a)
+            b = vfma(weight, vload(rows, int(at(order, k + 1)) * width, token), b)
+            c = vfma(weight, vload(rows, int(at(order, k + 2)) * width, token), c)
+            d = vfma(weight, vload(rows, int(at(order, k + 3)) * width, token), d)
+            e = vfma(weight, vload(rows, int(at(order, k + 4)) * width, token), e)
+            f = vfma(weight, vload(rows, int(at(order, k + 5)) * width, token), f)
+            g = vfma(weight, vload(rows, int(at(order, k + 6)) * width, token), g)
+            h = vfma(weight, vload(rows, int(at(order, k + 7)) * width, token), h)
+    vstore(sums_out, 0, vadd(vadd(vadd(a, b), vadd(c, d)), vadd(vadd(e, f), vadd(g, h))))
+
+
+@njit(**PARALLEL)
+def gather_rows(rows, order, n_sweep, sums_out):
+    """Each thread sums the rows named by `order`, `n_sweep` times over, its own rows only.
+
+    `rows` (n_thread, n_row, width), `order` int32 (n_thread, n_step) with n_step a multiple of 8,
+    `sums_out` (n_thread, width).
+    """
+    width, lanes = rows.shape[2], vlanes(rows)
+    for thread in prange(rows.shape[0]):
+        mine = rows[thread].reshape(-1)
+        if width == 4 * lanes:
+            _two_rows(mine, order[thread], width, n_sweep, sums_out[thread], FOUR)
+        elif width == 2 * lanes:
+            _eight_rows(mine, order[thread], width, n_sweep, sums_out[thread], TWO)
+        else:
+            _eight_rows(mine, order[thread], width, n_sweep, sums_out[thread], ONE)

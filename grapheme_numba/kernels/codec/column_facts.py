@@ -8,8 +8,8 @@ from numba import njit, prange
 
 from grapheme_numba.jit import BORROWED, PARALLEL, SERIAL
 from grapheme_numba.kernels.codec.decimals import decimal_value, read_decimal
-from grapheme_numba.kernels.codec.exact_sums import add_number
 from grapheme_numba.kernels.codec.tables import read_number
+from grapheme_numba.kernels.codec.tabular import add_number
 
 
 @njit(**BORROWED)

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.input_hash import input_hashes, shares_cut
 from grapheme_numba.data.jsonl.convert import Converted, default_rejects_path
 from grapheme_numba.data.parquet.row_groups import GROUP_ROWS, row_groups
 from grapheme_numba.data.parquet.sinks import FileSink
@@ -17,6 +16,7 @@ from grapheme_numba.data.rejects import NO_OFFSET, Reject, RejectSink
 from grapheme_numba.data.sources.tables.mapping import ID, TableMapping, shares_of
 from grapheme_numba.data.sources.tables.passes import Changed, TablePasses
 from grapheme_numba.data.sources.tables.row_examples import Form, Made
+from grapheme_numba.data.splits import input_hashes, shares_cut
 from grapheme_numba.errors import GraphemeError, RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.files.storage import mode_of
