@@ -18,7 +18,7 @@ NEEDS = [
     DomainNeeds(
         "math", "text", 8 * DIM, NumberAnswer(0, 100).n_output, NumberAnswer(0, 100), 25.0, 0.06, n_token=8, knee=60.0
     ),
-    DomainNeeds("text", "text", 10 * DIM, 32, TextAnswer(4), n_token=8, n_bag=2, knee=1.0),
+    DomainNeeds("text", "text", 10 * DIM, 32, TextAnswer(4), n_token=8, n_bag=2, n_word=8, knee=1.0),
     DomainNeeds("timeseries", "sequence", 5, NumberAnswer(1, 500).n_output, NumberAnswer(1, 500), 0.0, 0.1),
     DomainNeeds("vision", "image", 9, 3, LabelAnswer(("bar", "dot", "ring"))),
 ]

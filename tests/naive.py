@@ -218,8 +218,8 @@ def text_words(text, n_bucket):
         return (code ^ code >> 16) % n_bucket
 
     found, last = [], None
-    for word in re.finditer(rb"[A-Za-z\x80-\xff]+", text):
-        code = fnv(bytes(byte + 32 if byte < 91 else byte for byte in word[0]))
+    for word in re.finditer(rb"[0-9A-Za-z\x80-\xff]+", text):
+        code = fnv(bytes(byte + 32 if 65 <= byte < 91 else byte for byte in word[0]))
         found.append((bucket(code), word.start(), word.end()))
         if last is not None:
             found.append((bucket(last[0] * 16777619 % 2**32 ^ code), last[1], word.end()))

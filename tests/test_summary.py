@@ -186,9 +186,10 @@ def test_domains_of_one_input_type_share_its_slice():
     layout = shared_layout(summary_of(list(generate(40, "train"))), embedding_dim=8)
     math, text, series, vision = layout.domains
     assert (math.input_start, math.n_input) == (text.input_start, text.n_input)
-    assert (math.n_token, text.n_token, layout.text_length) == (28, 28, 56)  # as many words as tokens
-    assert math.n_input == (28 + 4) * 8  # and the words' four rows of the embedding
-    assert (math.n_bag, text.n_bag) == (0, 4)
+    assert (math.n_token, text.n_token, layout.text_length) == (28, 28, 28 + text.n_word)
+    assert math.n_input == (28 + 2) * 8  # and the words' two rows of the embedding
+    assert (math.n_bag, text.n_bag) == (0, 2)
+    assert (math.spelled, text.spelled) == (True, True)
     assert series.input_start == math.n_input
     assert vision.input_start == series.input_start + series.n_input
     assert layout.n_input == vision.input_start + 64
@@ -198,9 +199,23 @@ def test_domains_of_one_input_type_share_its_slice():
     assert layout.n_target == text.n_output == 128
 
 
+def test_texts_that_are_answered_with_labels_enter_by_their_words():
+    def needs(text, answers):
+        records = [sequence(answer) for answer in answers]
+        records = [{**one, "input_type": "text", "input": {"text": text}} for one in records]
+        return domain_needs(summary_of(records), 4)[0]
+
+    labelled = needs("to be or not", ["yes", "no"] * 2)
+    assert (labelled.spelled, labelled.n_token, labelled.n_bag, labelled.n_word) == (False, 0, 2, 32)
+    assert labelled.n_input == 2 * 4
+    assert needs("a + b", ["yes", "no"] * 2).spelled  # no word of two letters
+    assert needs("to be or not", ["1", "2.5", "3"]).spelled
+    assert needs(" ".join(["ab"] * 40), ["yes", "no"] * 2).n_word == 2 * (40 + 39)
+
+
 def test_slices_can_be_given_out_apart():
     needs = domain_needs(summary_of(list(generate(40, "train"))), embedding_dim=4)
-    assert [need.n_input for need in needs] == [8 * 4, (28 + 4) * 4, 8, 64]
+    assert [need.n_input for need in needs] == [8 * 4, (28 + 2) * 4, 8, 64]
     placed = needs[0].at(100, 50)
     assert (placed.input_start, placed.n_input, placed.output_start, placed.answer) == (100, 32, 50, needs[0].answer)
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grapheme_numba.data.codec.answers import TextAnswer
-from grapheme_numba.data.codec.layout import DomainNeeds, Layout
+from grapheme_numba.data.codec.layout import BUCKETS, DomainNeeds, Layout
 from grapheme_numba.data.codec.texts import text_scaling, token_ends, words_of
 from grapheme_numba.data.records import MixedExample
 from grapheme_numba.data.stream.batches import encode_examples
 from grapheme_numba.data.summary import Spread, TextSummary
-from grapheme_numba.kernels.codec.text_tokens import BUCKETS, NUMBER, read_token, small
+from grapheme_numba.kernels.codec.text_tokens import NUMBER, read_token, small
 
 TEXTS = st.text(st.sampled_from("0123456789.-+ ()abzAé€,"), max_size=24) | st.text(max_size=24)
 
@@ -67,18 +67,19 @@ def test_no_number_is_too_long_for_a_float():
 
 @given(TEXTS)
 def test_words_fall_into_the_buckets_of_the_twin(text):
-    found = words_of(text)
+    found = words_of(text, BUCKETS)
     assert [(b, *span) for b, span in zip(found.buckets.tolist(), found.spans.tolist())] == [
         (bucket, first, end) for bucket, first, end in naive.text_words(text.encode(), BUCKETS)
     ]
 
 
-def encoded(text, n_token, n_bag=0, scaling=(0.0, 1.0, 1.0)):
+def encoded(text, n_token, n_bag=0, scaling=(0.0, 1.0, 1.0), n_word=0, spelled=True):
     """One encoded text, alone in its layout."""
     shift, scale, knee = scaling
     need = DomainNeeds(
-        "d", "text", (n_token + n_bag) * 2, 8, TextAnswer(1), shift, scale, n_token=n_token, n_bag=n_bag, knee=knee
-    )
+        "d", "text", (n_token + n_bag) * 2, 8, TextAnswer(1), shift, scale, n_token=n_token, n_bag=n_bag, knee=knee,
+        n_word=n_word, spelled=spelled,
+    )  # fmt: skip
     example = MixedExample(id="a", domain="d", input_type="text", text=text, expected_output="x")
     return encode_examples([example], Layout.of([need.at(0, 0)], 2))
 
@@ -87,13 +88,14 @@ def encoded(text, n_token, n_bag=0, scaling=(0.0, 1.0, 1.0)):
 def test_encoded_texts_are_the_twins(text):
     data, scaling = text.encode(), (3.0, 0.25, 40.0)
     tokens, words = naive.text_tokens(data), naive.text_words(data, BUCKETS)
-    batch = encoded(text, 24, 2, scaling)
-    assert bool(batch.n_active[0]) == (len(tokens) <= 24)
-    if len(tokens) > 24:
+    batch = encoded(text, 24, 2, scaling, n_word=20)
+    fits = len(tokens) <= 24 and len(words) <= 20
+    assert bool(batch.n_active[0]) == fits
+    if not fits:
         return
     wanted = [NUMBER if value is not None else piece[0] + 1 for piece, value in tokens]
     assert batch.tokens[0, :24].tolist() == wanted + [0] * (24 - len(wanted))
-    assert batch.tokens[0, 24:].tolist() == [b + 1 for b, _, _ in words] + [0] * (24 - len(words))
+    assert batch.tokens[0, 24:].tolist() == [b + 1 for b, _, _ in words] + [0] * (20 - len(words))
     values = [0.0 if value is None else naive.text_number(value, *scaling) for _, value in tokens]
     assert batch.values[0] == pytest.approx(values + [0.0] * (24 - len(values)), rel=1e-6)
 
@@ -101,6 +103,15 @@ def test_encoded_texts_are_the_twins(text):
 def test_a_text_fits_by_its_tokens_and_not_by_its_bytes():
     assert encoded("123456 + 654321", 5).n_active[0]
     assert not encoded("123456 + 654321", 4).n_active[0]
+
+
+@given(TEXTS)
+def test_a_text_that_is_not_spelled_is_its_words(text):
+    words = naive.text_words(text.encode(), BUCKETS)
+    batch = encoded(text, 0, 2, n_word=9, spelled=False)
+    assert bool(batch.n_active[0]) == (len(words) <= 9)
+    if len(words) <= 9:
+        assert batch.tokens[0].tolist() == [b + 1 for b, _, _ in words] + [0] * (9 - len(words))
 
 
 def spread(values):

@@ -65,11 +65,12 @@ class FieldSummary(msgspec.Struct, frozen=True):
 class TextSummary(msgspec.Struct, frozen=True):
     """What the texts of a domain have in common.
 
-    longest : most tokens of one; n_word : words of two letters or more
+    longest : most tokens of one; n_gram : most words and pairs of words of one; n_word : words of two letters or more
     numbers : the numbers in them; logs : log(1 + |number|) of these
     """
 
     longest: int = 0
+    n_gram: int = 0
     n_word: int = 0
     numbers: Spread = Spread()
     logs: Spread = Spread()
@@ -146,7 +147,7 @@ class _Tally:
         self.other: str | None = None
         self.by_fraction: dict[int, int] = {}
         self.values = np.array([np.inf, -np.inf, 0.0, 0.0, 0.0])
-        self.text_numbers, self.text_logs, self.text_counts = new_spread(), new_spread(), np.zeros(3, np.int64)
+        self.text_numbers, self.text_logs, self.text_counts = new_spread(), new_spread(), np.zeros(4, np.int64)
         self.numbers: dict[str, np.ndarray] = {}  # of each column of a table
         self.categories: dict[str, dict[str, int]] = {}
 
@@ -157,7 +158,7 @@ class _Tally:
         numbers = numbers and (trimmed or fixed)  # "3.50" beside "3.5": no one way to write a number
         low, high, squares, count, longest = self.values.tolist()
         labels = sorted((self.labels or {}).items(), key=lambda pair: pair[0].encode())
-        most_bytes, most_tokens, n_word = self.text_counts.tolist()
+        most_bytes, most_tokens, n_gram, n_word = self.text_counts.tolist()
         largest = max((most * 10 ** (decimals - f) for f, most in self.by_fraction.items()), default=0)
         return DomainSummary(
             name=self.name,
@@ -176,7 +177,7 @@ class _Tally:
             value_low=low if count else 0.0,
             value_high=high if count else 0.0,
             value_rms=(squares / count) ** 0.5 if count else 0.0,
-            text=TextSummary(most_tokens, n_word, spread_of(self.text_numbers), spread_of(self.text_logs)),
+            text=TextSummary(most_tokens, n_gram, n_word, spread_of(self.text_numbers), spread_of(self.text_logs)),
             fields=tuple(self.field(name) for name in sorted(self.numbers)),
         )
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from grapheme_numba.data.codec.answers import LabelAnswer, TextAnswer
 from grapheme_numba.data.codec.texts import token_ends, words_of
-from grapheme_numba.kernels.codec.text_tokens import BUCKETS, NUMBER
+from grapheme_numba.kernels.codec.text_tokens import NUMBER
 from grapheme_numba.network.attribution import Saliency
 
 if TYPE_CHECKING:
@@ -98,14 +98,14 @@ class Explainer:
             values = x[rows, domain.input_start : domain.input_start + domain.n_input]
             if domain.input_type == "text":
                 dim = model.layout.embedding_dim
-                n_token = domain.n_token or domain.n_input // dim
+                n_token = int(model.layout.slots.n_token[number])
                 tokens = own[:, : n_token * dim].reshape(len(rows), n_token, dim).sum(axis=2)
                 words = None
                 if domain.n_bag:
                     bag = slice(domain.input_start + n_token * dim, domain.input_start + (n_token + domain.n_bag) * dim)
-                    table = model.embedding.weights[NUMBER + 1 :].reshape(BUCKETS, -1)
+                    table = model.embedding.weights[NUMBER + 1 :].reshape(model.layout.n_bucket, -1)
                     words = gradient[rows, bag] @ table.T.astype(np.float64)
-                parts = characters([texts[row] for row in rows.tolist()], tokens, words, valued=domain.n_token > 0)
+                parts = characters([texts[row] for row in rows.tolist()], tokens, words, valued=domain.by_tokens)
             elif domain.input_type == "tabular":
                 parts = cells(domain, values, own)
             else:
@@ -143,11 +143,10 @@ def characters(texts: Sequence[str], tokens: Array, words: Array | None, valued:
         for begin, one in zip([0, *ends[:-1]][: len(ends)], tokens[row].tolist(), strict=False):
             by_byte[begin] += one
         if words is not None:
-            found = words_of(text)
+            found = words_of(text, words.shape[1])
             for bucket, (begin, end) in zip(found.buckets.tolist(), found.spans.tolist(), strict=True):
                 by_byte[begin:end] += words[row, bucket] / np.sqrt(len(found.buckets)) / (end - begin)
-        kept = ends[: tokens.shape[1]]
-        starts = [at for at in [0, *kept[:-1]] if data[at] & 0xC0 != 0x80 or at == 0] if kept else []
+        starts = [at for at in [0, *ends[:-1]] if data[at] & 0xC0 != 0x80 or at == 0] if ends else []
         counts[row] = len(starts)
         for begin, end in pairwise([*starts, len(data)] if starts else []):
             positions.append(len(data[:begin].decode(errors="replace")))

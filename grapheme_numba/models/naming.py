@@ -75,7 +75,7 @@ def _input(domain: "DomainLayout", number: int, embedding_dim: int) -> str:
         return names[number] if names else "nothing"
     if domain.input_type == "text":
         token, dim = divmod(number, embedding_dim)
-        if not domain.n_token:
+        if not domain.by_tokens:
             return f"byte {token} dim {dim}"
         return f"token {token} dim {dim}" if token < domain.n_token else f"words {token - domain.n_token} dim {dim}"
     return f"pixel {number}" if domain.input_type == "image" else f"value {number - domain.n_input}"

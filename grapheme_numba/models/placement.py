@@ -71,7 +71,7 @@ def _resized(need: DomainNeeds, request: Sequence[int] | None, embedding_dim: in
         return need
     n_input, n_output = _pair(need.name, request)
     n_token = n_input // embedding_dim - need.n_bag if need.input_type == "text" else 0
-    if need.input_type == "text" and (n_token < 1 or n_input % embedding_dim):
+    if need.input_type == "text" and (n_token < need.spelled or n_input % embedding_dim):
         words = f" and its words {need.n_bag * embedding_dim}" if need.n_bag else ""
         raise UsageError(
             f"brain '{need.name}' asks for {n_input} inputs; a token takes {embedding_dim}{words}, "

@@ -18,13 +18,14 @@ from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.codec.tables import Answers, Inputs
-from grapheme_numba.kernels.codec.text_tokens import BUCKETS, NUMBER
+from grapheme_numba.kernels.codec.text_tokens import NUMBER
 from grapheme_numba.kernels.engine.embedding import Slots
 
 VOCAB_SIZE = 257  # a token is a byte + 1; 0 is padding
 MOST_TEXT = 1024  # tokens of a text's slice, unless asked for
 SEQUENCE_SCALE = float(os.environ.get("SS", 8.0))
-BAG = int(os.environ.get("BAG", 4))  # embedding rows of a bucket of words
+BUCKETS = int(os.environ.get("BUCKETS", 2048))  # of words and pairs of words
+BAG = int(os.environ.get("BAG", 2))  # embedding rows of a bucket of words
 
 
 class DomainLayout(msgspec.Struct, frozen=True):
@@ -32,7 +33,9 @@ class DomainLayout(msgspec.Struct, frozen=True):
 
     n_token : tokens of a text; its numbers enter as values do, beyond `knee` by their logarithm. 0 is the code of
         layouts of old: every byte is a token, of a number too
-    n_bag : embedding rows of a bucket of words, which enter after the tokens
+    n_bag : embedding rows of a bucket of words, which enter after the tokens; n_word : words and pairs of words that a
+        text may have
+    spelled : whether the text enters token by token; else its words only
     calibration : of the confidences, found on validation examples
     reason : why its answers are of that kind
     """
@@ -50,8 +53,15 @@ class DomainLayout(msgspec.Struct, frozen=True):
     fields: tuple[FieldCode, ...] = ()
     n_token: int = 0
     n_bag: int = 0
+    n_word: int = 0
+    spelled: bool = True
     knee: float = 0.0
     calibration: Calibration | None = None
+
+    @property
+    def by_tokens(self) -> bool:
+        """Whether its texts enter as tokens and words; in layouts of old each byte does."""
+        return self.n_token > 0 or self.n_bag > 0
 
 
 class DomainNeeds(msgspec.Struct, frozen=True):
@@ -68,6 +78,8 @@ class DomainNeeds(msgspec.Struct, frozen=True):
     fields: tuple[FieldCode, ...] = ()
     n_token: int = 0
     n_bag: int = 0
+    n_word: int = 0
+    spelled: bool = True
     knee: float = 0.0
 
     def at(
@@ -88,6 +100,8 @@ class DomainNeeds(msgspec.Struct, frozen=True):
             self.fields,
             self.n_token if n_token is None else n_token,
             self.n_bag,
+            self.n_word,
+            self.spelled,
             self.knee,
         )
 
@@ -95,7 +109,7 @@ class DomainNeeds(msgspec.Struct, frozen=True):
 class Layout(msgspec.Struct, frozen=True, dict=True):
     """All domains of a model. Domain d of a batch is `domains[d]`.
 
-    text_length : columns of `Batch.tokens`, the widest text slice in tokens, and as many again for its words
+    text_length : columns of `Batch.tokens`, the tokens and words of the longest text
     value_width : columns of `Batch.values`, the widest numeric slice, or tokens of the longest text
     """
 
@@ -104,17 +118,19 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     embedding_dim: int
     value_width: int
     vocab_size: int = VOCAB_SIZE
+    n_bucket: int = 0
 
     @classmethod
     def of(cls, domains: Sequence[DomainLayout], embedding_dim: int) -> "Layout":
         """The layout of these placed domains; the widths of a batch follow from them."""
         texts = [d for d in domains if d.input_type == "text"]
-        n_column = [(d.n_token or d.n_input // embedding_dim) * (2 if d.n_bag else 1) for d in texts]
+        n_column = [(d.n_token if d.by_tokens else d.n_input // embedding_dim) + d.n_word for d in texts]
         values = [d.n_token if d.input_type == "text" else d.n_input for d in domains]
-        vocab_size = VOCAB_SIZE
-        if any(d.n_token for d in texts):
-            vocab_size = NUMBER + 1 + BUCKETS * max(d.n_bag for d in texts)
-        return cls(tuple(domains), max(n_column, default=0), embedding_dim, max(values, default=0), vocab_size)
+        vocab_size, n_bag = VOCAB_SIZE, max((d.n_bag for d in texts), default=0)
+        if any(d.by_tokens for d in texts):
+            vocab_size = NUMBER + 1 + BUCKETS * n_bag
+        widths = max(n_column, default=0), embedding_dim, max(values, default=0)
+        return cls(tuple(domains), *widths, vocab_size, BUCKETS if n_bag else 0)
 
     @property
     def n_input(self) -> int:
@@ -181,16 +197,19 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
             length=np.where(texts, self.slots.n_token, self.input_size),
             shift=np.array([d.shift for d in self.domains]),
             scale=np.array([d.scale for d in self.domains]),
-            valued=np.array([d.n_token > 0 for d in self.domains]),
+            valued=np.array([d.by_tokens for d in self.domains]),
             knee=np.array([d.knee for d in self.domains]),
             n_bag=self.slots.n_bag,
+            n_word=self._column("n_word"),
+            spelled=np.array([d.spelled for d in self.domains]),
+            n_bucket=self.n_bucket,
             fields=self._fields.fields,
         )
 
     @cached_property
     def slots(self) -> Slots:
         """Where examples enter, as kernels read it."""
-        n_token = [d.n_token or d.n_input // self.embedding_dim for d in self.domains]
+        n_token = [d.n_token or (0 if d.n_bag else d.n_input // self.embedding_dim) for d in self.domains]
         columns = self.input_kind, self.input_start, self.input_size
         return Slots(*columns, np.array(n_token, np.int32), self._column("n_bag"))
 
@@ -254,6 +273,24 @@ def _scaling(domain: DomainSummary) -> tuple[float, float]:
     return 0.0, 1.0
 
 
+def text_needs(domain: DomainSummary, codec: Answer, text_length: int | None) -> dict[str, Any]:
+    """How the texts of a domain enter: token by token, by their words, or both.
+
+    Texts that have words and are answered with labels enter by their words alone. Places of letters are what a network
+    learns by heart: with both, LOSERS
+    """
+    text = domain.text
+    spelled = not (text.n_word and isinstance(codec, LabelAnswer))
+    n_token = text_length or min(max(_round_up(text.longest, 4), 4), MOST_TEXT)
+    n_word = min(max(2 * text.n_gram, 32), 2 * MOST_TEXT) if text.n_word else 0
+    return {
+        "n_token": n_token if spelled else 0,
+        "n_bag": BAG if text.n_word else 0,
+        "n_word": n_word,
+        "spelled": spelled,
+    }
+
+
 def domain_needs(
     summary: DatasetSummary,
     embedding_dim: int,
@@ -270,22 +307,18 @@ def domain_needs(
     needs, forced = [], answer or {}
     check_forced(forced, [domain.name for domain in summary.domains])
     for domain in summary.domains:
-        n_input, text, knee = domain.longest_input, {"n_token": 0, "n_bag": 0}, 0.0
+        n_input, shift, scale = domain.longest_input, *_scaling(domain)
+        codec, reason = choose_answer(domain, forced.get(domain.name))
+        text: dict[str, Any] = {}
         if domain.input_type == "text":
-            n_token = text_length or min(max(_round_up(domain.text.longest, 4), 4), MOST_TEXT)
-            text = {"n_token": n_token, "n_bag": BAG if domain.text.n_word else 0}
+            shift, scale, knee = text_scaling(domain.text)
+            text = {**text_needs(domain, codec, text_length), "knee": knee}
             n_input = (text["n_token"] + text["n_bag"]) * embedding_dim
         fields = field_codes(domain.fields, domain.n)
         if domain.input_type == "tabular":
             n_input = max(sum(field.n_input for field in fields), 1)
-        codec, reason = choose_answer(domain, forced.get(domain.name))
-        shift, scale = _scaling(domain)
-        if domain.input_type == "text":
-            shift, scale, knee = text_scaling(domain.text)
-        sizes = n_input, codec.n_output
-        needs.append(
-            DomainNeeds(domain.name, domain.input_type, *sizes, codec, shift, scale, reason, fields, **text, knee=knee)
-        )
+        names, sizes = (domain.name, domain.input_type), (n_input, codec.n_output)
+        needs.append(DomainNeeds(*names, *sizes, codec, shift, scale, reason, fields, **text))
     return needs
 
 

@@ -29,11 +29,11 @@ def token_ends(text: str) -> npt.NDArray[np.int32]:
     return ends[: text_tokens.token_spans(data, 0, len(data), ends)]
 
 
-def words_of(text: str) -> Words:
+def words_of(text: str, n_bucket: int) -> Words:
     """The words of a text and their buckets."""
     data = np.frombuffer(text.encode(), np.uint8)
-    buckets, spans = np.zeros(len(data) + 1, np.int32), np.zeros((len(data) + 1, 2), np.int32)
-    n = text_tokens.word_spans(data, 0, len(data), buckets, spans)
+    buckets, spans = np.zeros(2 * len(data) + 1, np.int32), np.zeros((2 * len(data) + 1, 2), np.int32)
+    n = text_tokens.word_spans(data, 0, len(data), n_bucket, buckets, spans)
     return Words(buckets[:n] - 1, spans[:n])
 
 

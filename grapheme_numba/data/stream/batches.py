@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
-from grapheme_numba.data.codec.texts import token_ends
+from grapheme_numba.data.codec.texts import token_ends, words_of
 from grapheme_numba.data.fields import shape_of
 from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
@@ -206,11 +206,6 @@ def encode_rows_of(rows: pa.RecordBatch, layout: Layout) -> Batch:
     return next(cut(encode_pieces(pieces, layout), pieces, [0, rows.num_rows]))
 
 
-def n_tokens(text: str) -> int:
-    """How many tokens a text has."""
-    return len(token_ends(text))
-
-
 def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str | None:
     """Why the domain's slice cannot take the example's input, or None when it can."""
     if example.input_type != domain.input_type:
@@ -219,8 +214,11 @@ def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str |
     if example.input_type == "text":
         text = cast(str, example.text)
         size, most, unit = len(text.encode()), domain.n_input // layout.embedding_dim, "bytes of text"
-        if domain.n_token:
-            size, most, unit = n_tokens(text), domain.n_token, "tokens of text (a number is one, else each byte)"
+        if domain.by_tokens:
+            size, most, unit = len(token_ends(text)), domain.n_token, "tokens of text (a number is one, else each byte)"
+        if domain.n_bag and (not domain.spelled or size <= most):
+            n_word = len(words_of(text, layout.n_bucket).buckets)
+            size, most, unit = n_word, domain.n_word, "words and pairs of words"
     elif example.input_type == "sequence":
         size, most, unit = len(cast("list[float]", example.values)), domain.n_input, "values"
     elif example.input_type == "tabular":

@@ -75,6 +75,9 @@ class Inputs(NamedTuple):
     valued : (D,) bool, whether numbers of a text are tokens with values, or it enters byte by byte
     knee : (D,) float64, beyond which numbers of a text enter by their logarithm
     n_bag : (D,) int32, embedding rows that a bucket of words has; 0 where words are not looked at
+    n_word : (D,) int32, words and pairs of words that a text may have
+    spelled : (D,) bool, whether a text enters token by token, or its words only
+    n_bucket : int, buckets of words
     fields : the columns of tabular domains
     """
 
@@ -85,6 +88,9 @@ class Inputs(NamedTuple):
     valued: np.ndarray
     knee: np.ndarray
     n_bag: np.ndarray
+    n_word: np.ndarray
+    spelled: np.ndarray
+    n_bucket: int
     fields: Fields
 
 

@@ -1,8 +1,8 @@
 """What a text is to the network: bytes, numbers with their values, and its words regardless of their place.
 
 A number in a text ("12", "-0.5") is one token with a value, so that "9" and "10" are neighbours and the token after a
-number does not move with its digits. Words and pairs of neighbouring words are hashed into buckets, as in fastText
-(Joulin et al. 2017), so that what a text says does not depend on where in the text it says it.
+number does not move with its digits. Words (runs of letters and digits) and pairs of neighbouring words are hashed into
+buckets, as in fastText (Joulin et al. 2017), so that what a text says does not depend on where in the text it says it.
 """
 
 import math
@@ -11,10 +11,9 @@ import numpy as np
 from numba import njit
 
 from grapheme_numba.jit import BORROWED, BORROWED_INLINE
-from grapheme_numba.kernels.codec.exact_sums import add_number
+from grapheme_numba.kernels.codec.tabular import add_number
 
 NUMBER = 257  # the token of a number; a byte is the token byte + 1, 0 is padding
-BUCKETS = 1024  # of words and pairs of words
 LARGEST = 1e300  # larger numbers of a text count as this
 OFFSET, PRIME, MIXER = 2166136261, 16777619, 0x45D9F3B  # of the FNV-1a hash, and of the mixing of its bits
 MASK = 0xFFFFFFFF
@@ -29,8 +28,14 @@ def is_digit(byte):
 
 @njit(**BORROWED_INLINE)
 def is_letter(byte):
-    """Whether a byte belongs to a word: ASCII letters, and all bytes of letters beyond ASCII."""
+    """Whether a byte is of a letter: of ASCII, or any beyond ASCII."""
     return 65 <= byte <= 90 or 97 <= byte <= 122 or byte > 127
+
+
+@njit(**BORROWED_INLINE)
+def in_word(byte):
+    """Whether a byte belongs to a word: a letter or a digit."""
+    return is_letter(byte) or is_digit(byte)
 
 
 @njit(**BORROWED_INLINE)
@@ -98,14 +103,19 @@ def scan_texts(rows, offset, text, numbers_out, logs_out, counts_out):
 
     rows : (n,) int64; offset, text : the texts
     numbers_out, logs_out : (7,) float64, updated, see `add_number`: the numbers, and log(1 + |number|) of each
-    counts_out : (3,) int64, updated: most bytes of a text, most tokens, and words of two letters or more
+    counts_out : (4,) int64, updated: most bytes of a text, most tokens, most words and pairs of words, and how many
+        words have two letters or more
     """
     for row in rows:
         start, stop = offset[row], offset[row + 1]
-        n, at, letters = 0, start, 0
+        n, letters, words, inside = 0, 0, 0, False
+        for i in range(start, stop):
+            letters = letters + 1 if is_letter(text[i]) else 0
+            counts_out[3] += letters == 2
+            words += not inside and in_word(text[i])
+            inside = in_word(text[i])
+        at = start
         while at < stop:
-            letters = letters + 1 if is_letter(text[at]) else 0
-            counts_out[2] += letters == 2
             at, is_number, value = read_token(text, at, start, stop)
             n += 1
             if is_number:
@@ -113,40 +123,43 @@ def scan_texts(rows, offset, text, numbers_out, logs_out, counts_out):
                 add_number(math.log1p(abs(value)), logs_out)
         counts_out[0] = max(counts_out[0], stop - start)
         counts_out[1] = max(counts_out[1], n)
+        counts_out[2] = max(counts_out[2], 2 * words - 1)
 
 
 @njit(**BORROWED_INLINE)
-def bucket(hashed):
+def bucket(hashed, n_bucket):
     """The bucket of a hash of 32 bits, which are mixed, since FNV leaves the low ones poor."""
     hashed = ((hashed ^ (hashed >> 16)) * MIXER) & MASK
-    return np.int32((hashed ^ (hashed >> 16)) % BUCKETS)
+    return np.int32((hashed ^ (hashed >> 16)) % n_bucket)
 
 
 @njit(**BORROWED_INLINE)
-def enter_words(text, start, stop, buckets_out, spans_out):
-    """Write the buckets (+ 1) of a text's words and pairs of words; returns how many.
+def enter_words(text, start, stop, n_bucket, buckets_out, spans_out):
+    """Write the buckets (+ 1) of a text's words and pairs of words; returns how many, -1 where there is no room.
 
     buckets_out : (n,) int32; spans_out : (n, 2) int32, first byte and end of each, from `start`; of 0 rows not wanted
     """
     put, at, wanted = 0, start, spans_out.shape[0] > 0
     before, follows, first_before = np.int64(0), False, start
-    while at < stop and put < buckets_out.shape[0]:
-        if not is_letter(text[at]):
+    while at < stop:
+        if not in_word(text[at]):
             at += 1
             continue
+        if put + (2 if follows else 1) > buckets_out.shape[0]:
+            return -1
         hashed, first = np.int64(OFFSET), at
-        while at < stop and is_letter(text[at]):
+        while at < stop and in_word(text[at]):
             byte = np.int64(text[at])
-            if byte < 91:
+            if 65 <= byte <= 90:
                 byte += 32  # lower case
             hashed = ((hashed ^ byte) * PRIME) & MASK
             at += 1
-        buckets_out[put] = bucket(hashed) + 1
+        buckets_out[put] = bucket(hashed, n_bucket) + 1
         if wanted:
             spans_out[put, 0], spans_out[put, 1] = first - start, at - start
         put += 1
-        if follows and put < buckets_out.shape[0]:
-            buckets_out[put] = bucket(((before * PRIME) & MASK) ^ hashed) + 1
+        if follows:
+            buckets_out[put] = bucket(((before * PRIME) & MASK) ^ hashed, n_bucket) + 1
             if wanted:
                 spans_out[put, 0], spans_out[put, 1] = first_before - start, at - start
             put += 1
@@ -155,21 +168,21 @@ def enter_words(text, start, stop, buckets_out, spans_out):
 
 
 @njit(**BORROWED)
-def word_spans(text, start, stop, buckets_out, spans_out):
+def word_spans(text, start, stop, n_bucket, buckets_out, spans_out):
     """`enter_words` for callers that are not compiled."""
-    return enter_words(text, start, stop, buckets_out, spans_out)
+    return enter_words(text, start, stop, n_bucket, buckets_out, spans_out)
 
 
 @njit(**BORROWED_INLINE)
 def enter_text(text, start, stop, domain, inputs, rows_out, at_row):
-    """Write a text as tokens into a row: False if it has more than its slice takes.
+    """Write a text as tokens and words into a row: False if it has more than its slice takes.
 
     rows_out.tokens : the tokens, then the buckets of its words; rows_out.values : the values of number tokens
     """
     n_token = inputs.length[domain]
     shift, scale, knee = inputs.shift[domain], inputs.scale[domain], inputs.knee[domain]
     n, at = 0, start
-    while at < stop:
+    while at < stop and inputs.spelled[domain]:
         if n == n_token:
             return False
         byte = text[at]
@@ -181,5 +194,6 @@ def enter_text(text, start, stop, domain, inputs, rows_out, at_row):
             rows_out.tokens[at_row, n] = np.int32(byte) + 1
         n += 1
     if inputs.n_bag[domain] > 0:
-        enter_words(text, start, stop, rows_out.tokens[at_row, n_token:], rows_out.tokens[:0])
+        words = rows_out.tokens[at_row, n_token : n_token + inputs.n_word[domain]]
+        return enter_words(text, start, stop, inputs.n_bucket, words, rows_out.tokens[:0]) >= 0
     return True
