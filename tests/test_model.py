@@ -196,7 +196,7 @@ def test_sizes_that_do_not_fit(rng):
     dag = gn.DagNN.classifier(4, 3, 2)
     with pytest.raises(gn.ShapeError, match="the network has 4 inputs and 2 outputs, the layout of brains math, text"):
         BrainModel(layout, dag, gn.Embedding(layout.vocab_size, brain_cases.DIM))
-    with pytest.raises(gn.ShapeError, match="the embedding has 257 rows of 5, the layout needs 4354 of 3"):
+    with pytest.raises(gn.ShapeError, match="the embedding has 257 rows of 5, the layout needs 8450 of 3"):
         BrainModel(layout, brain_cases.model().dag, gn.Embedding(257, 5))
 
 

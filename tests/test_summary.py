@@ -187,8 +187,8 @@ def test_domains_of_one_input_type_share_its_slice():
     math, text, series, vision = layout.domains
     assert (math.input_start, math.n_input) == (text.input_start, text.n_input)
     assert (math.n_token, text.n_token, layout.text_length) == (28, 28, 28 + text.n_word)
-    assert math.n_input == (28 + 2) * 8  # and the words' two rows of the embedding
-    assert (math.n_bag, text.n_bag) == (0, 2)
+    assert math.n_input == (28 + 1) * 8  # and the words' row of the embedding
+    assert (math.n_bag, text.n_bag) == (0, 1)
     assert (math.spelled, text.spelled) == (True, True)
     assert series.input_start == math.n_input
     assert vision.input_start == series.input_start + series.n_input
@@ -206,8 +206,8 @@ def test_texts_that_are_answered_with_labels_enter_by_their_words():
         return domain_needs(summary_of(records), 4)[0]
 
     labelled = needs("to be or not", ["yes", "no"] * 2)
-    assert (labelled.spelled, labelled.n_token, labelled.n_bag, labelled.n_word) == (False, 0, 2, 32)
-    assert labelled.n_input == 2 * 4
+    assert (labelled.spelled, labelled.n_token, labelled.n_bag, labelled.n_word) == (False, 0, 1, 32)
+    assert labelled.n_input == 4
     assert needs("a + b", ["yes", "no"] * 2).spelled  # no word of two letters
     assert needs("to be or not", ["1", "2.5", "3"]).spelled
     assert needs(" ".join(["ab"] * 40), ["yes", "no"] * 2).n_word == 2 * (40 + 39)
@@ -215,7 +215,7 @@ def test_texts_that_are_answered_with_labels_enter_by_their_words():
 
 def test_slices_can_be_given_out_apart():
     needs = domain_needs(summary_of(list(generate(40, "train"))), embedding_dim=4)
-    assert [need.n_input for need in needs] == [8 * 4, (28 + 2) * 4, 8, 64]
+    assert [need.n_input for need in needs] == [8 * 4, (28 + 1) * 4, 8, 64]
     placed = needs[0].at(100, 50)
     assert (placed.input_start, placed.n_input, placed.output_start, placed.answer) == (100, 32, 50, needs[0].answer)
 

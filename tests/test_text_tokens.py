@@ -120,7 +120,7 @@ def spread(values):
 
 
 def scaling_of(values):
-    return text_scaling(TextSummary(1, 0, spread(values), spread(np.log1p(np.abs(values)))))
+    return text_scaling(TextSummary(numbers=spread(values), logs=spread(np.log1p(np.abs(values)))))
 
 
 def test_numbers_are_standardised_and_huge_ones_do_not_hide_the_others(rng):
@@ -135,3 +135,18 @@ def test_numbers_are_standardised_and_huge_ones_do_not_hide_the_others(rng):
     entered = [naive.text_number(value, shift, scale, knee) for value in (1e4, 1e6, 1e9)]
     assert np.diff(entered).min() > 0.3
     assert scaling_of([0.0])[1] > 0
+
+
+def test_layouts_of_old_read_texts_byte_by_byte():
+    need = DomainNeeds("d", "text", 6 * 2, 8, TextAnswer(1))
+    layout = Layout.of([need.at(0, 0)], 2)
+    plain = layout.to_dict()
+    for name in ("n_token", "n_bag", "n_word", "spelled", "knee", "calibration"):
+        del plain["domains"][0][name]
+    del plain["n_bucket"]
+    again = Layout.from_dict(plain)
+    assert (again, again.vocab_size, again.text_length) == (layout, 257, 6)
+    example = MixedExample(id="a", domain="d", input_type="text", text="a 12é", expected_output="x")
+    batch = encode_examples([example], again)
+    assert batch.tokens[0].tolist() == [byte + 1 for byte in "a 12é".encode()]
+    assert not batch.values.any()

@@ -1,6 +1,5 @@
 """Where each domain enters and leaves the network: input and output ranges, and the answer's codec."""
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -23,9 +22,9 @@ from grapheme_numba.kernels.engine.embedding import Slots
 
 VOCAB_SIZE = 257  # a token is a byte + 1; 0 is padding
 MOST_TEXT = 1024  # tokens of a text's slice, unless asked for
-SEQUENCE_SCALE = float(os.environ.get("SS", 8.0))
-BUCKETS = int(os.environ.get("BUCKETS", 2048))  # of words and pairs of words
-BAG = int(os.environ.get("BAG", 2))  # embedding rows of a bucket of words
+SEQUENCE_SCALE = 8.0  # of values over their root mean square; those of 0.5 are small beside other inputs
+BUCKETS = 4096  # of words and pairs of words
+BAG = 1  # embedding rows of a bucket; with 2,048 buckets of 2 rows two-class reviews were right 66.8 % instead of 69.0
 
 
 class DomainLayout(msgspec.Struct, frozen=True):
@@ -277,7 +276,8 @@ def text_needs(domain: DomainSummary, codec: Answer, text_length: int | None) ->
     """How the texts of a domain enter: token by token, by their words, or both.
 
     Texts that have words and are answered with labels enter by their words alone. Places of letters are what a network
-    learns by heart: with both, LOSERS
+    learns by heart: with both, 62 % of two-class reviews were right instead of 67, and 94 % of questions in wordings
+    that were not trained on instead of 100 (validation examples, one seed).
     """
     text = domain.text
     spelled = not (text.n_word and isinstance(codec, LabelAnswer))
