@@ -35,8 +35,8 @@ def describe(run: "Run") -> list[str]:
         f"data: {run.train.n_rows:,} examples to learn from, {run.val.n_rows:,} to validate with; domains {domains}",
         f"network: {dag.n_input:,} inputs, {hidden}, {dag.n_output:,} outputs, {dag.n_edge:,} edges in "
         f"{dag.n_level} levels; {model.parameters.size:,} parameters with the embedding",
-        f"training: {config.epochs} epochs, {run.n_step:,} steps of {config.optimizer}, batches of "
-        f"{config.batch_size}; output in {run.folder}",
+        f"training: {config.epochs} epochs, {run.n_step:,} steps of {config.optimizer}, decay "
+        f"{config.weight_decay or 0.0:g}, batches of {config.batch_size}; output in {run.folder}",
     ]
 
 

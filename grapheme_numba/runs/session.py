@@ -37,7 +37,7 @@ from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import baseline, loop, sparse_training, step
 from grapheme_numba.training.config import Config, to_toml
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.run import Run, RunState, steps_per_epoch
+from grapheme_numba.training.run import Run, RunState, steps_per_epoch, with_decay
 from grapheme_numba.training.tasks import Task
 
 MOST_READINGS = 24  # domains whose reading is said when a run begins; those of which something does not fit all are
@@ -132,6 +132,7 @@ def prepare(
     if checkpoint is None:
         summary = select_examples(task, train, config).summary()
         config = task.fitted(config, start.chosen, summary)
+        config = with_decay(config, task.decay, config.epochs * steps_per_epoch(config, train.n_rows))
         model = task.build(summary, config)
     else:
         if fingerprint != checkpoint.fingerprint and not override:
@@ -140,7 +141,7 @@ def prepare(
                 "give the same --data, or add --override to resume with this one"
             )
         model = snapshot.restore_model(checkpoint)
-    optimizer = optimizers.build(config.optimizer, config.weight_decay)
+    optimizer = optimizers.build(config.optimizer, config.weight_decay or 0.0)
     train, val = (select_examples(task, dataset, config, model.layout) for dataset in (train, val))
     for sentence in filter(None, map(left_out, (train, val))):
         observer.note(sentence)
