@@ -29,6 +29,7 @@ from grapheme_numba.cli.table_options import (
     LayoutOrFile,
     are_tables,
     mapping_of,
+    show_columns,
     show_decisions,
     table_options,
 )
@@ -113,11 +114,13 @@ main.for_all = ("convert",)
 @option("--samples", type=click.IntRange(10), default=1000, show_default=True, help="Examples of each domain.")
 @option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
 @option("--domain", "domains", multiple=True, type=click.Choice(SPLIT_NAMES), help="Only this domain; may be repeated.")
+@option("--overwrite", is_flag=True, help="Replace files that are there.")
 @options.output_options
 @reported
 def generate(
-    output: Path | None, folder: Path | None, samples: int, seed: int, domains: tuple[str, ...], report: Report
-) -> None:
+    output: Path | None, folder: Path | None, samples: int, seed: int, domains: tuple[str, ...], overwrite: bool,
+    report: Report,
+) -> None:  # fmt: skip
     """Write train.jsonl, val.jsonl and test.jsonl (0.8, 0.1, 0.1) of generated examples.
 
     Example: grapheme-data generate data/mine --samples 1000
@@ -127,7 +130,7 @@ def generate(
     target = folder or output
     if target is None:
         raise UsageError("no folder to write to; try: grapheme-data generate data/mine")
-    counts = write_splits(target, samples, seed, domains or SPLIT_NAMES)
+    counts = write_splits(target, samples, seed, domains or SPLIT_NAMES, overwrite=overwrite)
     report({"folder": str(target), **counts}, f"{target}: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
 
 
@@ -257,16 +260,27 @@ def validate(
 @main.command()
 @click.argument("path", type=A_FILE)
 @option("--samples", type=click.IntRange(0), default=3, show_default=True, help="Rows shown.")
+@option("--domain", help="Table: name of the examples, or the column that holds it [the file's name].")
+@table_options
 @options.output_options
 @reported
-def inspect(path: Path, samples: int, report: Report) -> None:
+def inspect(path: Path, samples: int, domain: str | None, table: dict[str, Any], report: Report) -> None:
     """Show what a file holds: domains, lengths, answers that do not fit their code, sample rows.
 
-    Example: grapheme-data inspect data/mixed_agi/train.jsonl
+    A table is read as training reads it with --target; without it, its columns are shown.
+
+    Example: grapheme-data inspect data/penguins.csv --target species
     """
     from grapheme_numba.data.inspect import inspect as run
+    from grapheme_numba.data.inspect import lacks_target
+    from grapheme_numba.data.sources.tables.describe import describe_table
 
-    show_inspected(report, run(path, samples, progress=report.note))
+    mapping = mapping_of(table, domain)
+    if lacks_target(path, mapping):
+        with progress_bar(report, "reading") as progress:
+            described = describe_table(path, mapping, progress)
+        return show_columns(report, path, described)
+    show_inspected(report, run(path, samples, report.note, mapping))
 
 
 @main.command("import")

@@ -9,8 +9,11 @@ import msgspec
 from grapheme_numba.data.codec.layout import DomainLayout, Layout, shared_layout
 from grapheme_numba.data.codec.tabular import describe_fields
 from grapheme_numba.data.schema import NAMELESS, from_arrow, to_plain
+from grapheme_numba.data.sources.row_layouts import first_layout
+from grapheme_numba.data.sources.tables.mapping import TableMapping
+from grapheme_numba.data.sources.tables.open_table import is_table
 from grapheme_numba.data.stream.batches import Misfits, why_unfit
-from grapheme_numba.data.stream.dataset import Dataset, open_dataset
+from grapheme_numba.data.stream.dataset import Dataset, is_ours, open_dataset
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
 
@@ -89,9 +92,14 @@ class Inspected(NamedTuple):
     samples: list[dict[str, Any]]
 
 
-def inspect(path: str | Path, samples: int = 3, progress: Callable[[str], None] | None = None) -> Inspected:
-    """Read all of a Parquet or JSONL file once; every byte is compared with its digest on the way."""
-    dataset = open_dataset(path, progress=progress, nameless=True)
+def inspect(
+    path: str | Path,
+    samples: int = 3,
+    progress: Callable[[str], None] | None = None,
+    mapping: TableMapping | None = None,
+) -> Inspected:
+    """Read all of a file that training takes once; of Parquet every byte is compared with its digest on the way."""
+    dataset = open_dataset(path, progress=progress, nameless=True, mapping=mapping)
     summary = dataset.summary()
     layout = shared_layout(summary, embedding_dim=1)
     found = readings(dataset, layout, dataset.view([NAMELESS]).misfits(layout))
@@ -107,3 +115,10 @@ def first_records(dataset: Dataset, n: int) -> list[dict[str, Any]]:
         if len(records) >= n:
             break
     return records
+
+
+def lacks_target(path: Path, mapping: TableMapping) -> bool:
+    """Whether a file is a table of no known layout, whose answers no column is named for."""
+    if mapping.target is not None or not path.is_file() or not is_table(path) or is_ours(path, target=True):
+        return False
+    return first_layout(path) is None

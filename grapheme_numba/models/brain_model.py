@@ -131,7 +131,8 @@ class BrainModel:
         ----------
         batch : Batch
         structural : {"none", "sqrt", "sqrt1p"}
-            Factor of each example's output gradient, of its structural loss. The loss stays unweighted.
+            Factor of each example's output gradient, of its structural loss, beside `batch.weight`. The loss stays
+            unweighted.
         """
 
         def loss_of(y: Array) -> tuple[StepResult, Array]:
@@ -139,6 +140,8 @@ class BrainModel:
             if not len(y):
                 return result, y
             weight = structural_weight(structural, result.structural)
+            if batch.weight is not None:
+                weight = weight * batch.weight
             gy = self._buffer("gy", y.shape, self.dtype)
             sliced_loss_grad(y, batch.targets, *self._judged_slices(batch), weight, gy)
             return result, gy

@@ -120,6 +120,7 @@ def prepare(
         cache=cache,
         progress=observer.note,
         nameless=config.route,
+        max_unfit=config.max_unfit,
     )
     observer.note(splits.sentence)
     train = splits.train
@@ -148,6 +149,13 @@ def prepare(
     if not val.summary().n:
         observer.note(f"no example of {val.path} is left: validation uses the training examples")
         val = train
+    weights = train.weights()
+    if weights is not None:
+        observer.note(
+            f"weights: {weights.least:g} to {weights.largest:g}, mean {weights.mean:.6g}; each scales the gradient of "
+            "its example"
+        )
+        train = train.weighted(weights.mean)
     if checkpoint is None:
         state, progress = optimizer.init(model.parameters), RunState()
         misfits: dict[str, Misfits] = {}

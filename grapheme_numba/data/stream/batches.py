@@ -42,6 +42,7 @@ class Batch(NamedTuple):
     answer_length : (B,) int32, code points of the expected answer
     rows : (B,) int64, row numbers in the dataset
     ids, answers : sequences of B str, made when looked at
+    weight : (B,) float64, factor of each example's gradient; None where all are 1
     """
 
     domain: npt.NDArray[np.int32]
@@ -53,6 +54,7 @@ class Batch(NamedTuple):
     rows: npt.NDArray[np.int64]
     ids: Sequence[str]
     answers: Sequence[str]
+    weight: npt.NDArray[np.float64] | None = None
 
 
 def row_bytes(layout: Layout) -> int:
@@ -109,9 +111,11 @@ def cut(rows: Rows, pieces: list[tuple[Window, npt.NDArray[np.int64]]], bounds: 
     numbers = np.concatenate([np.zeros(0, np.int64), *(window.row[order] for window, order in pieces)])
     ids, answers = [(w.ids, order) for w, order in pieces], [(w.answers, order) for w, order in pieces]
     domain, tokens, values, targets, n_active, length, _ = rows
+    given = [None if window.weight is None else window.weight[order] for window, order in pieces]
+    weights = None if any(one is None for one in given) else np.concatenate([np.zeros(0), *given])
     for a, b in pairwise(bounds):
         arrays = domain[a:b], tokens[a:b], values[a:b], targets[a:b], n_active[a:b], length[a:b], numbers[a:b]
-        yield Batch(*arrays, Texts(ids, a, b), Texts(answers, a, b))
+        yield Batch(*arrays, Texts(ids, a, b), Texts(answers, a, b), None if weights is None else weights[a:b])
 
 
 def kept(batch: Batch) -> Batch:
@@ -120,7 +124,8 @@ def kept(batch: Batch) -> Batch:
     if len(rows) == len(batch.domain):
         return batch
     arrays = (np.ascontiguousarray(array[rows]) for array in batch[:7])
-    return Batch._make((*arrays, Chosen(batch.ids, rows), Chosen(batch.answers, rows)))
+    weight = None if batch.weight is None else batch.weight[rows]
+    return Batch._make((*arrays, Chosen(batch.ids, rows), Chosen(batch.answers, rows), weight))
 
 
 class Plan(NamedTuple):
