@@ -12,6 +12,19 @@ class GraphemeError(Exception):
 
     exit_code = 70
 
+    def __init__(self, *arguments: object) -> None:
+        # One sentence on one line, also where it shows a value whose text has several.
+        if arguments and isinstance(arguments[0], str) and "\n" in arguments[0]:
+            arguments = (" ".join(arguments[0].split()), *arguments[1:])
+        super().__init__(*arguments)
+
+
+def few(names: Iterable[object], most: int = 5, sep: str = ", ") -> str:
+    """The first names and how many more there are, for a message: data may have thousands of domains."""
+    listed = list(map(str, names))
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return sep.join(listed[:most]) + more
+
 
 class UsageError(GraphemeError, ValueError):
     """A flag, configuration key or argument that cannot be meant."""
@@ -64,6 +77,10 @@ class CheckpointError(GraphemeError, ValueError):
 
 class NonFiniteError(GraphemeError, ArithmeticError):
     """A NaN or an infinity where training needs a finite number."""
+
+
+class NoMemoryError(GraphemeError, MemoryError):
+    """Memory that the machine, or a limit on this process, does not give."""
 
 
 class OutputError(GraphemeError, OSError):

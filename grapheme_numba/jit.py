@@ -10,13 +10,14 @@ import importlib
 import io
 import itertools
 import os
+import resource
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from grapheme_numba.errors import OutputError
+from grapheme_numba.errors import NoMemoryError, OutputError
 from grapheme_numba.files import kernel_cache, locks
 
 
@@ -33,14 +34,15 @@ def _preload_tbb() -> bool:
     return True
 
 
-_SOURCES = [Path(__file__), *sorted((Path(__file__).parent / "kernels").rglob("*.py"))]
+_PACKAGE = Path(__file__).parent
+_SOURCES = [Path(__file__), _PACKAGE / "float_mode.py", *sorted((_PACKAGE / "kernels").rglob("*.py"))]
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache.choose(_SOURCES))
 kernel_cache.make_or_refuse(Path(os.environ["NUMBA_CACHE_DIR"]))
 _has_tbb = _preload_tbb()
 
 import numba  # noqa: E402
-from numba.core import caching  # noqa: E402
+from numba.core import caching, compiler  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 
@@ -115,6 +117,44 @@ class _CheckedCacheFile(IndexDataCacheFile):
 
 
 caching.IndexDataCacheFile = _CheckedCacheFile  # type: ignore[misc]
+
+
+COMPILE_ROOM = 256 << 20  # bytes of address space; with less LLVM ends the process, or tries again for ever
+_compile = compiler.compile_extra
+
+
+def _compile_in_room(typing_context: Any, target_context: Any, function: Any, *args: Any, **options: Any) -> Any:
+    """Compile a kernel, or say that there is not enough memory for it."""
+    if not function.__module__.startswith("grapheme_numba."):
+        return _compile(typing_context, target_context, function, *args, **options)  # type: ignore[no-untyped-call]
+    left = _room_left()
+    if left < COMPILE_ROOM:
+        raise NoMemoryError(
+            f"kernels cannot be compiled: of the memory that this process may address, {int(left) >> 20} MB are left "
+            f"and {COMPILE_ROOM >> 20} MB are wanted; raise the limit (ulimit -v), or use fewer --threads"
+        )
+    try:
+        return _compile(typing_context, target_context, function, *args, **options)  # type: ignore[no-untyped-call]
+    except MemoryError:
+        raise NoMemoryError(
+            "there is not enough memory to compile kernels; free some, or raise the limit (ulimit -v)"
+        ) from None
+
+
+def _room_left() -> float:
+    """Bytes of address space that this process may still take; infinite without a limit."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return float("inf")
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:  # not on Linux
+        return float("inf")
+    return max(0, limit - used)
+
+
+compiler.compile_extra = _compile_in_room  # type: ignore[assignment]
 
 
 def _takes_several_callers() -> bool:

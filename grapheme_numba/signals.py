@@ -8,8 +8,8 @@ but for SIGHUP: when a terminal closes, both the kernel and the shell send it. `
 Python runs a handler only between two bytecodes, and one call of the compiler can take a minute. So the
 interpreter also writes each signal's number into a pipe (`set_wakeup_fd`), and a thread that waits there
 ends the process when the main thread does not come to it in time. Where a native call holds the interpreter
-(an import that waits for memory), no thread comes to anything; so SIGTERM is caught once only, and the next
-one finds the system's default action, until the thread has been able to catch it again.
+(an import that waits for memory), no thread comes to anything; so SIGTERM is caught once only, and not at all
+after another stop signal: the next one finds the system's default action, which needs nobody's help.
 """
 
 import ctypes
@@ -144,7 +144,7 @@ class StopRequest:
                 if number == END:
                     return
                 if number in STOP_SIGNALS:
-                    self._catch_once()
+                    self._catch_no_more()
                     n_stop += number != signal.SIGHUP or n_stop == 0
                     if n_stop > 1:
                         leave()
@@ -161,6 +161,12 @@ class StopRequest:
         once = _one_shot()
         if once is not None and self._entry:
             once(signal.SIGTERM, self._entry)
+
+    def _catch_no_more(self) -> None:
+        """Let the next SIGTERM come to the system: whatever the interpreter does by then, the process ends."""
+        once = _one_shot()
+        if once is not None and self._entry:
+            once(signal.SIGTERM, _DEFAULT)
 
     def _save(self, number: int, frame: object) -> None:
         self.save = True
@@ -179,7 +185,7 @@ class StopRequest:
             raise Interrupted(self.reason)
 
 
-_IGNORE = 1  # SIG_IGN of C
+_DEFAULT, _IGNORE = 0, 1  # SIG_DFL and SIG_IGN of C
 
 
 def _one_shot() -> Callable[[int, int], int | None] | None:

@@ -17,7 +17,8 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 # Numba looks only at the file a kernel stands in, not at those it inlines, so the folder is named after
 # the content of all of them. This must be set before anything imports Numba.
-_sources = [*sorted((ROOT / "grapheme_numba" / "kernels").rglob("*.py")), ROOT / "grapheme_numba" / "jit.py"]
+_package = ROOT / "grapheme_numba"
+_sources = [*sorted((_package / "kernels").rglob("*.py")), _package / "jit.py", _package / "float_mode.py"]
 _bounds = os.environ.get("NUMBA_BOUNDSCHECK", "").encode()
 _digest = hashlib.sha256(b"".join(path.read_bytes() for path in _sources) + _bounds).hexdigest()[:16]
 _cache = ROOT / ".pytest_cache" / "numba" / _digest

@@ -12,7 +12,7 @@ LAYERS = {
     part: layer
     for layer, parts in enumerate(
         (
-            "errors files signals jit randomness",
+            "errors arguments files signals jit float_mode randomness",
             "kernels",
             "graph",
             "network optim",
@@ -34,8 +34,8 @@ ONLY_IN = {
     "click": ("grapheme_numba/cli/",),
     "rich": ("grapheme_numba/cli/",),
     "pyarrow": ("grapheme_numba/data/", "grapheme_numba/graph/formats/", "grapheme_numba/bench/"),
-    "numba": ("grapheme_numba/kernels/", "grapheme_numba/jit.py"),
-    "llvmlite": ("grapheme_numba/kernels/engine/simd.py",),
+    "numba": ("grapheme_numba/kernels/", "grapheme_numba/jit.py", "grapheme_numba/float_mode.py"),
+    "llvmlite": ("grapheme_numba/kernels/engine/simd.py", "grapheme_numba/float_mode.py"),
     "pickle": (),
     "logging": (),
 }

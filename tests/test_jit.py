@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import re
 import subprocess
 import sys
 from functools import partial, partialmethod
@@ -15,6 +16,8 @@ from numba import njit
 from numba.core import caching
 
 from grapheme_numba import jit
+from grapheme_numba.cli.program import describe_error
+from grapheme_numba.errors import NoMemoryError
 from grapheme_numba.files import kernel_cache
 
 ROOT = Path(__file__).parent.parent
@@ -260,3 +263,49 @@ def test_threads_are_kept_within_the_machine(threads):
     assert threads(1) == jit.n_threads() == 1
     assert threads(10**6) == threads(None) >= 1
     assert threads(0) == 1
+
+
+SHORT_OF_MEMORY = """
+import resource
+import numpy as np
+from grapheme_numba.errors import GraphemeError
+from grapheme_numba.kernels.graph.topology import rows_of
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20), resource.RLIM_INFINITY))
+try:
+    rows_of(np.array([0, 2]), np.empty(2, np.int32))
+except GraphemeError as error:
+    print(type(error).__name__, isinstance(error, MemoryError), error)
+"""
+
+
+def test_a_compile_without_memory_says_so(tmp_path):
+    """LLVM would end the process, or try again for ever."""
+    with python(SHORT_OF_MEMORY, NUMBA_CACHE_DIR=str(tmp_path)) as run:
+        said, _ = run.communicate(timeout=120)
+    assert re.fullmatch(
+        r"NoMemoryError True kernels cannot be compiled: of the memory that this process may address, \d+ MB are left "
+        r"and 256 MB are wanted; raise the limit \(ulimit -v\), or use fewer --threads\n",
+        said,
+    )
+
+
+def test_a_compile_that_runs_out_of_memory_says_so(monkeypatch):
+    def none_left(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(jit, "_compile", none_left)
+
+    def kernel(x):
+        return x
+
+    kernel.__module__ = "grapheme_numba.kernels.made"
+    with pytest.raises(NoMemoryError, match="not enough memory to compile kernels; free some, or raise the limit"):
+        njit(kernel)(1)
+    assert describe_error(NoMemoryError("there is none")) == ("there is none", 70)
+
+
+def test_a_limit_that_leaves_enough_is_no_hindrance(monkeypatch):
+    monkeypatch.setattr(jit.resource, "getrlimit", lambda _: (1 << 50, 1 << 50))
+    assert njit(lambda x: x + 1)(1) == 2

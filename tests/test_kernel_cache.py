@@ -1,8 +1,10 @@
 """Folders of compiled kernels: the newest and those in use stay, those unused for long go."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +103,31 @@ def test_the_first_start_with_changed_sources_prunes_and_later_ones_do_not(tmp_p
     source.write_text("22")
     assert kernel_cache.choose([source]) != first
     assert (first.exists(), left.exists()) == (True, False)
+
+
+def damaged(folder, n: int, seed: int) -> dict:
+    """What became of `n` processes with a damaged cache: see `damaged_kernels.py`."""
+    folder.mkdir(mode=0o700)
+    program = Path(__file__).with_name("damaged_kernels.py")
+    variables = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, program, str(n), str(seed)], env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_damaged_kernels_are_never_run(tmp_path):
+    found = damaged(tmp_path / "cache", 12, 1)
+    assert found.pop("files") >= 8
+    assert found == {"right": 12}
+
+
+@pytest.mark.long
+def test_a_thousand_damaged_kernels_are_never_run(tmp_path, figure):
+    n = int(os.environ.get("GRAPHEME_DAMAGED", "1000"))
+    found = damaged(tmp_path / "cache", n, 2)
+    figure(
+        "damaged caches of compiled kernels",
+        f"{found.get('right', 0):,} of {n:,} processes answer rightly, {found.get('another', 0)} wrongly, "
+        f"{found.get('error', 0)} internal errors, {found.get('signal', 0)} segmentation faults",
+    )
+    assert found == {"files": found["files"], "right": n}

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from odd_lines import TEXT
 from runs import cli, small_data, train
 
+from grapheme_numba.cli.bench import main as bench
 from grapheme_numba.cli.data import main
 from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
@@ -167,3 +168,52 @@ def test_what_is_made_of_private_data_is_as_private(folder, mode, shown):
     made = ["a.parquet", "a.rejects.jsonl", "s/part-00000.parquet", "b.jsonl", "t.parquet"]
     assert [oct(path.stat().st_mode & 0o777) for path in map(folder.joinpath, made)] == [oct(shown)] * len(made)
     assert (folder / "s").stat().st_mode & 0o077 == (shown & 0o044) | (shown & 0o044) >> 2
+
+
+TRAIN = "agi --epochs 1 --hidden 8 --fan-in 4 --quiet --no-cache"
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "rejects.jsonl", "report.html", "config.toml"])
+@pytest.mark.parametrize("option", ["--data", "--graph", "--config", "--external"])
+def test_training_never_writes_over_what_it_reads(finished, tmp_path, monkeypatch, option, name):
+    """The output is the folder that holds what is read, under each name that a run gives to a file."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / name).write_bytes(
+        (finished / "data" / "train.jsonl").read_bytes() if option != "--config" else b"lr = 0.1\n"
+    )
+    before = (folder / name).read_bytes()
+    given = "a" if option == "--external" else f"a/{name}"
+    data = [] if option == "--data" else ["--data", finished / "data"]
+    done = cli(*TRAIN.split(), option, given, *data, "--output", "a")
+    assert done.exit_code == 2, done.output
+    assert f"a/{name} is read and would be overwritten; give the output another name" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: before}
+
+
+@pytest.mark.parametrize("command", ["kernels", "peers"])
+def test_a_measurement_never_replaces_the_one_it_is_compared_with(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "before.json").write_text("{}")
+    os.link("before.json", "same.json")
+    for target in ("before.json", "./before.json", "same.json"):
+        done = CliRunner().invoke(bench, [command, "--quick", "--json", target, "--compare", "before.json"])
+        assert done.exit_code == 2
+        assert "is read and would be overwritten" in done.stderr
+    assert (tmp_path / "before.json").read_text() == "{}"
+
+
+def test_what_a_run_shows_of_private_data_is_as_private(tmp_path):
+    """The report has examples in it, and the rejects, and the explanations; so has the table of explained elements."""
+    small_data(tmp_path / "data", 16)
+    for path in (tmp_path / "data").iterdir():
+        path.chmod(0o600)
+    options = ["--epochs", "1", "--hidden", "8", "--fan-in", "4", "--quiet", "--route", "--threshold", "0.9"]
+    assert cli("agi", "--data", tmp_path / "data", "--output", tmp_path / "run", *options).exit_code == 0
+    table = tmp_path / "why.parquet"
+    done = cli("attribute", tmp_path / "run", "--data", tmp_path / "data" / "test.jsonl", "--output", table, "--quiet")
+    assert done.exit_code == 0, done.output
+    made = [tmp_path / "run" / "report.html", tmp_path / "run" / "rejects.jsonl", table]
+    assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o600"] * 3

@@ -11,10 +11,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+def interpreter(name):
+    """The path of an interpreter that starts, or None; a shim of pyenv may stand for one it was not told to use."""
+    path = shutil.which(name)
+    if path is None or subprocess.run([path, "--version"], capture_output=True).returncode == 0:
+        return path
+    versions = (Path(path).parent.parent / "versions").glob(f"{name.removeprefix('python')}*/bin/{name}")
+    return next(map(str, sorted(versions, reverse=True)), None)
+
+
 PYTHONS = {
-    name: path
-    for name in ("python3.11", "python3.12", "python3.13", "python3.14")
-    if (path := shutil.which(name)) and subprocess.run([path, "--version"], capture_output=True).returncode == 0
+    name: path for name in ("python3.11", "python3.12", "python3.13", "python3.14") if (path := interpreter(name))
 } or {f"python3.{sys.version_info.minor}": sys.executable}
 
 

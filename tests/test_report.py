@@ -152,6 +152,9 @@ def test_a_large_validation_is_asked_in_part(data, finished, monkeypatch):
     monkeypatch.setattr(type(run.val), "batches", lambda *_, seed, **__: iter(batches[::-1] if seed == 0 else batches))
     found = answers.answers_of(run.model, run.val)
     assert sum(one["n"] for one in found.values()) == len(batches[-1].domain)
+    shown = {sample["id"] for one in found.values() for sample in one["samples"]}
+    assert shown <= set(batches[-1].ids)
+    assert not shown & set(batches[0].ids)
 
 
 def test_the_page_is_made_again_from_the_folder(finished):

@@ -3,15 +3,17 @@
 import itertools
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 
 import pytest
 from runs import Recorder, digest, rows_without_clock, sample, small_data, train
 
-from grapheme_numba.errors import CheckpointError, OutputError, StoppedEarly, UsageError
+from grapheme_numba.errors import CheckpointError, MissingInputError, OutputError, StoppedEarly, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.runs import checkpoint as checkpoints
 from grapheme_numba.runs import run_folder
@@ -172,6 +174,51 @@ def test_a_run_whose_folder_was_moved_never_writes_into_its_successors(tmp_path,
     assert moment > 100
     train(data, tmp_path / "110" / "moved", resume="auto", save_every=2)
     assert digest(tmp_path / "110" / "moved") == digest(whole)
+
+
+TRAIN = ["--hidden", "16", "--fan-in", "8", "--batch-size", "16", "--save-every", "1", "--keep-last", "2", "--quiet"]
+
+
+def started(data, folder, epochs):
+    """A run in a process of its own."""
+    program = [sys.executable, "-m", "grapheme_numba.cli.train", "agi", "--data", data, "--output", folder, *TRAIN]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [*map(str, program), "--epochs", str(epochs)]
+    return subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+
+
+def until_saved(process, folder, step):
+    """Wait until a run has saved so many steps."""
+    while process.poll() is None:
+        with suppress(MissingInputError, CheckpointError, OSError):
+            if checkpoints.read_manifest(folder / "checkpoint_last").progress.step >= step:
+                return
+    raise AssertionError(process.communicate())
+
+
+@pytest.mark.long
+def test_a_folder_moved_while_two_runs_write(tmp_path, data, figure):
+    """The first run's folder is moved at a random moment, and a second run begins under its name at once."""
+    n, draw = int(os.environ.get("GRAPHEME_MOVED", "20")), random.Random(7)
+    alone = started(data, tmp_path / "alone", 12)
+    assert alone.communicate()[1] == ""
+    for number in range(n):
+        place = tmp_path / str(number)
+        place.mkdir()
+        first = started(data, place / "run", 100_000)
+        until_saved(first, place / "run", draw.randint(1, 60))
+        (place / "run").rename(place / "moved")
+        second = started(data, place / "run", 12)
+        said = first.communicate()[1]
+        assert first.returncode == 74, said
+        assert (said.count("\n"), second.communicate()[1], second.returncode) == (1, "", 0)
+        assert digest(place / "run") == digest(tmp_path / "alone")
+        assert checkpoints.read(place / "moved" / "checkpoint_last").progress.step > 0
+        shutil.rmtree(place)
+    figure(
+        "a run's folder moved while it writes and another run writes under its name",
+        f"{n} of {n} first runs end with 74 and touch nothing of the second, which ends with the bits of one alone",
+    )
 
 
 def test_rows_taken_away_during_the_run_are_written_again(tmp_path, data, whole):

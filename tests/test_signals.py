@@ -96,6 +96,24 @@ with StopRequest().listening():
 """
 
 
+HELD_LATER = """
+import ctypes, signal, sys
+from grapheme_numba.signals import StopRequest
+libc, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(128)
+stop = StopRequest()
+sys.setswitchinterval(1e-5)
+with stop.listening(), stop.deferred():
+    print("listening", flush=True)
+    while stop.due() is None:
+        signal.pause()
+    for _ in range(10**6):  # the thread that waits for signals comes to run too
+        pass
+    libc.pthread_mutex_lock(mutex)
+    print("holding", flush=True)
+    libc.pthread_mutex_lock(mutex)
+"""
+
+
 def until(true) -> bool:
     """Whether a condition has come true within 20 seconds."""
     end = time.monotonic() + 20
@@ -130,6 +148,21 @@ def test_a_second_sigterm_ends_a_native_call_that_holds_the_interpreter(first):
             run.send_signal(number)
         try:
             assert until(lambda: not is_caught(run, signal.SIGTERM)), "a second SIGTERM would find the handler again"
+            run.send_signal(signal.SIGTERM)
+            assert run.wait(timeout=20) == -signal.SIGTERM
+        finally:
+            run.kill()
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_second_sigterm_ends_what_holds_the_interpreter_after_the_first_was_handled(first):
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.Popen([sys.executable, "-c", HELD_LATER], stdout=subprocess.PIPE, text=True, env=variables)
+    with run:
+        assert run.stdout.readline() == "listening\n"
+        run.send_signal(first)
+        assert run.stdout.readline() == "holding\n"
+        try:
             run.send_signal(signal.SIGTERM)
             assert run.wait(timeout=20) == -signal.SIGTERM
         finally:

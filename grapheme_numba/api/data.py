@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 
+from grapheme_numba import arguments
 from grapheme_numba.data.jsonl import convert as converting
 from grapheme_numba.data.jsonl.convert import Converted
 from grapheme_numba.errors import RecordError, UsageError
@@ -52,11 +53,17 @@ def convert(
     """
     if shards > 1 and rows_per_file is not None:
         raise UsageError("shards and rows_per_file say the same in two ways; give one of them")
-    names = [os.fspath(inputs)] if isinstance(inputs, str | os.PathLike) else [os.fspath(one) for one in inputs]
+    single = isinstance(inputs, str | os.PathLike)
+    given = [inputs] if single else arguments.listed("inputs", inputs, "a path, or several")
+    names = [str(arguments.path("inputs", one)) for one in given]
+    for name, number, least in (("shards", shards, 1), ("rows_per_file", rows_per_file, 1), ("threads", threads, 1)):
+        if number is not None:
+            arguments.whole(name, number, least)
+    arguments.whole("max_rejects", max_rejects, 0)
     done = converting.convert(
         names,
-        os.fspath(output),
-        rejects=None if rejects is None else os.fspath(rejects),
+        str(arguments.path("output", output)),
+        rejects=None if rejects is None else str(arguments.path("rejects", rejects)),
         strict=strict,
         shards=shards,
         rows_per_file=rows_per_file,

@@ -9,11 +9,11 @@ from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 
 import msgspec
 
-from grapheme_numba import jit
+from grapheme_numba import arguments, jit
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.rejects import NO_OFFSET
 from grapheme_numba.data.sources.tables.frames import frame_file, is_frame
-from grapheme_numba.errors import MissingInputError, RecordError, UsageError
+from grapheme_numba.errors import MissingInputError, RecordError, UsageError, few
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.runs import run_folder, snapshot
@@ -225,7 +225,7 @@ class Model:
         return {one.pop("domain"): one for one in done.figures}
 
     def __repr__(self) -> str:
-        names = ", ".join(self.layout.names)
+        names = few(self.layout.names)
         return f"<Model {str(self.folder)!r}: {self.task}, {self.dag.n_edge:,} edges, domains {names}>"
 
 
@@ -249,7 +249,7 @@ def load(path: str | os.PathLike[str]) -> Model | DagNN:
     CheckpointError
         It is damaged, of a newer version, or something else.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     if path.suffix == ".safetensors" and not (path.parent / MANIFEST).is_file():
         return DagNN.load(path)
     return load_model(path.parent if path.suffix == ".safetensors" else path)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments, float_mode
 from grapheme_numba.api.loading import ArrowStream, Model, load_model
 from grapheme_numba.data.sources.tables.frames import is_frame, kept_frame
 from grapheme_numba.distributed.comm import Ranks, Serial
@@ -117,13 +118,13 @@ def train(
         `resume="auto"` takes the run up again. A second Ctrl-C raises KeyboardInterrupt at once. In a thread other
         than the main one signals are left to the program.
     """
-    if task not in NAMES:
-        raise UsageError(f"unknown task {task!r}; choose one of {', '.join(NAMES)}")
+    if not arguments.is_name(task, NAMES):
+        raise UsageError(f"unknown task {arguments.shown(task)}; choose one of {', '.join(NAMES)}")
     if is_frame(data):
         data, name = kept_frame(data)
         config = {"domain": name, **config}
     paths = {"data": cast("str | os.PathLike[str] | None", data), "output": output}
-    values = {key: os.fspath(path) for key, path in paths.items() if path is not None} | config
+    values = {key: str(arguments.path(key, path)) for key, path in paths.items() if path is not None} | config
     observers: list[Observer] = [TextObserver(progress)] if progress is not None else []
     observers.append(CallbackObserver(callbacks))
     stop = StopRequest(ends_process=False)
@@ -133,7 +134,7 @@ def train(
             run, _ = run_task(
                 task,
                 [("gn.train", values)],
-                resume=os.fspath(resume),
+                resume=str(arguments.path("resume", resume)),
                 override=override,
                 cache=cache,
                 stop=stop,
@@ -144,6 +145,7 @@ def train(
     return TrainedRun(run)
 
 
+@float_mode.standard()
 def run_task(
     name: str,
     layers: Layers,

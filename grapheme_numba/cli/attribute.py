@@ -14,6 +14,7 @@ from grapheme_numba.data.parquet.row_table import RowTable, repeated
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.files.storage import mode_of
 from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.attribution import Elements, Explainer
@@ -60,14 +61,16 @@ def attribute(
         note(sentence)
     explainer = Explainer(model)
     n_wanted = min(limit or dataset.n_rows, dataset.n_rows)
-    with RowTable(target, COLUMNS) as table, progress_bar(n_wanted, quiet or log_format == "json") as bar:
+    mode = mode_of([file] if Path(file).is_file() else dataset.files)
+    with RowTable(target, COLUMNS, mode) as table, progress_bar(n_wanted, quiet or log_format == "json") as bar:
         for batch in dataset.batches(model.layout, batch_size):
             batch = (
                 batch
                 if explainer.saliency.n_example + len(batch.domain) <= n_wanted
                 else first_of(batch, n_wanted - explainer.saliency.n_example)
             )
-            for number, explained in explainer.explain(batch).items():
+            texts = [one.text or "" for one in dataset.records(batch.rows.tolist())]
+            for number, explained in explainer.explain(batch, texts).items():
                 table.write(rows_of(model.layout.names[number], batch, explained))
             bar.update(len(batch.domain))
             if explainer.saliency.n_example >= n_wanted:

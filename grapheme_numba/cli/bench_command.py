@@ -10,6 +10,7 @@ from grapheme_numba.bench import cases as registry
 from grapheme_numba.bench import challenge, peers, records, suite
 from grapheme_numba.cli.output import aligned, answer, is_terminal, overwrite, show
 from grapheme_numba.errors import GraphemeError, UsageError
+from grapheme_numba.files.overwriting import refuse_overwriting
 
 
 def show_kernels(
@@ -20,7 +21,7 @@ def show_kernels(
     if cases == ["list"]:
         answer(*(f"{case.name}: {case.about}" for case in registry.CASES.values()))
         return
-    before = records.load(compare, "kernels") if compare else None
+    before = earlier(compare, "kernels", target)
     names = cases or (suite.QUICK_CASES if quick else suite.KERNEL_CASES)
     batches = batches or ([1, 256] if quick else list(registry.BATCHES))
     record = suite.run_kernels(names, batches, counts(threads, clock), repeat, progress, clock)
@@ -41,7 +42,7 @@ def show_peers(
     if baselines == ["list"]:
         answer(*(f"{name}: {(one.__doc__ or name).splitlines()[0]}" for name, one in peers.BASELINES.items()))
         return
-    before = records.load(compare, "peers") if compare else None
+    before = earlier(compare, "peers", target)
     names = baselines or (["scipy-csr", "torch-csr"] if quick else list(peers.BASELINES))
     record = suite.run_peers(names, cases or (), batch, counts(threads, clock), repeat, progress, clock)
     answer(records.headline(record["machine"]))
@@ -81,6 +82,14 @@ def show_data(repeat: int, target: str | None, quick: bool) -> None:
     answer(records.headline(record["machine"]))
     answer("", *aligned(data.cells(record)))
     finish(record, None, target)
+
+
+def earlier(compare: str | None, kind: str, target: str | None) -> dict[str, Any] | None:
+    """The record to compare with. UsageError where the new one would replace it."""
+    if not compare:
+        return None
+    refuse_overwriting([target] if target else [], [compare])
+    return records.load(compare, kind)
 
 
 def counts(threads: list[int] | None, clock: str = "wall") -> list[int]:

@@ -1,19 +1,20 @@
 """`grapheme-data`: make, convert, check and look at data."""
 
-import functools
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from grapheme_numba.cli import options
+from grapheme_numba.cli.data_output import Report, finish_with_rejects, progress_bar, reported, show_inspected
 from grapheme_numba.cli.option_types import FileName, OutputName
 from grapheme_numba.cli.options import option
-from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, show, warn
-from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
+from grapheme_numba.cli.output import (
+    answer_bytes,
+    check_input,
+)
+from grapheme_numba.cli.program import SETTINGS, Program, version_option
 from grapheme_numba.cli.table_options import (
     LAYOUTS,
     TABLES,
@@ -26,7 +27,6 @@ from grapheme_numba.cli.table_options import (
 )
 from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import RecordError, UsageError
-from grapheme_numba.signals import StopRequest
 
 if TYPE_CHECKING:
     from grapheme_numba.data.records import Limits
@@ -36,58 +36,11 @@ LimitValues: TypeAlias = tuple[int, int, int, bool]  # the fields of `Limits`
 A_FILE, A_FOLDER = FileName(make=Path), OutputName("dir", make=Path)
 
 
-class Report:
-    """Prints what a command did: plain sentences, or one JSON object a line; nothing when quiet."""
-
-    def __init__(self, log_format: str, quiet: bool):
-        self.json = log_format == "json"
-        self.quiet = quiet
-        self.live = not quiet and not self.json and log_format != "plain" and is_terminal(sys.stderr)
-
-    def __call__(self, facts: dict[str, Any], sentence: str) -> None:
-        """Print what is also to be seen in the files that were written."""
-        if not self.quiet:
-            show(as_json(facts) if self.json else sentence)
-
-    def result(self, facts: dict[str, Any], sentence: str) -> None:
-        """Print what the command was asked for. Raises OutputError when it cannot be written."""
-        if not self.quiet:
-            answer(as_json(facts) if self.json else sentence)
-
-    def note(self, sentence: str) -> None:
-        """Print a sentence on standard error, for people."""
-        if not self.quiet and not self.json:
-            warn(sentence)
-
-
-def reported(body: Callable[..., None]) -> Callable[..., None]:
-    """Run a command's body with a `Report` and with errors turned into a sentence and an exit code."""
-
-    @functools.wraps(body)
-    def command(*args: Any, log_format: str, quiet: bool, debug: bool, **others: Any) -> None:
-        with exit_codes(debug), StopRequest().listening():
-            body(*args, report=Report(log_format, quiet), **others)
-
-    return command
-
-
 def as_limits(limits: LimitValues) -> "Limits":
     """The Limits of the options."""
     from grapheme_numba.data.records import Limits
 
     return Limits(*limits)
-
-
-@contextmanager
-def progress_bar(report: Report, verb: str, unit: str = "bytes") -> Iterator[Callable[[int, int], None] | None]:
-    """A progress function for work of known or unknown size; a bar on a terminal, nothing in a pipe."""
-    if not report.live:
-        yield None
-        return
-    from grapheme_numba.cli.live import meter
-
-    with meter(verb, unit) as progress:
-        yield progress
 
 
 @click.group(cls=Program, context_settings=SETTINGS)
@@ -326,59 +279,6 @@ def import_data(
         done = run(layout, inputs, output, mapping, rejects=rejects, image_size=size, most=most, progress=progress)
     show_decisions(report, done)
     finish_with_rejects(report, done.converted, max_rejects)
-
-
-def place(refused: Any) -> str:
-    """Where a refused line, or row of a table, is."""
-    if refused.offset < 0:
-        return f"{refused.file}, row {refused.line}"
-    return f"{refused.file}, line {refused.line}, byte {refused.offset}"
-
-
-def finish_with_rejects(report: Report, done: Any, max_rejects: int) -> None:
-    """Print what a conversion did; RecordError for more rejects than are tolerated."""
-    outputs = [str(path) for path in done.outputs]
-    facts = {"rows_in": done.rows_in, "rows_out": done.rows_out, "rejects": done.rejects, "outputs": outputs}
-    where = outputs[0] if len(outputs) == 1 else f"{done.outputs[0].parent} ({len(outputs)} files)"
-    report(facts, f"{where}: {done.rows_in} rows in = {done.rows_out} rows out + {done.rejects} rejects")
-    if done.rejects > max_rejects:
-        first = done.first_reject
-        raise RecordError(
-            f"{done.rejects} of {done.rows_in} {'rows' if first.offset < 0 else 'lines'} were refused, {max_rejects} "
-            f"are tolerated (--max-rejects); the first: {place(first)}: {first.reason}; all in {done.rejects_path}"
-        )
-
-
-def show_inspected(report: Report, inspected: Any) -> None:
-    """Print what `inspect` saw, domain by domain."""
-    dataset, summary = inspected.dataset, inspected.summary
-    report.result(
-        {"path": str(dataset.path), "rows": dataset.n_rows, "fingerprint": dataset.fingerprint, "checksums": "ok"},
-        f"{dataset.path}: {dataset.n_rows} rows, checksums ok, fingerprint {dataset.fingerprint}",
-    )
-    if summary.nameless:
-        report.result(
-            {"nameless": summary.nameless}, f"  without a domain: {summary.nameless} rows, for a router (--route)"
-        )
-    for domain, reading in zip(summary.domains, inspected.readings, strict=True):
-        facts = {
-            "domain": domain.name,
-            "rows": domain.n,
-            "input_type": domain.input_type,
-            "longest_input": domain.longest_input,
-            "longest_answer": domain.longest_answer,
-            "distinct_answers": len(domain.labels) or None,
-            "codec": reading.domain.answer.describe(),
-            "answer": reading.domain.answer.kind,
-            "reason": reading.domain.reason,
-            "misfits": reading.n_unfit,
-            "misfit_ids": list(reading.unfit_ids),
-            "first_misfit": reading.unfit or None,
-        }
-        report.result(facts, f"  {reading.line()}")
-    for record in inspected.samples:
-        text = as_json(record)
-        report.result({"sample": record}, f"  {text if len(text) <= 200 else text[:197] + '...'}")
 
 
 if __name__ == "__main__":

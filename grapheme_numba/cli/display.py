@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grapheme_numba.cli.output import as_json, figure, percent, score_table, show
+from grapheme_numba.cli.output import MOST_DOMAINS, as_json, figure, first_domains, percent, score_table, show
+from grapheme_numba.errors import few
 from grapheme_numba.runs.journal import finite
 from grapheme_numba.training.observer import Observer
 
@@ -21,7 +22,7 @@ def describe(run: "Run") -> list[str]:
     """What will be trained on what, in three lines."""
     model, config = run.model, run.config
     dag = model.dag
-    domains = ", ".join(model.layout.names)
+    domains = few(model.layout.names, MOST_DOMAINS)
     hidden = f"{dag.n_node - dag.n_input - dag.n_output:,} hidden nodes"
     if run.task == "unified":
         hidden += f" ({model.sharing().n_shared:,} shared by all brains)"
@@ -34,14 +35,15 @@ def describe(run: "Run") -> list[str]:
         f"data: {run.train.n_rows:,} examples to learn from, {run.val.n_rows:,} to validate with; domains {domains}",
         f"network: {dag.n_input:,} inputs, {hidden}, {dag.n_output:,} outputs, {dag.n_edge:,} edges in "
         f"{dag.n_level} levels; {model.parameters.size:,} parameters with the embedding",
-        f"training: {config.epochs} epochs, {run.n_step:,} steps of {config.optimizer}, batches of "
-        f"{config.batch_size}; output in {run.folder}",
+        f"training: {config.epochs} epochs, {run.n_step:,} steps of {config.optimizer}, decay "
+        f"{config.weight_decay or 0.0:g}, batches of {config.batch_size}; output in {run.folder}",
     ]
 
 
 def epoch_line(row: dict[str, Any], n_epoch: int) -> str:
     """An epoch's row in one line."""
-    losses = "  ".join(f"{name} {figure(one['loss'])} {percent(one['exact'])}" for name, one in row["domains"].items())
+    each = (f"{name} {figure(one['loss'])} {percent(one['exact'])}" for name, one in row["domains"].items())
+    losses = few(each, MOST_DOMAINS, "  ")
     return (
         f"epoch {row['epoch']:>{len(str(n_epoch))}}/{n_epoch}  loss {figure(row['loss'])}  {losses}  "
         f"lr {row['lr']:.2g}  {row['examples_per_s']:,.0f} examples/s"
@@ -50,7 +52,7 @@ def epoch_line(row: dict[str, Any], n_epoch: int) -> str:
 
 def validation_line(row: dict[str, Any]) -> str:
     """A validation's row in one line."""
-    exact = "  ".join(f"{name} {chief_figure(one)}" for name, one in row["domains"].items())
+    exact = few((f"{name} {chief_figure(one)}" for name, one in row["domains"].items()), MOST_DOMAINS, "  ")
     best = "  (best so far)" if row["best"] else ""
     return f"  validation  loss {figure(row['mse'])}  exact {percent(row['exact'])}  {exact}{best}"
 
@@ -74,8 +76,9 @@ def closing_lines(run: "Run") -> list[str]:
     lines = []
     row = last_validation(run)
     if row is not None:
-        scores = [*row["domains"].values(), {"domain": "all", **row}]
-        lines += [f"best validation, after epoch {row['epoch']}:", *score_table(scores)]
+        scores, others = first_domains(row["domains"].values())
+        table = score_table([*scores, {"domain": "all", **row}])
+        lines += [f"best validation, after epoch {row['epoch']}:", *table, *([others] if others else [])]
     skipped = f", {run.progress.n_skipped} batches skipped" if run.progress.n_skipped else ""
     lines.append(
         f"trained {run.progress.epoch} epochs, {run.progress.step:,} steps in {run.progress.elapsed:.1f} s{skipped}; "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from grapheme_numba import jit
-from grapheme_numba.cli.output import aligned, answer, as_json, visible, warn
+from grapheme_numba.cli.output import aligned, answer, as_json, first_domains, visible, warn
 from grapheme_numba.graph.formats.dispatch import SUFFIXES, load_graph
 from grapheme_numba.models.naming import node_names
 from grapheme_numba.report.anatomy import anatomy
@@ -40,8 +40,9 @@ def show(path: str, break_cycles: str | None, step: Step, threads: int | None, l
             answer("", group, *listed({key: formatted(key, value) for key, value in facts[group].items()}))
     if "domains" in facts:
         rows = [("domain", "input", "inputs", "outputs", "answer")]
-        rows += [tuple(one[key] for key in ("name", "input_type", *rows[0][2:])) for one in facts["domains"]]
-        answer("", *aligned(rows))
+        shown, others = first_domains(facts["domains"])
+        rows += [tuple(one[key] for key in ("name", "input_type", *rows[0][2:])) for one in shown]
+        answer("", *aligned(rows), *([others] if others else []))
     if not quiet and "config" in facts:
         answer("", "configuration", *listed({key: str(value) for key, value in facts["config"].items()}))
 

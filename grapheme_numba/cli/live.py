@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grapheme_numba.cli.display import closing_lines, describe
-from grapheme_numba.cli.output import HEADER, Display, figure, score_cells, visible
+from grapheme_numba.cli.output import HEADER, Display, figure, first_domains, score_cells, visible
 from grapheme_numba.training.observer import Observer
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class LiveDisplay(Observer):
             f"epoch {row['epoch']}  loss {figure(row['loss'])}  lr {row['lr']:.2g}  "
             f"{row['examples_per_s']:,.0f} examples/s"
         )
-        self.losses = Columns([Text(f"{visible(name)} {figure(one['loss'])}") for name, one in row["domains"].items()])
+        losses, others = first_domains({"domain": name, **one} for name, one in row["domains"].items())
+        shown = [f"{visible(one['domain'])} {figure(one['loss'])}" for one in losses]
+        self.losses = Columns([Text(line) for line in (*shown, others) if line])
         if len(rows) > 1:
             self.table = validation_table(rows[1])
         self.bar.update(self.task, completed=row["epoch"])
@@ -120,8 +122,11 @@ def validation_table(row: dict[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for name in map(HEADER.__getitem__, NARROW):
         table.add_column(name, justify="left" if name == "domain" else "right")
-    for score in row["domains"].values():
+    scores, others = first_domains(row["domains"].values())
+    for score in scores:
         table.add_row(*map(cell, narrow_cells(score)))
+    if others:
+        table.add_row(cell(others))
     table.add_row(*map(cell, narrow_cells({"domain": "all", **row})))
     return table
 

@@ -196,20 +196,24 @@ def _refuse(error: Exception) -> NoReturn:
     ) from None
 
 
+MOST_DOMAINS = 24  # shown of a run that has more; files and JSON hold all
 HEADER = ("domain", "n", "mse", "mse const", "exact", "const", "mae", "mae const", "of its kind")
 
 
 def of_its_kind(score: dict[str, Any]) -> str:
-    """The figures that only this kind of answer has, with those of the best constant in brackets."""
+    """The figures that only this kind of answer has, with the best constant's in brackets; how far confidences err."""
     shown = {
         "number": (("R²", "r2", figure),),
         "label": (("macro F1", "macro_f1", figure), ("log loss", "log_loss", figure)),
         "text": (("character error", "char_error", percent),),
     }
-    return ", ".join(
+    found = [
         f"{name} {write(score.get(key))} ({write(score.get(f'{key}_constant'))})"
         for name, key, write in shown.get(score.get("kind") or "", ())
-    )
+    ]
+    if score.get("calibration_error") is not None:
+        found.append(f"calibration error {score['calibration_error']:.3f}")
+    return ", ".join(found)
 
 
 def score_cells(score: dict[str, Any]) -> tuple[str, ...]:
@@ -243,6 +247,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in cells
     ]
+
+
+def first_domains(scores: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Those of the first domains, and a line that counts the others: empty where all are among them."""
+    listed = list(scores)
+    hidden = len(listed) - MOST_DOMAINS
+    return listed[:MOST_DOMAINS], f"and {hidden:,} more domains" if hidden > 0 else ""
 
 
 def figure(value: float | None) -> str:

@@ -17,13 +17,13 @@ from grapheme_numba.data.stream.dataset import Dataset, is_ours, open_dataset
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
 
-UNITS = {"text": "bytes", "sequence": "numbers", "image": "pixels", "tabular": "columns"}
+UNITS = {"text": "tokens", "sequence": "numbers", "image": "pixels", "tabular": "columns"}
 
 
 class Reading(msgspec.Struct, frozen=True):
     """How a domain is read.
 
-    domain : its place and codec; n : examples; longest : bytes, numbers, pixels or columns of the longest input
+    domain : its place and codec; n : examples; longest : tokens, numbers, pixels or columns of the longest input
     n_unfit : examples that the model has no room for; unfit_ids : of the first few; unfit : the first with its reason
     """
 
@@ -63,7 +63,8 @@ def _reading(
     if misfits.n:
         (example,) = dataset.records(misfits.rows[:1])
         first = f"the first is {misfits.ids[0]!r}: {why_unfit(example, domain, layout)}"
-    return Reading(domain, summary.n, summary.longest_input, misfits.n, tuple(misfits.ids), first)
+    longest = summary.text.longest or summary.longest_input
+    return Reading(domain, summary.n, longest, misfits.n, tuple(misfits.ids), first)
 
 
 def check_fit(found: Sequence[Reading], most: float) -> None:

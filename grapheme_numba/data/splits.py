@@ -46,6 +46,12 @@ class Splits(NamedTuple):
     test: Path | None = None
     parts: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
 
+    def files(self) -> list[Path]:
+        """All files of all splits."""
+        named = [path for path in (self.train, self.val, self.test) if path is not None]
+        listed = [*named, *(path for paths in self.parts.values() for path in paths)]
+        return [file for path in listed for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+
     def sentence(self) -> str:
         """Which files are used for what, for people."""
         shown = [

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from grapheme_numba import jit
+from grapheme_numba import arguments, float_mode, jit
 from grapheme_numba.errors import NonFiniteError, UsageError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.parameters import DagParameters
@@ -48,6 +48,7 @@ class Predicting:
         finally:
             jit.set_threads(before)
 
+    @float_mode.standard()
     def _outputs(self, X: Any) -> Array:
         """The network's outputs (n_sample, n_output) for unscaled `X`."""
         X = self._known(X)
@@ -58,6 +59,7 @@ class Predicting:
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False)
 
+    @float_mode.standard()
     def attribute(self, X: Any, output: npt.ArrayLike | None = None) -> Attribution:
         """What the answers to `X` come from: by feature, node and edge, with their names.
 
@@ -112,6 +114,7 @@ class DagEstimator(Predicting, DagParameters):
 
     # --- fitting --------------------------------------------------------------------------------
 
+    @float_mode.standard()
     def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Train on `X` (n_sample, n_feature), dense or sparse.
 
@@ -125,6 +128,7 @@ class DagEstimator(Predicting, DagParameters):
         -------
         self
         """
+        arguments.flag("warm_start", self.warm_start)
         again = self.warm_start and self.__sklearn_is_fitted__()
         with self._undone_on_failure(deep=True):
             X, y, weight = self._checked(X, y, sample_weight, reset=not again)
@@ -137,6 +141,7 @@ class DagEstimator(Predicting, DagParameters):
                 self._train(X, target, weight, held, seed)
         return self
 
+    @float_mode.standard()
     def partial_fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """One pass over `X` at the full learning rate; the first call fixes sizes and scales.
 

@@ -1,13 +1,20 @@
 """The parameters that classifier and regressor share, and what they may be."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from grapheme_numba import arguments
 from grapheme_numba.errors import UsageError
+from grapheme_numba.graph.build import ACTIVATIONS
+from grapheme_numba.network.initializers import INITS
+from grapheme_numba.optim.optimizers import BELOW_1, LARGEST, LEAST, OPTIMIZERS
+from grapheme_numba.optim.schedules import SCHEDULES
 from grapheme_numba.sparsity.evolve import METHODS
+
+NAMES = {"activation": ACTIVATIONS, "init": INITS, "optimizer": OPTIMIZERS, "lr_schedule": SCHEDULES}
 
 
 class DagParameters(BaseEstimator):
@@ -59,24 +66,51 @@ class DagParameters(BaseEstimator):
 
     def _check_parameters(self) -> None:
         for name, least in (("max_iter", 1), ("fan_in", 1), ("n_iter_no_change", 1), ("evolve_every", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise UsageError(f"{name} is {value!r}; give a whole number of at least {least}")
-        if not self.learning_rate > 0 or not 0 < self.validation_fraction < 1:
+            arguments.whole(name, getattr(self, name), least)
+        for name in ("standardize", "early_stopping", "warm_start"):
+            arguments.flag(name, getattr(self, name))
+        for name, known in NAMES.items():
+            if not arguments.is_name(getattr(self, name), known):
+                self._refuse(f"one of {', '.join(known)}", name)
+        if not arguments.is_number(self.learning_rate, LEAST, LARGEST) or not _is_share(self.validation_fraction):
+            self._refuse("a rate above 0 and a share between 0 and 1", "learning_rate", "validation_fraction")
+        if not arguments.is_number(self.density, LEAST, 1):
+            self._refuse("the share of edges to keep, above 0 and at most 1", "density")
+        if not arguments.is_number(self.skip, 0, 1):
+            self._refuse("a share between 0 and 1", "skip")
+        if self.evolve is not None and not (
+            arguments.is_name(self.evolve, METHODS) and _is_share(self.evolve_fraction)
+        ):
+            wanted = f"choose None or one of {', '.join(METHODS)} and a fraction between 0 and 1"
             raise UsageError(
-                f"learning_rate is {self.learning_rate!r} and validation_fraction {self.validation_fraction!r}; "
-                "give a rate above 0 and a share between 0 and 1"
+                f"evolve is {arguments.shown(self.evolve)} with evolve_fraction "
+                f"{arguments.shown(self.evolve_fraction)}; {wanted}"
             )
-        if not 0.0 < self.density <= 1.0:
-            raise UsageError(f"density is {self.density!r}; give the share of edges to keep, above 0 and at most 1")
-        if self.evolve is not None and (self.evolve not in METHODS or not 0.0 < self.evolve_fraction < 1.0):
-            raise UsageError(
-                f"evolve is {self.evolve!r} with evolve_fraction {self.evolve_fraction!r}; choose None or one of "
-                f"{', '.join(METHODS)} and a fraction between 0 and 1"
-            )
-        decay = self.weight_decay
-        if decay != "auto" and not (isinstance(decay, int | float | np.number) and decay >= 0):
-            raise UsageError(f"weight_decay is {decay!r}; give 'auto' or a number of at least 0")
-        size = self.batch_size
-        if size != "auto" and (isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1):
-            raise UsageError(f"batch_size is {size!r}; give 'auto' or a whole number of at least 1")
+        for name, value in (("weight_decay", self.weight_decay), ("batch_size", self.batch_size)):
+            if isinstance(value, str) and value == "auto":
+                continue
+            if name == "weight_decay" and not arguments.is_number(value, 0, LARGEST):
+                self._refuse("'auto' or a number of at least 0", name)
+            if name == "batch_size" and not arguments.is_whole(value, 1):
+                self._refuse("'auto' or a whole number of at least 1", name)
+        if not arguments.is_number(self.clip_grad_norm, 0):
+            self._refuse("a number of at least 0", "clip_grad_norm")
+        if not arguments.is_number(self.tol):
+            self._refuse("a number", "tol")
+        if not (self.n_jobs is None or arguments.is_whole(self.n_jobs, -arguments.MOST)):
+            self._refuse("None or a whole number", "n_jobs")
+        if not isinstance(self.verbose, int | np.integer | np.bool_):
+            self._refuse("True, False or a whole number", "verbose")
+        if not (self.callback is None or callable(self.callback)):
+            self._refuse("None or a callable, which takes the estimator", "callback")
+
+    def _refuse(self, wanted: str, *names: str) -> NoReturn:
+        """UsageError with what stands in the parameters `names`, and what should."""
+        first, *others = names
+        came = "".join(f" and {name} {arguments.shown(getattr(self, name))}" for name in others)
+        raise UsageError(f"{first} is {arguments.shown(getattr(self, first))}{came}; give {wanted}")
+
+
+def _is_share(value: object) -> bool:
+    """Whether a value lies between 0 and 1, neither of them included."""
+    return arguments.is_number(value, LEAST, BELOW_1)

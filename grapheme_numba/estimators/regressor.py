@@ -8,11 +8,14 @@ import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
+from grapheme_numba import float_mode
+from grapheme_numba.arguments import is_name, is_number, shown
 from grapheme_numba.errors import UsageError
 from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.dag_estimator import DagEstimator
 from grapheme_numba.estimators.scaling import Array, Rows, Scale
 from grapheme_numba.network.losses import huber
+from grapheme_numba.optim.optimizers import LEAST
 
 LOSSES = ("squared_error", "huber")
 
@@ -68,6 +71,7 @@ class DagRegressor(RegressorMixin, DagEstimator):
         tags.target_tags.multi_output = True
         return tags
 
+    @float_mode.standard()
     def predict(self, X: Any) -> Array:
         """Predicted targets, of the shape of the `y` that was fitted."""
         y = self._outputs(X)
@@ -76,9 +80,10 @@ class DagRegressor(RegressorMixin, DagEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.loss not in LOSSES or not self.delta > 0:
+        if not is_name(self.loss, LOSSES) or not is_number(self.delta, LEAST):
             raise UsageError(
-                f"loss is {self.loss!r} and delta {self.delta!r}; choose one of {', '.join(LOSSES)} and a delta above 0"
+                f"loss is {shown(self.loss)} and delta {shown(self.delta)}; choose one of {', '.join(LOSSES)} and a "
+                "delta above 0"
             )
 
     def _encoded(self, y: Array, first: bool) -> npt.NDArray[np.float64]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.graph.formats.dispatch import load_graph
 from grapheme_numba.graph.generators import topologies
@@ -86,9 +87,11 @@ def with_outputs(graph: NamedGraph, n_output: int, activation: str) -> NamedGrap
 
 
 def _made(params: Mapping[str, Any], feature_names: Sequence[str], n_output: int, seed: int) -> NamedGraph:
-    hidden = [int(width) for width in np.atleast_1d(params["hidden"])]
-    if not hidden or min(hidden) < 1:
-        raise UsageError(f"hidden is {params['hidden']!r}; give the widths of one or more layers, each at least 1")
+    given = params["hidden"]
+    hidden = [given] if arguments.is_number(given) else arguments.listed("hidden", given, "the widths of the layers")
+    if not hidden or not all(arguments.is_whole(width, 1) for width in hidden):
+        raise UsageError(f"hidden is {arguments.shown(given)}; give the widths of one or more layers, each at least 1")
+    hidden = [int(width) for width in hidden]
     n_in, n_hidden, fan_in = len(feature_names), sum(hidden), params["fan_in"]
     name = params["topology"]
     edges: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], int]

@@ -256,9 +256,9 @@ class _Raw(io.FileIO):
         return write(self.fileno(), data)
 
 
-def write_file(path: Path, data: Buffer) -> None:
-    """Write a whole file. Raises OutputError."""
-    with WholeFile(path) as file:
+def write_file(path: Path, data: Buffer, mode: int = 0o666) -> None:
+    """Write a whole file with the permissions `mode`, of which the umask takes its bits. Raises OutputError."""
+    with WholeFile(path, mode=mode) as file:
         file.write(data)
 
 

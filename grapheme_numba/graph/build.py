@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments
 from grapheme_numba.errors import CycleError, GraphError, ShapeError
 from grapheme_numba.graph.dag import Dag, Ids
 from grapheme_numba.kernels.engine import activations, aggregations, rare_activations
@@ -130,7 +131,7 @@ def aggregation_codes(aggregation: str | Sequence[str], n_node: int) -> npt.NDAr
 def _codes(what: str, known: dict[str, int], given: str | Sequence[str], n_node: int) -> npt.NDArray[np.uint8]:
     if isinstance(given, str):
         return np.full(n_node, _code(what, known, given), np.uint8)
-    names = list(given)
+    names = arguments.listed(what, given, "one name for all nodes or one per node", ShapeError)
     if len(names) != n_node:
         raise ShapeError(
             f"{what} lists {len(names)} names for {n_node} nodes; give one name for all nodes or one per node"
@@ -142,11 +143,11 @@ def _code(what: str, known: dict[str, int], name: str) -> int:
     try:
         return known[name]
     except (KeyError, TypeError):
-        raise GraphError(f"unknown {what} {name!r}; choose one of {', '.join(known)}") from None
+        raise GraphError(f"unknown {what} {arguments.shown(name)}; choose one of {', '.join(known)}") from None
 
 
 def _ids(name: str, values: npt.ArrayLike) -> Ids:
-    array = np.asarray(values)
+    array = arguments.array(name, values)
     if array.ndim != 1:
         raise ShapeError(f"{name} has shape {array.shape}; give a one-dimensional array of node ids")
     if array.size == 0:
@@ -164,7 +165,7 @@ def _node_count(n_node: int | None, *ids: Ids) -> int:
     if n_node is None:
         n_node = needed
     if isinstance(n_node, bool) or not isinstance(n_node, int | np.integer):
-        raise GraphError(f"n_node is {n_node!r}; give a whole number")
+        raise GraphError(f"n_node is {arguments.shown(n_node)}; give a whole number")
     if n_node <= 0:
         raise GraphError("the graph is empty: it has no nodes; name at least one input and one output node")
     if n_node > _MOST:

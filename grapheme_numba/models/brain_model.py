@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.stream.batches import Batch
-from grapheme_numba.errors import ShapeError, UsageError
+from grapheme_numba.errors import ShapeError, UsageError, few
 from grapheme_numba.kernels.codec.decode import judge
 from grapheme_numba.kernels.engine.embedding import TEXT, add_parts, assemble_inputs, embedding_grad_parts
 from grapheme_numba.kernels.engine.losses import gather_slices, sliced_loss, sliced_loss_grad
@@ -97,6 +97,10 @@ class BrainModel:
         """A model of this kind on another network between the same inputs and outputs."""
         return BrainModel(self.layout, dag, self.embedding)
 
+    def calibrate(self, layout: Layout) -> None:
+        """Take `layout`, which differs from the present one in the calibration of its confidences."""
+        self._layout = layout
+
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move parameters and gradients into flat vectors (n_parameter,) of someone else, which are overwritten."""
         self.dag.bind(parameters[: self._n_dag], gradients[: self._n_dag])
@@ -114,9 +118,7 @@ class BrainModel:
             batch.domain,
             batch.tokens,
             batch.values,
-            layout.input_kind,
-            layout.input_start,
-            layout.input_size,
+            layout.slots,
             self.embedding.weights,
             x,
         )
@@ -196,9 +198,7 @@ class BrainModel:
         n_part = min(MOST_PARTS, -(-len(gx) // PART_EXAMPLES))
         parts = self._buffer("parts", (n_part, *self.embedding.weights.shape), self.dtype)
         layout = self.layout
-        embedding_grad_parts(
-            batch.domain, batch.tokens, layout.input_kind, layout.input_start, layout.input_size, gx, parts
-        )
+        embedding_grad_parts(batch.domain, batch.tokens, layout.slots, gx, parts)
         add_parts(parts, self.embedding.grads)
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -243,7 +243,7 @@ def _check_sizes(layout: Layout, dag: DagNN, embedding: Embedding) -> None:
     if (dag.n_input, dag.n_output) != (layout.n_input, layout.n_output):
         raise ShapeError(
             f"the network has {dag.n_input} inputs and {dag.n_output} outputs, the layout of brains "
-            f"{', '.join(layout.names)} needs {layout.n_input} and {layout.n_output}; build it for this layout"
+            f"{few(layout.names)} needs {layout.n_input} and {layout.n_output}; build it for this layout"
         )
     if (embedding.vocab_size, embedding.dim) != (layout.vocab_size, layout.embedding_dim):
         raise ShapeError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments, randomness
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import named_graph
 from grapheme_numba.models.naming import port_names, unlike
@@ -89,14 +90,16 @@ def layered_topology(
     UsageError
         `fan_in` or a width is below 1, or `skip` is not in [0, 1).
     """
-    hidden = [int(width) for width in hidden]
-    if not hidden or fan_in < 1 or any(width < 1 for width in hidden) or not 0 <= skip < 1:
+    hidden = arguments.listed("hidden", hidden, "the width of each hidden layer")
+    fits = arguments.is_whole(fan_in, 1) and arguments.is_number(skip, 0, 1) and skip < 1
+    if not hidden or not fits or not all(arguments.is_whole(width, 1) for width in hidden):
         raise UsageError(
-            f"hidden {hidden}, fan-in {fan_in} and skip {skip} make no graph; "
+            f"hidden {arguments.shown(hidden)}, fan-in {arguments.shown(fan_in)} and skip {arguments.shown(skip)} make "
+            "no graph; "
             "give at least one hidden layer, widths and fan-in of at least 1, and a skip share from 0 to below 1"
         )
-    slices = list(slices)
-    rng = np.random.default_rng((seed, 0x70D0))
+    hidden, slices = [int(width) for width in hidden], list(slices)
+    rng = np.random.default_rng((randomness.checked(seed), 0x70D0))
     ranges = sorted({one.input_range for one in slices}, key=lambda owned: owned.start)
     edges = _Edges(ranges[-1].stop)
     n_skip = round(fan_in * skip)

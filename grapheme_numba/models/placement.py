@@ -6,7 +6,7 @@ import msgspec
 
 from grapheme_numba.data.codec.answers import TextAnswer
 from grapheme_numba.data.codec.layout import DomainNeeds, Layout
-from grapheme_numba.errors import RecordError, UsageError
+from grapheme_numba.errors import RecordError, UsageError, few
 from grapheme_numba.models.router import BRAINS
 from grapheme_numba.models.slices import allocate_brain_slices
 
@@ -45,19 +45,20 @@ def place_brains(
     unknown = [name for name in requests if name not in domains]
     if unknown:
         raise UsageError(
-            f"brain {', '.join(map(repr, unknown))} is requested, but the data holds only the domains "
-            f"{', '.join(domains)}; ask for one of these, or add examples of that domain"
+            f"brain {few(map(repr, unknown))} is requested, but the data holds only the domains "
+            f"{few(domains)}; ask for one of these, or add examples of that domain"
         )
     brains = [name for name in domains if name in BRAINS or name in requests]
-    unplaced = [need for need in needs if need.name not in brains]
+    with_brain = set(brains)
+    unplaced = [need for need in needs if need.name not in with_brain]
     if unplaced and (unknown_domain == "error" or not brains):
-        flags = " ".join(f"--brain {need.name}={need.n_input},{need.n_output}" for need in unplaced)
+        flags = few((f"--brain {need.name}={need.n_input},{need.n_output}" for need in unplaced), sep=" ")
         raise RecordError(
-            f"no brain for domain {', '.join(need.name for need in unplaced)}: the data holds the domains "
-            f"{', '.join(domains)}, the brains are {', '.join(brains) or 'none of them'}; add {flags}"
+            f"no brain for domain {few(need.name for need in unplaced)}: the data holds the domains "
+            f"{few(domains)}, the brains are {few(brains) or 'none of them'}; add {flags}"
             + (", or leave such examples out with --unknown-domain skip" if brains else "")
         )
-    placed = [_resized(need, requests.get(need.name), embedding_dim) for need in needs if need.name in brains]
+    placed = [_resized(need, requests.get(need.name), embedding_dim) for need in needs if need.name in with_brain]
     slices = allocate_brain_slices((need.name, need.n_input, need.n_output) for need in placed)
     return Layout.of(
         [need.at(slices[need.name].input_range.start, slices[need.name].output_range.start) for need in placed],
@@ -70,9 +71,11 @@ def _resized(need: DomainNeeds, request: Sequence[int] | None, embedding_dim: in
     if request is None:
         return need
     n_input, n_output = _pair(need.name, request)
-    if need.input_type == "text" and (n_input < embedding_dim or n_input % embedding_dim):
+    n_token = n_input // embedding_dim - need.n_bag if need.input_type == "text" else 0
+    if need.input_type == "text" and (n_token < need.spelled or n_input % embedding_dim):
+        words = f" and its words {need.n_bag * embedding_dim}" if need.n_bag else ""
         raise UsageError(
-            f"brain '{need.name}' asks for {n_input} inputs; a character takes {embedding_dim}, "
+            f"brain '{need.name}' asks for {n_input} inputs; a token takes {embedding_dim}{words}, "
             f"so ask for a multiple of {embedding_dim} (its longest text needs {need.n_input})"
         )
     if need.input_type == "tabular" and n_input != need.n_input:
@@ -93,7 +96,7 @@ def _resized(need: DomainNeeds, request: Sequence[int] | None, embedding_dim: in
             f"brain '{need.name}' asks for {n_output} outputs, but the code of its answers has {need.n_output}; "
             f"ask for {n_input},{need.n_output}"
         )
-    return msgspec.structs.replace(need, n_input=n_input, n_output=n_output, answer=answer)
+    return msgspec.structs.replace(need, n_input=n_input, n_output=n_output, answer=answer, n_token=n_token)
 
 
 def _pair(name: str, request: Sequence[int]) -> tuple[int, int]:

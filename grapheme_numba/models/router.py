@@ -17,7 +17,7 @@ from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.rejects import Reject
 from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.data.stream.rerouting import UNROUTED, rerouting, unrouted_rows
-from grapheme_numba.errors import RecordError, UsageError
+from grapheme_numba.errors import RecordError, UsageError, few
 from grapheme_numba.kernels.codec.column_facts import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
 
 BRAINS = {"math": "text", "text": "text", "timeseries": "sequence", "vision": "image"}
@@ -147,8 +147,8 @@ class CognitiveRouter:
     def rejection(self, route: Route) -> str:
         """Why a rejected input was rejected, in one sentence."""
         if not route.alternatives:
-            return f"no brain reads this input; the brains are {', '.join(self.names)}"
-        guesses = ", ".join(f"{name} {confidence:.2f}" for name, confidence in route.alternatives)
+            return f"no brain reads this input; the brains are {few(self.names)}"
+        guesses = few(f"{name} {confidence:.2f}" for name, confidence in route.alternatives)
         return f"no brain is sure enough: {guesses}; the threshold is {self.threshold:.2f}"
 
 
@@ -225,10 +225,10 @@ def with_brains(
     if unknown and unknown_domain == "skip":
         return dataset.view(unknown)
     if unknown and layout:
-        held = ", ".join(one.name for one in dataset.summary().domains)
+        held = few(one.name for one in dataset.summary().domains)
         raise RecordError(
-            f"{dataset.path} holds the domains {held}, but the model has brains for {', '.join(layout.names)}: "
-            f"none for {', '.join(unknown)}; leave such examples out with --unknown-domain skip, "
+            f"{dataset.path} holds the domains {held}, but the model has brains for {few(layout.names)}: "
+            f"none for {few(unknown)}; leave such examples out with --unknown-domain skip, "
             "or train a model with them"
         )
     return dataset

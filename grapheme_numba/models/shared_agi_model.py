@@ -5,9 +5,10 @@ from typing import Any, overload
 
 import numpy as np
 
+from grapheme_numba import arguments
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.stream.batches import Batch
-from grapheme_numba.errors import ShapeError, UsageError
+from grapheme_numba.errors import ShapeError, UsageError, few
 from grapheme_numba.models import structural as structure
 from grapheme_numba.models.brain_model import Array, BrainModel
 from grapheme_numba.models.hidden_graph import layered_network, layout_slices
@@ -15,6 +16,7 @@ from grapheme_numba.models.slices import BrainSlice, allocate_brain_slices
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.embedding import Embedding
 from grapheme_numba.network.losses import mse
+from grapheme_numba.network.parameters import checked_network
 
 
 class SharedAGIModel(BrainModel):
@@ -77,8 +79,10 @@ class SharedAGIModel(BrainModel):
         else:
             self.slices = allocate_brain_slices(requests)
         self.structural_weight = structure.checked_weight(structural_weight)
-        if dag is None:
-            widths = [int(hidden)] if isinstance(hidden, (int, np.integer)) else list(hidden)
+        if dag is not None:
+            checked_network(dag)
+        else:
+            widths = [int(hidden)] if isinstance(hidden, int | np.integer) else hidden
             dag = layered_network(
                 self.brain_slices(), widths, fan_in, skip, activation=activation, init=init, seed=seed, dtype=dtype
             )
@@ -126,10 +130,10 @@ class SharedAGIModel(BrainModel):
         if isinstance(brain, Batch):
             return super().forward(brain)
         owned = self._slice(brain)
-        x = np.asarray(x)
+        x = arguments.array("x", x)
         tokens = x if x.dtype.kind in "iu" else None
         width = 1 if tokens is None else self.embedding.dim
-        if x.ndim != 2 or x.shape[1] * width != owned.n_input:
+        if x.ndim != 2 or x.dtype.kind not in "fiub" or x.shape[1] * width != owned.n_input:
             raise ShapeError(
                 f"x for brain '{brain}' has dtype {x.dtype} and shape {x.shape}; give numbers of shape "
                 f"(batch, {owned.n_input}), or whole ids of shape (batch, n) with n * {self.embedding.dim} "
@@ -192,6 +196,6 @@ class SharedAGIModel(BrainModel):
         self.embedding.step(lr)
 
     def _slice(self, brain: str) -> BrainSlice:
-        if brain not in self.slices:
-            raise UsageError(f"no brain is called {brain!r}; the brains are {', '.join(self.slices)}")
+        if not arguments.is_name(brain, self.slices):
+            raise UsageError(f"no brain is called {arguments.shown(brain)}; the brains are {few(self.slices)}")
         return self.slices[brain]

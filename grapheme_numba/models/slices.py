@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
+from grapheme_numba.arguments import listed
 from grapheme_numba.errors import UsageError
 
 
@@ -48,7 +49,7 @@ def allocate_brain_slices(requests: Iterable[tuple[str, int, int]]) -> dict[str,
     """
     slices: dict[str, BrainSlice] = {}
     input_start = output_start = 0
-    for request in requests:
+    for request in listed("requests", requests, "a list of (name, n_input, n_output)"):
         name, n_input, n_output = _checked(request, slices)
         slices[name] = BrainSlice(
             range(input_start, input_start + n_input), range(output_start, output_start + n_output), name

@@ -3,12 +3,14 @@
 A text of n characters is a chain: n nodes and n - 1 edges (none of either for the empty text).
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments
 from grapheme_numba.errors import ShapeError, UsageError
 
 Float64 = npt.NDArray[np.float64]
@@ -54,8 +56,10 @@ def structural_loss(
         `alpha` or `beta` is negative or not finite.
     """
     for name, price in (("alpha", alpha), ("beta", beta)):
-        if not np.isfinite(price) or price < 0:
-            raise UsageError(f"{name} is {price}; the price of a difference must be a finite number of at least 0")
+        if not arguments.is_number(price, 0, sys.float_info.max):
+            raise UsageError(
+                f"{name} is {arguments.shown(price)}; the price of a difference must be a finite number of at least 0"
+            )
     counts = {
         "n_nodes_pred": n_nodes_pred,
         "n_edges_pred": n_edges_pred,
@@ -114,21 +118,23 @@ def structural_weight(kind: str, loss: npt.ArrayLike) -> Float64:
     UsageError
         `kind` is not one of `STRUCTURAL_WEIGHTS`.
     """
-    return STRUCTURAL_WEIGHTS[checked_weight(kind)](np.asarray(loss, dtype=np.float64))
+    return STRUCTURAL_WEIGHTS[checked_weight(kind)](_counts("structural", loss))
 
 
 def checked_weight(kind: str) -> str:
     """`kind` if it is a known structural weight, else UsageError."""
-    if kind not in STRUCTURAL_WEIGHTS:
-        raise UsageError(f"structural weight '{kind}' is unknown; choose one of {', '.join(STRUCTURAL_WEIGHTS)}")
+    if not arguments.is_name(kind, STRUCTURAL_WEIGHTS):
+        raise UsageError(
+            f"structural weight {arguments.shown(kind)} is unknown; choose one of {', '.join(STRUCTURAL_WEIGHTS)}"
+        )
     return kind
 
 
 def _counts(name: str, value: npt.ArrayLike) -> Float64:
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array = arguments.array(name, value).astype(np.float64)
     except (TypeError, ValueError):
-        raise ShapeError(f"{name} is {value!r}; give a count or an array of counts") from None
+        raise ShapeError(f"{name} is {arguments.shown(value)}; give a count or an array of counts") from None
     if not np.all(np.isfinite(array)) or np.any(array < 0):
         raise ShapeError(f"{name} holds a value that is not a finite number of at least 0; counts of nodes or edges")
     return array

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.arguments import array as as_array
+from grapheme_numba.arguments import shown
 from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
 
@@ -19,15 +21,12 @@ def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     except TypeError:
         found = np.dtype(object)  # not None: NumPy takes None for float64
     if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ShapeError(f"dtype is {dtype!r}; choose 'float32' or 'float64'")
+        raise ShapeError(f"dtype is {shown(dtype)}; choose 'float32' or 'float64'")
     return found
 
 
 def _convert(name: str, values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ShapeError(f"{name} is a sequence of rows of different lengths; give a rectangular array") from None
+    array = as_array(name, values)
     if array.dtype.kind not in "fiub":
         raise ShapeError(f"{name} has dtype {array.dtype}; give numbers, {dtype} is wanted")
     flags = array.flags
@@ -62,7 +61,7 @@ def rate(lr: float, dtype: np.dtype[Any]) -> float:
     try:
         number = float(lr)
     except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"lr is {lr!r}; give a finite learning rate") from None
+        raise UsageError(f"lr is {shown(lr)}; give a finite learning rate") from None
     if not abs(number) <= LARGEST[dtype]:
         raise NonFiniteError(f"lr is {lr}; give a finite learning rate, one that {dtype} can hold")
     return number

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import float_mode
+from grapheme_numba.arguments import array
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.kernels.engine.contributions import edge_contributions, node_contributions
 from grapheme_numba.network.arrays import Array, matrix
+from grapheme_numba.network.parameters import checked_network
 
 if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN
@@ -102,6 +105,7 @@ class Attribution(NamedTuple):
         )
 
 
+@float_mode.standard()
 def attribute(
     dag: "DagNN", x: npt.ArrayLike, output: npt.ArrayLike | None = None, *, names: Iterable[str] | None = None
 ) -> Attribution:
@@ -127,7 +131,7 @@ def attribute(
     ShapeError
         `x` or `output` does not fit the network.
     """
-    x = matrix("x", x, dag.n_input, dag.dtype)
+    x = matrix("x", x, checked_network(dag).n_input, dag.dtype)
     graph = NamedGraph.of(dag, names)
     inputs = np.empty(x.shape)
     saliency = Saliency(dag)
@@ -150,7 +154,7 @@ def _explained(output: npt.ArrayLike | None, y: Array, graph: NamedGraph, rows: 
     if output is None:
         chosen = y.argmax(axis=1)
     else:
-        output = np.asarray(output)
+        output = array("output", output)
         if output.shape == (n_example, n_output) and output.dtype.kind in "fiu":
             return output[rows].astype(y.dtype)
         if output.shape not in ((), (n_example,)) or output.dtype.kind not in "iu":

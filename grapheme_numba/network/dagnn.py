@@ -7,10 +7,11 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import float_mode
 from grapheme_numba.errors import CheckpointError, GraphemeError, ShapeError
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS, build_dag
 from grapheme_numba.graph.dag import Dag
-from grapheme_numba.graph.formats.dispatch import load_graph
+from grapheme_numba.graph.formats.dispatch import checked_options, load_graph
 from grapheme_numba.graph.generators import radixnet, topologies
 from grapheme_numba.graph.named import name_arrays, names_of
 from grapheme_numba.kernels.engine.tiles import Tiles
@@ -86,6 +87,7 @@ class DagNN(GraphParameters):
     # --- making one -----------------------------------------------------------------------------
 
     @classmethod
+    @float_mode.standard()
     def from_edges(
         cls, senders: npt.ArrayLike, receivers: npt.ArrayLike, *, inputs: npt.ArrayLike, outputs: npt.ArrayLike,
         n_node: int | None = None, weights: npt.ArrayLike | None = None, biases: npt.ArrayLike | None = None,
@@ -211,7 +213,7 @@ class DagNN(GraphParameters):
         **options
             init, seed and dtype, as for `from_edges`.
         """
-        graph = load_graph(source, **(graph_options or {}))
+        graph = load_graph(source, **checked_options(graph_options))
         dag = cls.from_edges(
             graph.senders, graph.receivers, inputs=graph.inputs, outputs=graph.outputs, n_node=graph.n_node,
             weights=graph.weights, biases=graph.biases, activation=graph.activations or activation,
@@ -373,8 +375,6 @@ class DagNN(GraphParameters):
                 "or use record(x) and its tape"
             )
         return latest
-
-    # --- topology -------------------------------------------------------------------------------
 
     def topology(self) -> dict[str, npt.NDArray[Any]]:
         """The graph as arrays in the caller's order: senders, receivers, inputs, outputs, activation.

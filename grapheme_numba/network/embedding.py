@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments
 from grapheme_numba.errors import GraphError, ShapeError
 from grapheme_numba.kernels.engine import embedding as kernels
 from grapheme_numba.kernels.engine import updates
@@ -39,10 +40,9 @@ class Embedding:
         self, vocab_size: int, dim: int, init: str = "xavier", seed: int = 0, dtype: npt.DTypeLike = "float32"
     ) -> None:
         for name, value in (("vocab_size", vocab_size), ("dim", dim)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ShapeError(f"{name} is {value!r}; give a whole number of at least 1")
-        if init not in INITS:
-            raise GraphError(f"unknown init {init!r}; choose one of {', '.join(INITS)}")
+            arguments.whole(name, value, 1, ShapeError)
+        if not arguments.is_name(init, INITS):
+            raise GraphError(f"unknown init {arguments.shown(init)}; choose one of {', '.join(INITS)}")
         self.vocab_size, self.dim, self.dtype = int(vocab_size), int(dim), arrays.float_dtype(dtype)
         shape = (self.vocab_size, self.dim)
         if init == "zero":
@@ -60,7 +60,7 @@ class Embedding:
 
     @weights.setter
     def weights(self, values: npt.ArrayLike) -> None:
-        values = np.asarray(values)
+        values = arguments.array("weights", values)
         if values.shape != self._weights.shape:
             raise ShapeError(f"weights has shape {values.shape}; wanted {self._weights.shape}")
         self._weights[...] = arrays.vector("weights", values.ravel(), values.size, self.dtype).reshape(values.shape)
@@ -75,7 +75,7 @@ class Embedding:
     def backward_accumulate(self, ids: npt.ArrayLike, grad: npt.ArrayLike) -> None:
         """Add `grad` (batch, length, dim), the loss's derivative by `forward(ids)`, to `grads`."""
         ids = self._check(ids)
-        grad = np.asarray(grad)
+        grad = arguments.array("grad", grad)
         if grad.shape != (*ids.shape, self.dim):
             raise ShapeError(f"grad has shape {grad.shape}; wanted {(*ids.shape, self.dim)}")
         rows = arrays.matrix("grad", grad.reshape(-1, self.dim), self.dim, self.dtype)
@@ -99,7 +99,7 @@ class Embedding:
         self._weights, self.grads = weights_view.reshape(shape), grads_view.reshape(shape)
 
     def _check(self, ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        ids = np.asarray(ids)
+        ids = arguments.array("ids", ids)
         if ids.ndim != 2 or not ids.size:
             raise ShapeError(f"ids has shape {ids.shape}; wanted (batch, length), with at least one id")
         if ids.dtype.kind not in "iu":

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.arguments import is_name, shown
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.jit import n_threads
@@ -195,8 +196,8 @@ class Plan:
 
     def force(self, strategy: str) -> None:
         """Use "tiles" or "levels" always, or choose ("auto"). Raises UsageError for another name."""
-        if strategy not in STRATEGIES:
-            raise UsageError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
+        if not is_name(strategy, STRATEGIES):
+            raise UsageError(f"unknown strategy {shown(strategy)}; choose one of {', '.join(STRATEGIES)}")
         self.strategy = strategy
 
     def forward(self, batch: int, workspace: Workspace, learns: bool) -> Choice:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from grapheme_numba.arguments import is_name, shown
 from grapheme_numba.errors import GraphError
 from grapheme_numba.network.arrays import Array
 from grapheme_numba.randomness import generator
@@ -34,8 +35,8 @@ def initial_weights(init: str, senders: Array, receivers: Array, n_node: int, se
     GraphError
         For an unknown name.
     """
-    if init not in INITS:
-        raise GraphError(f"unknown init {init!r}; choose one of {', '.join(INITS)}")
+    if not is_name(init, INITS):
+        raise GraphError(f"unknown init {shown(init)}; choose one of {', '.join(INITS)}")
     n_edge = len(senders)
     if init == "zero":
         return np.zeros(n_edge, dtype)

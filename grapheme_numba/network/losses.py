@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.kernels.engine import losses
 from grapheme_numba.kernels.engine.losses import chunked_sum, masked_mse
@@ -45,9 +46,10 @@ def mse(y: npt.ArrayLike, target: npt.ArrayLike, mask: npt.ArrayLike | None = No
 def _checked_mask(mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     if mask is None:
         return np.ones(shape, dtype=np.bool_)
-    given = np.asarray(mask)
-    active = given if given.dtype == np.bool_ else given == 1
-    if given.dtype != np.bool_ and (given.dtype.kind not in "iuf" or not (active | (given == 0)).all()):
+    given = arguments.array("mask", mask)
+    numbers = given.dtype.kind in "iuf"
+    active = given == 1 if numbers else given
+    if given.dtype != np.bool_ and not (numbers and (active | (given == 0)).all()):
         raise ShapeError(f"mask has dtype {given.dtype}; give booleans or 0 and 1, true where an output is active")
     try:
         return np.ascontiguousarray(np.broadcast_to(active, shape))
@@ -78,7 +80,7 @@ def cross_entropy(y: npt.ArrayLike, labels: npt.ArrayLike, weight: npt.ArrayLike
         Another shape or dtype, or a label that is no class.
     """
     y = _checked_outputs("cross_entropy", y)
-    labels = np.asarray(labels)
+    labels = arguments.array("labels", labels)
     if labels.shape != y.shape[:1] or labels.dtype.kind not in "iu":
         raise ShapeError(
             f"labels has dtype {labels.dtype} and shape {labels.shape}; give one whole number per example, ({len(y)},)"
@@ -111,24 +113,27 @@ def huber(
     `y` and `target` (batch, n_output); `weight` and what is returned and raised are as for `cross_entropy`.
     """
     y, target = _checked_pair("huber", y, target)
-    if not delta > 0:
-        raise ShapeError(f"delta is {delta}; give a number above 0")
+    if not arguments.is_number(delta, 0) or delta == 0:
+        raise ShapeError(f"delta is {arguments.shown(delta)}; give a number above 0")
     return _weighted(losses.huber_error, y, target, weight, float(delta))
 
 
 def _weighted(
     kernel: Callable[..., None], y: Array, target: Array, weight: npt.ArrayLike | None, *options: float
 ) -> tuple[float, Array]:
-    weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
-    if weight.shape != (len(y),) or not np.isfinite(weight).all():
-        raise ShapeError(f"weight has shape {weight.shape}; give one finite number per example, ({len(y)},)")
+    given = np.ones(len(y)) if weight is None else arguments.array("weight", weight)
+    if given.dtype.kind not in "fiub" or given.shape != (len(y),) or not np.isfinite(given).all():
+        raise ShapeError(
+            f"weight has dtype {given.dtype} and shape {given.shape}; give one finite number per example, ({len(y)},)"
+        )
+    weight = np.asarray(given, np.float64)
     loss, grad = np.empty(len(y)), np.empty_like(y)
     kernel(y, target, weight, *options, loss, grad)
     return float(chunked_sum(loss)), grad
 
 
 def _checked_outputs(name: str, y: npt.ArrayLike) -> Array:
-    y = np.asarray(y)
+    y = arguments.array("y", y)
     if y.dtype not in (np.float32, np.float64) or y.ndim != 2 or y.shape[0] == 0:
         raise ShapeError(
             f"y has dtype {y.dtype} and shape {y.shape}; {name} wants float32 or float64 of shape (batch, n_output) "
@@ -138,7 +143,7 @@ def _checked_outputs(name: str, y: npt.ArrayLike) -> Array:
 
 
 def _checked_pair(name: str, y: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Array, Array]:
-    y, target = _checked_outputs(name, y), np.asarray(target)
+    y, target = _checked_outputs(name, y), arguments.array("target", target)
     if target.shape != y.shape or target.dtype.kind not in "fiu":
         raise ShapeError(
             f"target has dtype {target.dtype} and shape {target.shape}, y has shape {y.shape}; "

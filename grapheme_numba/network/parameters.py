@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.arguments import is_number, shown
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.jit import n_threads
@@ -206,8 +207,8 @@ class GraphParameters:
 
     def clip_grad_norm(self, max_norm: float) -> float:
         """Scale the gradients so that their norm is at most `max_norm`; returns the norm before."""
-        if not max_norm >= 0:
-            raise UsageError(f"max_norm is {max_norm}; give a number of at least 0")
+        if not is_number(max_norm, 0):
+            raise UsageError(f"max_norm is {shown(max_norm)}; give a number of at least 0")
         norm = self.grad_norm()
         if norm > max_norm:
             self.gradients *= self.dtype.type(max_norm / norm)
@@ -286,3 +287,10 @@ def in_order(dag: "DagNN", node_order: npt.ArrayLike, level_start: npt.ArrayLike
     edges = indptr, indices, t_indptr, t_indices, level_start
     dag.adopt(type(old)(*edges, *by_node, *ports, node_order, edge_order, combined))
     dag.parameters[:], dag.gradients[:] = map(dag.from_caller_order, before)
+
+
+def checked_network(dag: Any) -> Any:
+    """`dag` where it is a network, else UsageError."""
+    if not isinstance(dag, GraphParameters):
+        raise UsageError(f"dag is {shown(dag)}; give a network, a DagNN")
+    return dag

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from grapheme_numba import arguments
 from grapheme_numba.errors import CheckpointError, MissingInputError
 from grapheme_numba.files.storage import write_file
 
@@ -23,7 +24,9 @@ def write(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     dtype = arrays["weights"].dtype.name
     facts = {"format": FORMAT, "version": VERSIONS["aggregation" in tensors], "dtype": dtype}
-    write_file(Path(path), safetensors.numpy.save(tensors, {**facts, "sha256": _digest(tensors, facts)}))
+    write_file(
+        arguments.path("path", path), safetensors.numpy.save(tensors, {**facts, "sha256": _digest(tensors, facts)})
+    )
 
 
 def read(path: str | Path) -> dict[str, npt.NDArray[Any]]:

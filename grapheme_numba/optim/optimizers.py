@@ -12,15 +12,18 @@ The length of a gradient, and the factor that brings a long one down to a limit.
 """
 
 import math
+import sys
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.arguments import is_number, shown
 from grapheme_numba.errors import CheckpointError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
 
+LARGEST, LEAST, BELOW_1 = sys.float_info.max, math.ulp(0.0), math.nextafter(1.0, 0.0)
 Vector = npt.NDArray[Any]  # (n,) float32 or float64
 
 
@@ -54,15 +57,15 @@ class Optimizer:
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        self._require("lr", self.lr, math.isfinite(self.lr) and self.lr >= 0, "a finite number of at least 0")
+        self._require("lr", self.lr, is_number(self.lr, 0, LARGEST), "a finite number of at least 0")
         self._require(
-            "weight_decay", self.weight_decay, math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            "weight_decay", self.weight_decay, is_number(self.weight_decay, 0, LARGEST),
             "a finite number of at least 0",
         )  # fmt: skip
 
     def _require(self, name: str, value: object, holds: bool, wanted: str) -> None:
         if not holds:
-            raise UsageError(f"{name} of {type(self).__name__} is {value!r}; give {wanted}")
+            raise UsageError(f"{name} of {type(self).__name__} is {shown(value)}; give {wanted}")
 
     def init(self, parameters: Vector) -> OptimizerState:
         """The state before the first step."""
@@ -174,7 +177,7 @@ class Momentum(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("momentum", self.momentum, 0 <= self.momentum < 1, "a number from 0 to below 1")
+        self._require("momentum", self.momentum, is_number(self.momentum, 0, BELOW_1), "a number from 0 to below 1")
 
     def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
         """The numbers of step `count`."""
@@ -206,9 +209,10 @@ class Adam(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        fits = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        pair = isinstance(self.betas, tuple | list) and len(self.betas) == 2
+        fits = pair and all(is_number(beta, 0, BELOW_1) for beta in self.betas)
         self._require("betas", self.betas, fits, "two numbers from 0 to below 1")
-        self._require("eps", self.eps, self.eps > 0, "a number above 0")
+        self._require("eps", self.eps, is_number(self.eps, LEAST, LARGEST), "a number above 0")
 
     def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
         """The numbers of step `count`."""
@@ -267,8 +271,8 @@ class RMSprop(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("rho", self.rho, 0 <= self.rho < 1, "a number from 0 to below 1")
-        self._require("eps", self.eps, self.eps > 0, "a number above 0")
+        self._require("rho", self.rho, is_number(self.rho, 0, BELOW_1), "a number from 0 to below 1")
+        self._require("eps", self.eps, is_number(self.eps, LEAST, LARGEST), "a number above 0")
 
     def rates(self, count: int, lr: float, scale: float) -> updates.StepRates:
         """The numbers of step `count`."""

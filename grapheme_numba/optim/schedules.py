@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from grapheme_numba.arguments import is_name, is_number, shown
 from grapheme_numba.errors import UsageError
 
 STEP_DECAY = 0.1  # the step schedule multiplies by this ...
@@ -49,8 +50,8 @@ class Schedule:
     warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.warmup < 1:
-            raise UsageError(f"warmup is {self.warmup!r}; give a share of the steps from 0 to below 1")
+        if not is_number(self.warmup, 0, 1) or self.warmup == 1:
+            raise UsageError(f"warmup is {shown(self.warmup)}; give a share of the steps from 0 to below 1")
         _shape(self.shape)
 
     def __call__(self, step: int, n_step: int) -> float:
@@ -93,8 +94,8 @@ def build(name: str, lr: float, n_step: int, warmup_steps: int | None = None) ->
 
 
 def _shape(name: str) -> Callable[[float], float]:
-    if name not in SCHEDULES:
-        raise UsageError(f"unknown lr schedule {name!r}; choose one of {', '.join(SCHEDULES)}")
+    if not is_name(name, SCHEDULES):
+        raise UsageError(f"unknown lr schedule {shown(name)}; choose one of {', '.join(SCHEDULES)}")
     return SCHEDULES[name]
 
 

@@ -59,9 +59,11 @@ def write(run: Any, error: BaseException | None = None, running: bool = False) -
         return
     try:
         facts = facts_of(run, error, running)
-        storage.write_file(run.folder / FACTS, json.dumps(facts).encode())
+        given = run.val.path  # whose examples are shown
+        mode = storage.mode_of([given] if given.is_file() else run.val.files)
+        storage.write_file(run.folder / FACTS, json.dumps(facts).encode(), mode)
         page = run_page(facts, run.journal.rows)
-        storage.write_file(run.folder / REPORT, page.encode("utf-8", "backslashreplace"))
+        storage.write_file(run.folder / REPORT, page.encode("utf-8", "backslashreplace"), mode)
     except Exception as fault:
         warnings.warn(
             f"no new {REPORT}: {type(fault).__name__}: {fault}; the run itself is not affected, "

@@ -115,9 +115,8 @@ def links(dag: Dag, weights: Any, group_of: Ints, n: int) -> tuple[Ints, Any, An
     cuts = [*np.searchsorted(dag.t_indptr, np.arange(0, dag.n_edge, CHUNK)).tolist(), dag.n_node]
     for first, last in pairwise(cuts):  # in chunks of senders, to bound memory
         a, b = dag.t_indptr[first], dag.t_indptr[last]
-        link = (
-            np.repeat(group_of[first:last], np.diff(dag.t_indptr[first : last + 1])) * n + group_of[dag.t_indices[a:b]]
-        )
+        senders = np.repeat(group_of[first:last], np.diff(dag.t_indptr[first : last + 1]))
+        link = senders * n + group_of[dag.t_indices[a:b]]
         counts += np.bincount(link, minlength=n * n)
         sums += np.bincount(link, np.nan_to_num(weights[a:b]), minlength=n * n)
     used = np.flatnonzero(counts)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from grapheme_numba.errors import CheckpointError, UsageError
+from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.runs import run_folder
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.training import config as configs
@@ -62,6 +63,9 @@ def choose_start(task: Task, layers: Sequence[tuple[str, Mapping[str, Any]]], re
                 f"{folder} already holds a checkpoint; resume it with --resume auto, "
                 "or give the new run another folder with --output"
             )
+        # The whole configuration goes there, and not what the user wrote.
+        written = [folder / name for name in run_folder.WRITTEN]
+        refuse_overwriting(written, [where for where, _ in layers if Path(where).is_file()])
         return Start(given, folder, None, None, [], run_folder.stamp(folder), chosen)
     if resume == "auto":
         if not given.output:

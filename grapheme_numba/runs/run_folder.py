@@ -16,6 +16,8 @@ from grapheme_numba.runs import checkpoint as checkpoints
 from grapheme_numba.runs.checkpoint import MANIFEST, MODEL, Checkpoint
 from grapheme_numba.runs.journal import METRICS
 
+CONFIG, REJECTS = "config.toml", "rejects.jsonl"
+WRITTEN = (CONFIG, METRICS, REJECTS, "report.html")  # the files of a run that are no checkpoint
 ASIDE = "set_aside_"
 LAST, BEST, PREVIOUS_BEST, STEP = "checkpoint_last", "checkpoint_best", "checkpoint_best_previous", "checkpoint_step_"
 
@@ -160,7 +162,7 @@ def files_of(folder: Path) -> list[Path]:
     """The files that are read of a run's folder or a checkpoint's: those no command may write over."""
     checkpoint_folders = [folder, folder / LAST, run_best(folder), *kept_steps(folder)]
     inside = [one / name for one in checkpoint_folders for name in (MODEL, MANIFEST)]
-    return [folder / "config.toml", folder / METRICS, *inside]
+    return [folder / CONFIG, folder / METRICS, *inside]
 
 
 def has_checkpoint(run: Path) -> bool:

@@ -24,21 +24,23 @@ from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import locks, storage
-from grapheme_numba.files.storage import WholeFile
+from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.files.storage import WholeFile, mode_of
 from grapheme_numba.models.router import rejects_of, with_brains
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.handover import FolderStore
 from grapheme_numba.runs.journal import METRICS, Journal, MemoryJournal
 from grapheme_numba.runs.resume import Start
+from grapheme_numba.runs.run_folder import CONFIG, REJECTS
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import baseline, loop, sparse_training, step
 from grapheme_numba.training.config import Config, to_toml
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.run import Run, RunState, steps_per_epoch
+from grapheme_numba.training.run import Run, RunState, steps_per_epoch, with_decay
 from grapheme_numba.training.tasks import Task
 
-REJECTS = "rejects.jsonl"
+MOST_READINGS = 24  # domains whose reading is said when a run begins; those of which something does not fit all are
 
 
 def select_examples(task: Task, dataset: Dataset, config: Config, layout: Layout | None = None) -> Dataset:
@@ -67,12 +69,12 @@ def write_rejects(run: Run) -> None:
     """Write `rejects.jsonl` into the run's folder: every training example that no brain was sure of, and why."""
     if not run.config.route:
         return
-    with WholeFile(run.folder / REJECTS) as file:
+    given = run.train.path
+    with WholeFile(run.folder / REJECTS, mode=mode_of([given] if given.is_file() else run.train.files)) as file:
         for one in rejects_of(run.train, run.model.layout, run.config.threshold):
             file.write(msgspec.json.encode(one) + b"\n")
 
 
-CONFIG = "config.toml"
 COMPILE_NOTE_AFTER = 1.5  # seconds; loading compiled kernels takes less
 
 
@@ -98,7 +100,10 @@ def prepare(
         A resumed run would continue with other data, and `override` is not given; or more ranks than shards.
     """
     comm, checkpoint = comm or Serial(), start.checkpoint
-    find_splits(start.config.data)  # before all else: without data nothing is worth compiling
+    read = find_splits(start.config.data).files()  # before all else: without data nothing is worth compiling
+    given = [Path(path) for path in (start.config.graph, start.config.external) if path is not None]
+    read += [file for path in given for file in (path.rglob("*") if path.is_dir() else [path])]
+    refuse_overwriting([start.folder / name for name in run_folder.WRITTEN], read)
     # A checkpoint without a number of shards is of a run that had none to share.
     n_shard = start.config.gradient_shards or (comm.size if checkpoint is None else 1)
     config = msgspec.structs.replace(start.config, gradient_shards=n_shard)
@@ -128,6 +133,7 @@ def prepare(
     if checkpoint is None:
         summary = select_examples(task, train, config).summary()
         config = task.fitted(config, start.chosen, summary)
+        config = with_decay(config, task.decay, config.epochs * steps_per_epoch(config, train.n_rows))
         model = task.build(summary, config)
     else:
         if fingerprint != checkpoint.fingerprint and not override:
@@ -136,7 +142,7 @@ def prepare(
                 "give the same --data, or add --override to resume with this one"
             )
         model = snapshot.restore_model(checkpoint)
-    optimizer = optimizers.build(config.optimizer, config.weight_decay)
+    optimizer = optimizers.build(config.optimizer, config.weight_decay or 0.0)
     train, val = (select_examples(task, dataset, config, model.layout) for dataset in (train, val))
     for sentence in filter(None, map(left_out, (train, val))):
         observer.note(sentence)
@@ -155,8 +161,11 @@ def prepare(
         misfits: dict[str, Misfits] = {}
         baselines = baseline.measure(train, model.layout, misfits_out=misfits)
         found = readings(train, model.layout, misfits)
-        for one in found:
+        shown = [one for place, one in enumerate(found) if place < MOST_READINGS or one.n_unfit]
+        for one in shown:
             observer.note(one.line())
+        if len(shown) < len(found):
+            observer.note(f"and {len(found) - len(shown):,} more domains, of which all fits")
         check_fit(found, config.max_unfit)
     else:
         state, progress = snapshot.fill(model, checkpoint), checkpoint.progress

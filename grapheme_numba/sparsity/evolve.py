@@ -11,11 +11,13 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments, float_mode, randomness
 from grapheme_numba.errors import ShapeError, UsageError
 from grapheme_numba.kernels.engine import aggregations
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.kernels.sparsity import drop_and_grow
 from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.parameters import checked_network
 from grapheme_numba.sparsity.prune import smallest_edges
 
 Array = npt.NDArray[Any]
@@ -43,6 +45,7 @@ def evolve(dag: DagNN, method: str, fraction: float = ..., seed: Seed = ..., mom
 def evolve(
     dag: DagNN, method: str, fraction: float = ..., seed: Seed = ..., *, moments: Sequence[Array]
 ) -> tuple[DagNN, tuple[Array, ...]]: ...
+@float_mode.standard()
 def evolve(
     dag: DagNN, method: str, fraction: float = 0.3, seed: Seed = 0, moments: Sequence[Array] | None = None
 ) -> DagNN | tuple[DagNN, tuple[Array, ...]]:
@@ -79,7 +82,7 @@ def evolve(
     ShapeError
         "rigl" without a backward pass, or moments of another size.
     """
-    change = propose(dag, method, fraction, seed)
+    change = propose(checked_network(dag), method, fraction, seed)
     new = copy.copy(dag)
     internal = [new.from_caller_order(moment) for moment in moments or ()]
     replace_edges(new, change, internal)
@@ -99,10 +102,10 @@ def drop_and_grow_edges(dag: DagNN, method: str, fraction: float, seed: Seed, mo
 
 def propose(dag: DagNN, method: str, fraction: float, seed: Seed) -> Replacement:
     """The `Replacement` that `evolve` would make with these arguments; nothing is changed."""
-    if method not in METHODS or not 0.0 < fraction < 1.0:
+    if not arguments.is_name(method, METHODS) or not arguments.is_number(fraction, 0, 1) or fraction in (0, 1):
         raise UsageError(
-            f"the evolution is {method!r} with the fraction {fraction!r}; choose one of {', '.join(METHODS)} "
-            "and a fraction between 0 and 1"
+            f"the evolution is {arguments.shown(method)} with the fraction {arguments.shown(fraction)}; choose one of "
+            f"{', '.join(METHODS)} and a fraction between 0 and 1"
         )
     if method == "rigl":
         tiles = dag.latest_tiles()
@@ -115,7 +118,7 @@ def propose(dag: DagNN, method: str, fraction: float, seed: Seed) -> Replacement
     levels = np.empty((dropped.size, 2), np.int32)
     level = np.repeat(np.arange(dag.n_level, dtype=np.int32), np.diff(old.level_start))
     drop_and_grow.list_dropped(old, gone, level, dropped, levels)
-    key = np.random.SeedSequence(seed).generate_state(2, np.uint32).astype(np.uint64)
+    key = np.random.SeedSequence(randomness.checked_parts(seed)).generate_state(2, np.uint32).astype(np.uint64)
     draws = drop_and_grow.Draws(key, levels)
     senders, receivers = np.empty(dropped.size, np.int32), np.empty(dropped.size, np.int32)
     if method == "rigl":

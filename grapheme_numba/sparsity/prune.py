@@ -14,11 +14,13 @@ from typing import Any, NamedTuple, cast, overload
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.arguments import is_number, shown
 from grapheme_numba.errors import UsageError
 from grapheme_numba.graph.named import NamedGraph, named_graph
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.kernels.sparsity import drop_and_grow
 from grapheme_numba.network.dagnn import SETTINGS, DagNN
+from grapheme_numba.network.parameters import checked_network
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -70,8 +72,9 @@ def prune(
     DagNN, or with `moments` (DagNN, tuple of arrays)
         With the same nodes, names, weights, biases and settings.
     """
-    if not 0.0 < density <= 1.0:
-        raise UsageError(f"density is {density!r}; give a share above 0 and at most 1")
+    checked_network(dag)
+    if not is_number(density, 0, 1) or density == 0:
+        raise UsageError(f"density is {shown(density)}; give a share above 0 and at most 1")
     part = part_of(dag, edges_to_keep(dag, round(density * dag.n_edge)), np.ones(dag.n_node, bool))
     return part.dag if moments is None else (part.dag, tuple(part.vector(moment) for moment in moments))
 

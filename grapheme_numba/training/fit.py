@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import arguments, float_mode, randomness
 from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
 from grapheme_numba.network import losses
 from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.network.parameters import checked_network
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.optim.optimizers import Factored, Optimizer
 from grapheme_numba.training import step as one_step
@@ -52,6 +54,7 @@ class History(Mapping[str, npt.NDArray[np.float64]]):
         return f"History({len(self['loss'])} epochs, best {self.best_epoch}: {last})"
 
 
+@float_mode.standard()
 def fit(
     dag: DagNN,
     x: Any,
@@ -122,16 +125,21 @@ def fit(
     """
     settings = {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}
     for name, number in settings.items():
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
-            raise UsageError(f"{name} is {number!r}; give a whole number of at least 1")
+        arguments.whole(name, number, 1)
     if patience is not None and validation is None:
         raise UsageError("patience counts epochs without a lower val_loss; give validation too")
-    if not max_norm >= 0:
-        raise UsageError(f"max_norm is {max_norm!r}; give a number of at least 0")
+    checked_network(dag)
+    randomness.checked(seed)
+    arguments.flag("shuffle", shuffle)
+    callbacks = arguments.listed("callbacks", callbacks, "a list of callables, which take the state")
+    if not all(map(callable, callbacks)):
+        raise UsageError(f"callbacks is {arguments.shown(callbacks)}; give callables, which take the state")
+    if not arguments.is_number(max_norm, 0):
+        raise UsageError(f"max_norm is {arguments.shown(max_norm)}; give a number of at least 0")
     function = _loss(loss)
     rule = optimizers.Adam() if optimizer is None else optimizer
     if not isinstance(rule, Optimizer):
-        raise UsageError(f"optimizer is {rule!r}; give one of gn.optim, such as gn.optim.AdamW(lr=1e-3)")
+        raise UsageError(f"optimizer is {arguments.shown(rule)}; give one of gn.optim, such as gn.optim.AdamW(lr=1e-3)")
     factor = _schedule(schedule)
     rows, targets, weight = _examples("", dag, x, y, loss, sample_weight)
     held, kept = _validation(dag, rows, targets, weight, validation, loss, seed)
@@ -207,8 +215,10 @@ def _loss(loss: str | Loss) -> Callable[[Array, Array, Array], tuple[float, Arra
     """(y, target, weight) -> (loss, dL/dy), summed over the examples."""
     if callable(loss):
         return _weighted(loss)
-    if loss not in LOSSES:
-        raise UsageError(f"unknown loss {loss!r}; choose one of {', '.join(LOSSES)}, or give a function (y, t)")
+    if not arguments.is_name(loss, LOSSES):
+        raise UsageError(
+            f"unknown loss {arguments.shown(loss)}; choose one of {', '.join(LOSSES)}, or give a function (y, t)"
+        )
     named: Callable[[Array, Array, Array], tuple[float, Array]] = (
         _weighted_mse if loss == "mse" else getattr(losses, loss)
     )
@@ -344,7 +354,7 @@ def _validation(
             raise UsageError(f"validation is a tuple of {len(validation)}; give (x, y) or a share between 0 and 1")
         return _examples("validation ", dag, *validation, loss, None), None
     if isinstance(validation, bool) or not isinstance(validation, int | float) or not 0 < validation < 1:
-        raise UsageError(f"validation is {validation!r}; give (x, y) or a share between 0 and 1")
+        raise UsageError(f"validation is {arguments.shown(validation)}; give (x, y) or a share between 0 and 1")
     n = rows.shape[0]
     n_held = max(1, round(validation * n))
     if n_held >= n:

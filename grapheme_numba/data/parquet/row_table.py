@@ -23,6 +23,8 @@ class RowTable:
     ----------
     path : path
     columns : dict of str to "text", "int" or "float"
+    mode : int
+        Permissions, of which the umask takes its bits.
 
     Raises
     ------
@@ -30,10 +32,10 @@ class RowTable:
         The folder or the disk does not take the file.
     """
 
-    def __init__(self, path: str | Path, columns: Mapping[str, str]) -> None:
+    def __init__(self, path: str | Path, columns: Mapping[str, str], mode: int = 0o666) -> None:
         self.n_row = 0
         self._schema = pa.schema([(name, KINDS[kind]) for name, kind in columns.items()])
-        self._file = WholeFile(Path(path))
+        self._file = WholeFile(Path(path), mode=mode)
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self._file, mode="w"), self._schema, compression="zstd", write_page_checksum=True
         )

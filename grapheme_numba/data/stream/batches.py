@@ -15,12 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
+from grapheme_numba.data.codec.texts import token_ends, words_of
 from grapheme_numba.data.fields import shape_of
 from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
 from grapheme_numba.data.schema import to_arrow
 from grapheme_numba.data.stream.order import WINDOW_BYTES, Stream
-from grapheme_numba.errors import RecordError
+from grapheme_numba.errors import RecordError, few
 from grapheme_numba.kernels.codec.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
 
 FIRST_SLAB = 4  # batches
@@ -31,9 +32,10 @@ class Batch(NamedTuple):
     """B examples, encoded. Arrays are C-contiguous; do not write into them.
 
     domain : (B,) int32, index into `layout.domains`
-    tokens : (B, text_length) int32, byte + 1, 0 is padding; all 0 where the input is not text
-    values : (B, value_width) float32, a sequence (right-aligned) or an image (row-major) in the first
-        n_input columns of its domain, scaled; 0 elsewhere
+    tokens : (B, text_length) int32, byte + 1 or `text_tokens.NUMBER`, 0 is padding; after the n_token of its domain
+        the buckets of its words, + 1; all 0 where the input is not text
+    values : (B, value_width) float32, a sequence (right-aligned) or an image (row-major) in the first n_input columns
+        of its domain, or the numbers of a text at the places of their tokens, scaled; 0 elsewhere
     targets : (B, n_target) float32, the answer's code from column 0; 0 elsewhere
     n_active : (B,) int32, target columns that count: n_output of the domain, or 0 when the input or the
         answer does not fit
@@ -82,7 +84,7 @@ def check_rows(rows: Rows, window: Window, order: npt.NDArray[np.int64], layout:
     if rows.status[wrong[0]] == UNKNOWN_DOMAIN:
         raise RecordError(
             f"example {window.ids[row].as_py()!r} is of domain {name!r}, which this model does not know "
-            f"(it knows {', '.join(layout.names)}); remove such examples or train with them"
+            f"(it knows {few(layout.names)}); remove such examples or train with them"
         )
     kinds = tuple(INPUT_KINDS)
     raise RecordError(
@@ -217,6 +219,11 @@ def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str |
     if example.input_type == "text":
         text = cast(str, example.text)
         size, most, unit = len(text.encode()), domain.n_input // layout.embedding_dim, "bytes of text"
+        if domain.by_tokens:
+            size, most, unit = len(token_ends(text)), domain.n_token, "tokens of text (a number is one, else each byte)"
+        if domain.n_bag and (not domain.spelled or size <= most):
+            n_word = len(words_of(text, layout.n_bucket).buckets)
+            size, most, unit = n_word, domain.n_word, "words and pairs of words"
     elif example.input_type == "sequence":
         size, most, unit = len(cast("list[float]", example.values)), domain.n_input, "values"
     elif example.input_type == "tabular":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from grapheme_numba import arguments
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.example_weights import EXTRA, Weights, weights_in, weights_of
 from grapheme_numba.data.folders import files_in
@@ -278,7 +279,7 @@ def open_dataset(
     Raises MissingInputError when there is nothing at `path`, RecordError for lines or files that
     do not hold examples.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     table = mapping is not None and mapping.target is not None
     if path.is_dir() and not parts and not holds_our_parquet(path):
         files = files_in(path, lambda name: name.endswith((*DATA, *PICTURES)))

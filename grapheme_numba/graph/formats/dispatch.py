@@ -1,11 +1,13 @@
 """Any graph in, any graph out: one function each way, by the suffix of a file or the kind of an object."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from grapheme_numba.arguments import array, is_name, listed, shown
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.files.storage import write_file
 from grapheme_numba.graph.checks import node_ids
@@ -61,9 +63,13 @@ def load_graph(
     GraphError, CycleError
         The source does not hold a usable graph; the message begins with the file's name.
     """
-    if break_cycles not in BREAKS:
-        raise GraphError(f"break_cycles is {break_cycles!r}; choose one of {', '.join(BREAKS)}")
-    options = {"inputs": inputs, "outputs": outputs, "break_cycles": break_cycles}
+    if not is_name(break_cycles, BREAKS):
+        raise GraphError(f"break_cycles is {shown(break_cycles)}; choose one of {', '.join(BREAKS)}")
+    ports = {"inputs": inputs, "outputs": outputs}
+    for name, given in ports.items():
+        if given is not None:
+            ports[name] = listed(name, given, "a list of names or ids", GraphError)
+    options = {**ports, "break_cycles": break_cycles}
     if not isinstance(source, str | Path):
         return _from_object(source, options, names, relations, columns)
     path = Path(source)
@@ -72,6 +78,16 @@ def load_graph(
     except GraphError as error:
         error.args = (f"{path}: {error}",)
         raise
+
+
+def checked_options(options: Any) -> dict[str, Any]:
+    """The options of `load_graph` in a dict, none for None. Raises UsageError for anything else."""
+    known = inspect.signature(load_graph).parameters.keys() - {"source"}
+    if options is None:
+        return {}
+    if not isinstance(options, dict) or not options.keys() <= known:
+        raise UsageError(f"graph_options is {shown(options)}; give a dict with some of {', '.join(sorted(known))}")
+    return options
 
 
 def save_graph(graph: Any, path: str | Path) -> None:
@@ -155,7 +171,7 @@ def _from_pair(senders: Any, receivers: Any, options: dict[str, Any], names: Seq
     for ids in (senders, receivers):
         if isinstance(ids, np.ma.MaskedArray) and np.ma.is_masked(ids):
             raise GraphError("the ids of a pair are masked in places; give the edges that there are")
-    senders, receivers = np.asarray(senders), np.asarray(receivers)
+    senders, receivers = array("senders", senders), array("receivers", receivers)
     if names is None and senders.size and senders.dtype.kind in "iu" and receivers.dtype.kind in "iu":
         names = list(map(str, range(int(max(senders.max(), receivers.max())) + 1)))
     return _positional(lambda **more: named_graph(senders, receivers, names or (), **more), options, names)

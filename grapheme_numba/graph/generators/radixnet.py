@@ -8,6 +8,7 @@ permutation. Every output of a block is reached from every input by equally many
 
 import numpy as np
 
+from grapheme_numba import arguments, randomness
 from grapheme_numba.errors import GraphError
 from grapheme_numba.graph.dag import Ids
 from grapheme_numba.graph.generators.topologies import Topology
@@ -37,10 +38,9 @@ def layers(n_neuron: int, n_layer: int, seed: int = 0) -> Ids:
     Raises GraphError where n_neuron is not 16 times a power of two of at least 2, or n_layer is below 1.
     """
     stage_count = _residues(n_neuron).bit_length() - 1
-    if n_layer < 1:
-        raise GraphError(f"n_layer is {n_layer}; give at least one layer")
+    n_layer = arguments.whole("n_layer", n_layer, 1, GraphError)
     stages = [stage_senders(n_neuron, stage) for stage in range(stage_count)]
-    generator = np.random.Generator(np.random.Philox(seed))
+    generator = randomness.generator(seed)
     found = np.empty((n_layer, n_neuron, FAN_IN), np.int32)
     for first in range(0, n_layer, stage_count):
         permutation = generator.permutation(n_neuron).astype(np.int32) if first else None
@@ -52,6 +52,8 @@ def layers(n_neuron: int, n_layer: int, seed: int = 0) -> Ids:
 
 def radixnet(n_neuron: int, n_layer: int, seed: int = 0) -> Topology:
     """RadiX-Net as one graph: (senders, receivers, inputs, outputs, n_node), `n_layer` layers after the inputs."""
+    _residues(n_neuron)
+    n_layer = arguments.whole("n_layer", n_layer, 1, GraphError)
     offsets = n_neuron * np.arange(n_layer, dtype=np.int32)
     senders = layers(n_neuron, n_layer, seed) + offsets[:, None, None]
     n_node = n_neuron * (n_layer + 1)
@@ -61,7 +63,9 @@ def radixnet(n_neuron: int, n_layer: int, seed: int = 0) -> Topology:
 
 
 def _residues(n_neuron: int) -> int:
-    residues = n_neuron // 16
-    if n_neuron < 32 or n_neuron % 16 or residues & (residues - 1):
-        raise GraphError(f"n_neuron is {n_neuron}; give 16 times a power of two, as 1024, 4096, 16384 or 65536")
+    residues = n_neuron // 16 if arguments.is_whole(n_neuron, 32, 1 << 26) else 0
+    if not residues or n_neuron % 16 or residues & (residues - 1):
+        raise GraphError(
+            f"n_neuron is {arguments.shown(n_neuron)}; give 16 times a power of two, as 1024, 4096, 16384 or 65536"
+        )
     return residues

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba import randomness
+from grapheme_numba import arguments, randomness
 from grapheme_numba.errors import GraphError
 from grapheme_numba.graph.dag import Ids
 from grapheme_numba.graph.formats.dispatch import load_graph
@@ -22,9 +22,7 @@ Topology: TypeAlias = tuple[Ids, Ids, Ids, Ids, int]
 
 
 def _whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise GraphError(f"{name} is {value!r}; give a whole number of at least {least}")
-    return int(value)
+    return arguments.whole(name, value, least, GraphError)
 
 
 def _ids(start: int, stop: int) -> Ids:
@@ -34,7 +32,7 @@ def _ids(start: int, stop: int) -> Ids:
 def text_chain(text: str) -> Topology:
     """One node per character, each with an edge to the next; all are inputs, the last is the output."""
     if not isinstance(text, str) or not text:
-        raise GraphError(f"text is {text!r}; give a string of at least one character")
+        raise GraphError(f"text is {arguments.shown(text)}; give a string of at least one character")
     n_node = len(text)
     return _ids(0, n_node - 1), _ids(1, n_node), _ids(0, n_node), _ids(n_node - 1, n_node), n_node
 
@@ -81,12 +79,13 @@ def _distinct_rows(generator: np.random.Generator, n_row: int, n_choice: int, n_
 
 def layered(widths: Sequence[int], fan_in: int, skip: float = 0.0, seed: int = 0) -> Topology:
     """Layers in which each node has `fan_in` senders in the layer before; a share `skip` from earlier ones."""
+    widths = arguments.listed("widths", widths, "the width of each layer", GraphError)
     widths = [_whole("a width", width, 1) for width in widths]
     fan_in = _whole("fan_in", fan_in, 1)
     if len(widths) < 2:
         raise GraphError(f"widths has {len(widths)} entries; a layered network needs at least two layers")
-    if not 0.0 <= skip <= 1.0:
-        raise GraphError(f"skip is {skip!r}; give a share between 0 and 1")
+    if not arguments.is_number(skip, 0, 1):
+        raise GraphError(f"skip is {arguments.shown(skip)}; give a share between 0 and 1")
     generator = randomness.generator(seed)
     starts = np.cumsum([0, *widths]).tolist()
     senders, receivers = [], []
@@ -145,8 +144,8 @@ def small_world(n_node: int, n_neighbor: int, rewire: float, n_in: int, n_out: i
     n_in, n_out = _whole("n_in", n_in, 1), _whole("n_out", n_out, 1)
     if n_neighbor >= n_node // 2:
         raise GraphError(f"n_neighbor is {n_neighbor}; give less than half of the {n_node} nodes")
-    if not 0.0 <= rewire <= 1.0:
-        raise GraphError(f"rewire is {rewire!r}; give a share between 0 and 1")
+    if not arguments.is_number(rewire, 0, 1):
+        raise GraphError(f"rewire is {arguments.shown(rewire)}; give a share between 0 and 1")
     generator = randomness.generator(seed)
     near = np.repeat(np.arange(n_node), n_neighbor)
     far = (near + np.tile(np.arange(1, n_neighbor + 1), n_node)) % n_node
@@ -187,9 +186,9 @@ def block_modular(
     fan_in, n_in, n_out = _whole("fan_in", fan_in, 1), _whole("n_in", n_in, 1), _whole("n_out", n_out, 1)
     if n_in < n_block:
         raise GraphError(f"n_in is {n_in}, but each of the {n_block} blocks needs an input of its own")
-    if not 0.0 <= between <= 1.0:
-        raise GraphError(f"between is {between!r}; give a share between 0 and 1")
-    generator = np.random.Generator(np.random.Philox(seed))
+    if not arguments.is_number(between, 0, 1):
+        raise GraphError(f"between is {arguments.shown(between)}; give a share between 0 and 1")
+    generator = randomness.generator(seed)
     n_hidden = n_block * block_size
     # Node n_in + k * n_block + b is number k of block b, and input i belongs to block i mod n_block.
     hidden = np.repeat(np.arange(n_hidden), fan_in)
@@ -211,7 +210,7 @@ def block_modular(
 
 
 def _state(seed: int) -> npt.NDArray[np.uint64]:
-    return np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
+    return np.random.SeedSequence(randomness.checked(seed)).generate_state(1, np.uint64) | np.uint64(1)
 
 
 TRIES_PER_EDGE = 20
@@ -235,7 +234,7 @@ def rewire(source: Any, seed: int = 0) -> Any:
     NamedGraph, or DagNN for a DagNN
     """
     graph = load_graph(source)
-    state = np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
+    state = _state(seed)
     receivers = graph.receivers.copy()
     if graph.n_edge > 1:
         rank = levels_of(graph.senders, graph.receivers, graph.n_node)
