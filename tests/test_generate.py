@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from grapheme_numba.data.records import parse_example
-from grapheme_numba.data.sources.generator import DOMAINS, QUESTIONS, SHAPES, generate, write_splits
+from grapheme_numba.data.sources.generator import DOMAINS, SHAPES, generate, write_splits
+from grapheme_numba.data.sources.questions import QUESTIONS
 from grapheme_numba.errors import UsageError
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
 
 
 def inputs(samples, split, seed=0):
-    """(domain, input) of every generated example but the text domain's."""
-    records = generate(samples, split, seed)
-    return {(one["domain"], json.dumps(one["input"])) for one in records if one["domain"] != "text"}
+    """(domain, input) of every generated example."""
+    return {(one["domain"], json.dumps(one["input"])) for one in generate(samples, split, seed)}
 
 
 def test_records_are_mixed_examples_and_answers_are_right():
-    asked = {question: answer for answer, *ways in QUESTIONS for question in ways}
+    asked = dict(QUESTIONS["val"])
     seen = set()
     for one in generate(100, "val", seed=3):
         parse_example(json.dumps(one).encode())
@@ -50,9 +50,22 @@ def test_splits_share_no_input(seed):
 
 
 def test_questions_are_few_short_and_unambiguous():
-    ways = [question for _, *ways in QUESTIONS for question in ways]
-    assert len(ways) == len(set(ways)) == 58
-    assert all(0 < len(answer.encode()) <= 16 for answer, *_ in QUESTIONS)
+    asked = [question for split in QUESTIONS.values() for question, _ in split]
+    assert len(asked) == len(set(asked)) == 6 * 42
+    assert all(0 < len(answer.encode()) <= 16 for split in QUESTIONS.values() for _, answer in split)
+    assert max(map(len, asked)) <= 55
+
+
+def test_every_split_asks_for_every_fact_in_words_of_its_own():
+    facts = {split: {answer for _, answer in asked} for split, asked in QUESTIONS.items()}
+    assert facts["train"] == facts["val"] == facts["test"]
+    shipped = {}
+    for split in ("train", "val", "test"):
+        records = map(json.loads, (SHIPPED / f"{split}.jsonl").read_text().splitlines())
+        shipped[split] = {one["input"]["text"] for one in records if one["domain"] == "text"}
+        assert shipped[split] == {question for question, _ in QUESTIONS[split]}
+    assert not shipped["train"] & (shipped["val"] | shipped["test"])
+    assert not shipped["val"] & shipped["test"]
 
 
 def test_example_i_does_not_depend_on_the_number_of_samples():

@@ -1,11 +1,7 @@
 """The generated example data: math, text, timeseries and vision, each honest and learnable.
 
-Inputs of one split never appear in another (except text, whose question list is finite): the input's
-own digest chooses the split, so it holds for any number of samples and any seed.
-
-The finite question list of the generated text domain: (answer of at most 16 bytes, ways to ask).
-
-The 8x8 shapes of the generated vision domain.
+Inputs of one split never appear in another, for any number of samples and any seed: the input's own digest chooses
+the split, and the few questions of the text domain have wordings of their own in each (`sources.questions`).
 """
 
 import hashlib
@@ -17,54 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.data.sources.questions import QUESTIONS
 from grapheme_numba.errors import OutputError, UsageError
 from grapheme_numba.files.storage import WholeFile
-
-QUESTIONS = (
-    ("Paris", "capital of France?", "France has which capital?"),
-    ("Rome", "capital of Italy?", "Italy has which capital?"),
-    ("Madrid", "capital of Spain?", "Spain has which capital?"),
-    ("Berlin", "capital of Germany?", "Germany has which capital?"),
-    ("Lisbon", "capital of Portugal?"),
-    ("Vienna", "capital of Austria?"),
-    ("Athens", "capital of Greece?"),
-    ("Oslo", "capital of Norway?"),
-    ("Tokyo", "capital of Japan?", "Japan has which capital?"),
-    ("Cairo", "capital of Egypt?"),
-    ("Ottawa", "capital of Canada?"),
-    ("Brasília", "capital of Brazil?"),
-    ("blue", "color of a clear sky?", "which color is the sky?"),
-    ("green", "color of grass?", "which color is grass?"),
-    ("yellow", "color of a ripe banana?"),
-    ("red", "color of a ripe tomato?"),
-    ("white", "color of fresh snow?", "which color is snow?"),
-    ("black", "color of coal?"),
-    ("cold", "opposite of hot?", "what is not hot?"),
-    ("small", "opposite of large?", "what is not large?"),
-    ("slow", "opposite of fast?", "what is not fast?"),
-    ("night", "opposite of day?"),
-    ("down", "opposite of up?"),
-    ("closed", "opposite of open?"),
-    ("seven", "days in a week?", "how many days has a week?"),
-    ("twelve", "months in a year?", "how many months has a year?"),
-    ("four", "legs of a horse?", "how many legs has a horse?"),
-    ("eight", "legs of a spider?"),
-    ("three", "sides of a triangle?"),
-    ("sixty", "seconds in a minute?"),
-    ("water", "what do fish swim in?"),
-    ("milk", "what does a cow give?"),
-    ("honey", "what do bees make?", "bees make what?"),
-    ("wool", "what does a sheep give?"),
-    ("egg", "what does a hen lay?"),
-    ("ice", "frozen water is called?"),
-    ("steam", "boiled water becomes?"),
-    ("Jupiter", "largest planet?", "which planet is largest?"),
-    ("Mercury", "planet nearest to the sun?"),
-    ("Mars", "which planet is red?"),
-    ("gravity", "what makes apples fall?"),
-    ("photosynthesis", "how do plants use light?"),
-)
-
 
 SIDE = 8
 SHAPES = {
@@ -97,7 +48,7 @@ SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
 Drawn: TypeAlias = tuple[str, dict[str, Any], str, dict[str, str]]
 
 
-def _math(rng: np.random.Generator, index: int) -> Drawn:
+def _math(rng: np.random.Generator, index: int, split: str) -> Drawn:
     """An expression of two numbers and its value."""
     operator = "+-*"[rng.integers(3)]
     top = 10 if operator == "*" else 21
@@ -106,14 +57,13 @@ def _math(rng: np.random.Generator, index: int) -> Drawn:
     return "text", {"text": f"{left} {operator} {right}"}, str(value), {"operator": operator}
 
 
-def _text(rng: np.random.Generator, index: int) -> Drawn:
-    """A question of the list, each as often as the others."""
-    questions = [(question, answer) for answer, *ways in QUESTIONS for question in ways]
-    question, answer = questions[index % len(questions)]
+def _text(rng: np.random.Generator, index: int, split: str) -> Drawn:
+    """A question of the split, each as often as the others."""
+    question, answer = QUESTIONS[split][index % len(QUESTIONS[split])]
     return "text", {"text": question}, answer, {}
 
 
-def _timeseries(rng: np.random.Generator, index: int) -> Drawn:
+def _timeseries(rng: np.random.Generator, index: int, split: str) -> Drawn:
     """The next value of an arithmetic, geometric, sine or quadratic sequence."""
     length = int(rng.integers(6, 9))
     steps = np.arange(length + 1)
@@ -130,13 +80,13 @@ def _timeseries(rng: np.random.Generator, index: int) -> Drawn:
     return "sequence", {"values": rounded[:-1]}, str(rounded[-1]), {"pattern": pattern}
 
 
-def _vision(rng: np.random.Generator, index: int) -> Drawn:
+def _vision(rng: np.random.Generator, index: int, split: str) -> Drawn:
     """A noisy picture of a shape and the shape's name."""
     label = tuple(SHAPES)[index % len(SHAPES)]
     return "image", {"width": SIDE, "height": SIDE, "pixels": draw(label, rng)}, label, {}
 
 
-DOMAINS: dict[str, Callable[[np.random.Generator, int], Drawn]] = {
+DOMAINS: dict[str, Callable[[np.random.Generator, int, str], Drawn]] = {
     "math": _math,
     "text": _text,
     "timeseries": _timeseries,
@@ -163,9 +113,9 @@ def generate(
         for name in names:
             key = [seed, tuple(DOMAINS).index(name), tuple(SPLITS).index(split), index]
             rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
-            kind, given, answer, metadata = DOMAINS[name](rng, index)
+            kind, given, answer, metadata = DOMAINS[name](rng, index, split)
             while name != "text" and _split_of(given) != split:
-                kind, given, answer, metadata = DOMAINS[name](rng, index)
+                kind, given, answer, metadata = DOMAINS[name](rng, index, split)
             yield {
                 "id": f"{name}-{split}-{index:06d}",
                 "domain": name,
