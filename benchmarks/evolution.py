@@ -54,7 +54,7 @@ def row(widths, fan_in, threads):
         timed("step", step)
         timed("rigl", lambda turn=turn: evolve.propose(dag, "rigl", 0.3, (1, turn)))
         change = timed("set", lambda turn=turn: evolve.propose(dag, "set", 0.3, (1, turn)))
-        timed("rebuild", lambda change=change: evolve.move(dag, change, list(state[0].moments.values())))
+        timed("rebuild", lambda change=change: evolve.replace_edges(dag, change, list(state[0].moments.values())))
         timed("after", step)
     middle = {name: statistics.median(values[2:]) for name, values in times.items()}
     unit, rebuild = middle["step"], middle["rebuild"]

@@ -15,8 +15,10 @@ from grapheme_numba.training import step
 
 DIM = 3
 NEEDS = [
-    DomainNeeds("math", "text", 8 * DIM, NumberAnswer(0, 100).n_output, NumberAnswer(0, 100)),
-    DomainNeeds("text", "text", 10 * DIM, 32, TextAnswer(4)),
+    DomainNeeds(
+        "math", "text", 8 * DIM, NumberAnswer(0, 100).n_output, NumberAnswer(0, 100), 25.0, 0.06, n_token=8, knee=60.0
+    ),
+    DomainNeeds("text", "text", 10 * DIM, 32, TextAnswer(4), n_token=8, n_bag=2, n_word=8, knee=1.0),
     DomainNeeds("timeseries", "sequence", 5, NumberAnswer(1, 500).n_output, NumberAnswer(1, 500), 0.0, 0.1),
     DomainNeeds("vision", "image", 9, 3, LabelAnswer(("bar", "dot", "ring"))),
 ]
@@ -77,6 +79,17 @@ def examples(rng, n, names=("math", "text", "timeseries", "vision")):
 def batch(rng, n, names=("math", "text", "timeseries", "vision")):
     """A mixed batch of `n` random examples."""
     return encode_examples(examples(rng, n, names), layout())
+
+
+def embedding_rows(batch):
+    """The rows of the embedding that a batch makes use of, sorted."""
+    rows = set()
+    for tokens, domain in zip(batch.tokens, batch.domain):
+        need = NEEDS[domain]
+        rows.update(tokens[: need.n_token].tolist())
+        for bucket in tokens[need.n_token :].tolist() if need.n_bag else []:
+            rows.update(range(258 + (bucket - 1) * need.n_bag, 258 + bucket * need.n_bag) if bucket else [])
+    return np.array(sorted(rows - {0}))
 
 
 def accumulate(model, batch, kind="none"):

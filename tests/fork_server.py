@@ -18,7 +18,7 @@ from numba.core.registry import cpu_target
 
 from grapheme_numba.cli import ranks, train_command  # noqa: F401 - what a run imports late
 from grapheme_numba.cli.train import main
-from grapheme_numba.report import samples  # noqa: F401 - the same
+from grapheme_numba.report import answers  # noqa: F401 - the same
 
 
 def run(order: dict) -> int:

@@ -5,6 +5,7 @@ Each twin has the name of what it mirrors, so that a test reads `naive.forward(.
 """
 
 import math
+import re
 
 LEAKY_SLOPE = 0.01
 
@@ -182,6 +183,48 @@ def edit_distance(first, second):
         for j, b in enumerate(second, 1):
             table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (a != b))
     return table[-1][-1]
+
+
+def text_tokens(text):
+    """[(bytes, value)] of a text (bytes): numbers with their value, every other byte by itself with None."""
+    found, at = [], 0
+    while at < len(text):
+        number = re.match(rb"-?[0-9]+(\.[0-9]+)?", text[at:])
+        before = text[:at]
+        if number and number[0][:1] == b"-" and re.search(rb"[0-9)][ ]*\Z|[A-Za-z\x80-\xff)-]\Z", before):
+            number = None
+        piece = number[0] if number else text[at : at + 1]
+        found.append((piece, float(piece) if number else None))
+        at += len(piece)
+    return found
+
+
+def text_number(value, shift, scale, knee):
+    """How a number of a text enters: as itself up to the knee, then by its logarithm, standardised."""
+    size = abs(value)
+    return ((value if size <= knee else math.copysign(knee * (1 + math.log(size / knee)), value)) - shift) * scale
+
+
+def text_words(text, n_bucket):
+    """[(bucket, first byte, end)] of the words of a text (bytes) and, after its second, of each pair of neighbours."""
+
+    def fnv(word, start=2166136261):
+        for byte in word:
+            start = (start ^ byte) * 16777619 % 2**32
+        return start
+
+    def bucket(code):
+        code = (code ^ code >> 16) * 0x45D9F3B % 2**32
+        return (code ^ code >> 16) % n_bucket
+
+    found, last = [], None
+    for word in re.finditer(rb"[0-9A-Za-z\x80-\xff]+", text):
+        code = fnv(bytes(byte + 32 if 65 <= byte < 91 else byte for byte in word[0]))
+        found.append((bucket(code), word.start(), word.end()))
+        if last is not None:
+            found.append((bucket(last[0] * 16777619 % 2**32 ^ code), last[1], word.end()))
+        last = code, word.start()
+    return found
 
 
 def structural_loss(n_nodes_pred, n_edges_pred, n_nodes_true, n_edges_true, alpha=1.0, beta=0.5):

@@ -39,6 +39,7 @@ def test_a_run_leaves_what_it_promises(trained):
         "config.toml",
         "metrics.jsonl",
         "report.html",
+        "report.json",
     ]
     kinds = [row["kind"] for row in read_rows(folder / "metrics.jsonl")]
     assert kinds == ["epoch", "validation"] * 2

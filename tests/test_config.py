@@ -7,6 +7,7 @@ from runs import cli
 from grapheme_numba.errors import GraphemeError, MissingInputError, UsageError
 from grapheme_numba.training import config as configs
 from grapheme_numba.training.config import MOST_BYTES, Config, parse_setting, read_config, to_toml
+from grapheme_numba.training.run import with_decay
 
 
 def test_later_layers_win():
@@ -160,3 +161,18 @@ def test_a_mutant_of_a_config_is_refused_or_valid(tmp_path):
 def test_three_thousand_mutants_of_a_config(tmp_path, figure):
     n_mutant, refused = check_config_mutants(tmp_path, 3000)
     figure("damaged config.toml", f"{refused} of {n_mutant} refused, {n_mutant - refused} valid, no crash")
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({"optimizer": "adamw"}, 9.0 / 10),
+        ({"optimizer": "adamw", "weight_decay": 0.5}, 0.5),
+        ({"optimizer": "adamw", "weight_decay": 0.0}, 0.0),
+        ({"optimizer": "adam"}, 0.0),
+    ],
+)
+def test_a_decay_that_nobody_gave_falls_with_the_root_of_the_steps(values, wanted):
+    config = configs.build(("the test", values))
+    assert with_decay(config, 9.0, 100).weight_decay == pytest.approx(wanted)
+    assert with_decay(config, 9.0, 400).weight_decay == pytest.approx(wanted / 2 if wanted == 0.9 else wanted)

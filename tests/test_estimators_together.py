@@ -57,7 +57,7 @@ def test_a_thinned_network_is_saved_as_it_is(tmp_path):
     joblib.dump(found, tmp_path / "model.joblib")
     for copied in (pickle.loads(pickle.dumps(found)), joblib.load(tmp_path / "model.joblib")):
         assert copied.network_.n_edge == found.network_.n_edge
-        # A copy numbers its nodes anew after edges moved, and so adds in another order.
+        # A copy numbers its nodes anew after drop-and-grow, and so adds in another order.
         np.testing.assert_allclose(copied.predict_proba(WINE[0]), found.predict_proba(WINE[0]), rtol=1e-9)
         copied.partial_fit(*WINE)
         assert copied.network_.n_edge == found.network_.n_edge

@@ -2,13 +2,14 @@
 
 import json
 
+import naive
 import numpy as np
 import pytest
 from pyarrow import parquet
 from runs import cli, small_data, train
 
 from grapheme_numba.data.codec.answers import LabelAnswer
-from grapheme_numba.data.codec.layout import DomainLayout
+from grapheme_numba.data.codec.layout import BUCKETS, DomainLayout
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.models.attribution import Explainer, characters, explained, numbers
 from grapheme_numba.models.naming import port_names
@@ -28,16 +29,30 @@ def trained(data, tmp_path_factory):
 
 
 def test_elements_are_characters_and_not_bytes():
-    tokens = np.zeros((2, 6), np.int32)
-    for row, text in enumerate(("aé", "")):
-        data = text.encode()
-        tokens[row, : len(data)] = np.frombuffer(data, np.uint8).astype(np.int32) + 1
-    products = np.arange(24.0).reshape(2, 12)
-    counts, positions, elements, sums = characters(tokens, products, 2)
+    tokens = np.arange(12.0).reshape(2, 6)
+    counts, positions, elements, sums = characters(["aé", ""], tokens, None, valued=False)
     assert counts.tolist() == [2, 0]
     assert positions.tolist() == [0, 1]
     assert elements == ["a", "é"]
-    assert sums.tolist() == [0 + 1, 2 + 3 + 4 + 5]
+    assert sums.tolist() == [0, 1 + 2]
+
+
+def test_a_number_is_one_element_as_it_was_written():
+    tokens = np.arange(1.0, 9.0)[None]
+    counts, positions, elements, sums = characters(["é 007-0.50"], tokens, None, valued=True)
+    assert elements == ["é", " ", "007", "-", "0.50"]
+    assert positions.tolist() == [0, 1, 2, 5, 6]
+    assert sums.tolist() == [1 + 2, 3, 4, 5, 6]
+    assert counts.tolist() == [5]
+
+
+def test_a_words_share_goes_to_its_letters():
+    words = np.zeros((1, BUCKETS))
+    (no, _, _), (fun, _, _), (both, _, _) = naive.text_words(b"no fun", BUCKETS)
+    words[0, no], words[0, fun], words[0, both] = 2.0, 3.0, 6.0
+    _, _, elements, sums = characters(["no fun"], np.zeros((1, 6)), words, valued=True)
+    assert elements == list("no fun")
+    assert sums * 3**0.5 == pytest.approx([1 + 1, 1 + 1, 1, 2, 2, 2])
 
 
 def test_values_count_from_the_end_and_pixels_from_the_start():
@@ -58,8 +73,9 @@ def test_values_count_from_the_end_and_pixels_from_the_start():
 def test_attributions_are_what_a_small_change_says(trained, data):
     """The gradient of what is explained, by central differences in float64 along every input."""
     model = snapshot.restore_model(run_folder.find(trained)[0])
-    batch = next(open_dataset(data / "test.jsonl").batches(model.layout, 12))
-    found = Explainer(model).explain(batch)
+    dataset = open_dataset(data / "test.jsonl")
+    batch = next(dataset.batches(model.layout, 12))
+    found = Explainer(model).explain(batch, [one.text or "" for one in dataset.records(batch.rows.tolist())])
     parameters, gradients = model.parameters.copy(), model.gradients.copy()
     for number, elements in found.items():
         domain = model.layout.domains[number]
@@ -90,9 +106,14 @@ def test_the_tables_hold_every_element_by_name(trained, data, tmp_path):
     text = next(one for one in examples if one["input_type"] == "text")
     rows = [i for i, name in enumerate(table["example"]) if name == text["id"]]
     assert "".join(table["element"][i] for i in rows) == text["input"]["text"]
-    assert [table["position"][i] for i in rows] == list(range(len(text["input"]["text"])))
+    lengths = [len(table["element"][i]) for i in rows]
+    assert [table["position"][i] for i in rows] == [sum(lengths[:i]) for i in range(len(rows))]
     assert {table["expected"][i] for i in rows} == {text["expected_output"]}
     image = next(one for one in examples if one["input_type"] == "image")
+    problem = next(one for one in examples if one["domain"] == "math")
+    rows = [i for i, name in enumerate(table["example"]) if name == problem["id"]]
+    left, operator, right = problem["input"]["text"].split()
+    assert [table["element"][i] for i in rows] == [left, " ", operator, " ", right]
     assert table["example"].count(image["id"]) == len(image["input"]["pixels"])
     assert np.isfinite(table["attribution"]).all()
     model = snapshot.restore_model(run_folder.find(trained)[0])

@@ -8,6 +8,7 @@ import pytest
 
 from grapheme_numba.data.records import parse_example
 from grapheme_numba.data.sources.generator import DOMAINS, QUESTIONS, SHAPES, generate, write_splits
+from grapheme_numba.errors import UsageError
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"
 
@@ -72,3 +73,15 @@ def test_the_shipped_data_is_what_the_generator_writes(tmp_path):
     for split in ("train", "val", "test"):
         made, shipped = ((folder / f"{split}.jsonl").read_bytes() for folder in (tmp_path, SHIPPED))
         assert hashlib.sha256(made).hexdigest() == hashlib.sha256(shipped).hexdigest()
+
+
+def test_files_that_are_there_are_not_replaced(tmp_path):
+    write_splits(tmp_path, 10)
+    (tmp_path / "train.jsonl").unlink()
+    (tmp_path / "test.jsonl").write_text("mine")
+    with pytest.raises(UsageError, match=r"val.jsonl is there already; .* --overwrite"):
+        write_splits(tmp_path, 10)
+    assert not (tmp_path / "train.jsonl").exists()
+    assert (tmp_path / "test.jsonl").read_text() == "mine"
+    write_splits(tmp_path, 10, overwrite=True)
+    assert (tmp_path / "test.jsonl").read_text() != "mine"

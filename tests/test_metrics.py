@@ -36,7 +36,7 @@ def facts_of(codec, constant, *parts):
         one = sums_of(domain_of(codec), constant)
         one.add(judged(codec, answers, outputs))
         total.add_figures(one.figures())
-    return total.facts()
+    return total.facts(None)
 
 
 @pytest.mark.parametrize(

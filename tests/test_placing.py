@@ -24,13 +24,14 @@ def test_every_domain_gets_slices_of_its_own():
         starts = [getattr(domain, side) for domain in layout.domains]
         sizes = [getattr(need, size) for need in NEEDS]
         assert starts == [sum(sizes[:i]) for i in range(4)]
-    assert layout.text_length == 10
+    assert layout.text_length == 16  # 8 tokens, and as many words and pairs of words
     assert layout.value_width == 9
 
 
 def test_a_request_changes_a_brain():
     layout = place(requests={"text": (12, 8), "vision": (20, 3)})
     text, vision = layout.domains[1], layout.domains[3]
+    assert (text.n_token, text.n_bag) == (2, 2)
     assert (text.n_input, text.n_output, text.answer) == (12, 8, TextAnswer(1))
     assert (vision.n_input, vision.n_output) == (20, 3)
     assert vision.output_start == text.output_start + 8 + NEEDS[2].n_output
@@ -59,7 +60,11 @@ def test_nothing_but_strangers_is_refused_even_when_skipping():
     ("requests", "message"),
     [
         ({"music": (3, 3)}, "brain 'music' is requested, but the data holds only the domains math, text"),
-        ({"text": (13, 8)}, "brain 'text' asks for 13 inputs; a character takes 3, so ask for a multiple of 3"),
+        (
+            {"text": (13, 8)},
+            "brain 'text' asks for 13 inputs; a token takes 3 and its words 6, so ask for a multiple of 3",
+        ),
+        ({"text": (6, 8)}, "brain 'text' asks for 6 inputs; a token takes 3 and its words 6"),
         ({"text": (12, 9)}, "brain 'text' asks for 9 outputs; a byte of its answers takes 8"),
         ({"vision": (9, 4)}, "brain 'vision' asks for 4 outputs, but the code of its answers has 3; ask for 9,3"),
         ({"vision": (0, 3)}, r"brain 'vision' asks for \[0, 3\]; give two sizes of at least 1"),

@@ -9,8 +9,8 @@ from page_checks import check_page
 from runs import small_data, train
 
 from grapheme_numba.cli.train import main
-from grapheme_numba.report.saved_runs import distinct_names, read_runs
 from grapheme_numba.runs.journal import METRICS, to_line
+from grapheme_numba.runs.saved_runs import distinct_names, read_runs
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,17 @@ def test_a_figure_for_papers(folder, tmp_path, kind):
         assert "wide &lt;b&gt;" in target.read_text()
 
 
-def test_one_run_is_its_own_page(folder, tmp_path):
+def test_a_page_of_one_run_is_its_report(folder, tmp_path):
+    """Byte for byte, from what its folder stores; without that, its curves alone."""
     assert plot(folder / "slow", "--output", tmp_path / "one.html").exit_code == 0
-    page = check_page((tmp_path / "one.html").read_text())
-    assert "Configuration" not in page.text
+    assert (tmp_path / "one.html").read_bytes() == (folder / "slow" / "report.html").read_bytes()
+    for stored in ("", "nothing", '{"format": 0}', "[]"):
+        shutil.copytree(folder / "slow", tmp_path / "run", dirs_exist_ok=True)
+        (tmp_path / "run" / "report.json").write_text(stored)
+        assert plot(tmp_path / "run", "--output", tmp_path / "one.html").exit_code == 0
+        page = check_page((tmp_path / "one.html").read_text())
+        assert "Best validations" in page.text
+        assert "Configuration" not in page.text
 
 
 def test_many_runs_are_rows(folder, tmp_path):

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from page_checks import Page, check_page
 from runs import Recorder, digest, small_data, train
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix
 
 from grapheme_numba.errors import NonFiniteError, StoppedEarly
-from grapheme_numba.report import pages, reporter
+from grapheme_numba.report import answers, pages, reporter
 from grapheme_numba.training.config import KEYS
 
 EVIL = [
@@ -66,16 +68,98 @@ def test_every_chart_is_told_in_words(finished):
     assert any("edges" in label for label in labels)
 
 
-def test_samples_are_answered_as_predict_does(finished):
+def test_samples_show_wrong_and_right_answers(finished):
     run, page = finished
-    found = reporter.answer_samples(run.model, run.val)
+    found = answers.answers_of(run.model, run.val)
     assert set(found) == set(run.model.layout.names)
-    for one in found.values():
-        assert 0 < len(one.samples) <= 6
-        assert [sample.right for sample in one.samples] == sorted(sample.right for sample in one.samples)
-        for sample in one.samples:
-            assert sample.right == (sample.answer == sample.example.expected_output)
-            assert sample.example.id in page.text
+    scores = [row for row in run.journal.rows if row["kind"] == "validation"][-1]["domains"]
+    for name, one in found.items():
+        right = [sample["expected"] == sample["answer"] for sample in one["samples"]]
+        assert 0 < len(right) <= 6
+        assert right == sorted(right)
+        assert all(sample["id"] in page.text for sample in one["samples"])
+        # all validation examples are asked, with the weights of the last validation
+        assert one["n"] == scores[name]["n"]
+        n_right = sum(share * n for _, share, n in one["calibration"])
+        assert n_right == pytest.approx(scores[name]["exact"] * one["n"])
+
+
+def test_answers_in_detail_agree_with_the_scores(finished):
+    """The matrix is that of the last validation; the points have its errors; both stand on the page."""
+    run, page = finished
+    scores = [row for row in run.journal.rows if row["kind"] == "validation"][-1]["domains"]
+    found = answers.answers_of(run.model, run.val)
+    assert {"confusion", "pairs"} <= {key for one in found.values() for key in one}
+    for name, one in found.items():
+        if "pairs" in one:
+            pairs = np.array(one["pairs"])
+            assert np.abs(pairs[:, 1] - pairs[:, 0]).mean() == pytest.approx(scores[name]["mae"])
+        if "confusion" in one:
+            shown, matrix = one["confusion"], scores[name]["confusion"]
+            assert sum(map(sum, shown["counts"])) + shown["n_other"] == sum(map(sum, matrix)) + scores[name]["n_unfit"]
+            n_right = sum(row[i] for i, row in enumerate(shown["counts"]))
+            assert n_right <= sum(row[i] for i, row in enumerate(matrix)) <= n_right + shown["n_other"]
+    for part in (
+        "Predicted against true",
+        "Residuals",
+        "Confusion matrix",
+        "Reliability",
+        "expected calibration error",
+    ):
+        assert part in page.text
+
+
+def test_confusion_and_calibration_are_those_of_scikit_learn(rng):
+    classes = [f"class {i:02}" for i in range(30)]
+    true = rng.integers(0, 30, 3000)
+    guess = np.where(rng.random(3000) < 0.6, true, (true * 7 + rng.integers(0, 3, 3000)) % 30)
+    pairs = [(classes[a], classes[b]) for a, b in zip(true, guess, strict=True)]
+    found = answers.confusion(pairs)
+    assert (len(found["classes"]), found["n_class"]) == (answers.MOST_CLASSES, 30)
+    names = [true_name for true_name, _ in pairs], [guess_name for _, guess_name in pairs]
+    np.testing.assert_array_equal(found["counts"], confusion_matrix(*names, labels=found["classes"]))
+    assert found["n_other"] == 3000 - np.sum(found["counts"])
+    whole = confusion_matrix(true, guess)
+    errors = whole.sum(axis=0) + whole.sum(axis=1) - 2 * np.diag(whole)
+    left_out = [errors[i] for i in range(30) if classes[i] not in found["classes"]]
+    assert min(errors[i] for i in range(30) if classes[i] in found["classes"]) >= max(left_out)
+    confidence = rng.random(500)
+    right = rng.random(500) < confidence
+    rows = [(i, "a", "a" if one else "b", c) for i, (one, c) in enumerate(zip(right, confidence, strict=True))]
+    bins = answers.calibration(rows)
+    accuracy, mean = calibration_curve(right, confidence, n_bins=answers.N_BIN)
+    np.testing.assert_allclose([one[0] for one in bins], mean)
+    np.testing.assert_allclose([one[1] for one in bins], accuracy)
+    assert sum(one[2] for one in bins) == 500
+    assert answers.calibration([(0, "a", "a", 1.0)]) == [[1.0, 1.0, 1]]
+
+
+def test_calibration_of_the_whole_validation_is_preferred(finished):
+    run, _ = finished
+    rows = json.loads(json.dumps(run.journal.rows))
+    for row in rows:
+        for one in row["domains"].values():
+            one["calibration"] = [[0.25, 0.5, 40], [0.75, 0.75, 60]]
+    page = check_page(pages.run_page(reporter.stored_facts(run.folder), rows))
+    assert "expected calibration error 0.100" in page.text
+
+
+def test_a_large_validation_is_asked_in_part(data, finished, monkeypatch):
+    """A seeded draw over all of it, the same each time."""
+    monkeypatch.setattr(answers, "MOST_ASKED", 10)
+    run, _ = finished
+    batches = list(run.val.batches(run.model.layout, 16))
+    monkeypatch.setattr(type(run.val), "batches", lambda *_, seed, **__: iter(batches[::-1] if seed == 0 else batches))
+    found = answers.answers_of(run.model, run.val)
+    assert sum(one["n"] for one in found.values()) == len(batches[-1].domain)
+    shown = {sample["id"] for one in found.values() for sample in one["samples"]}
+    assert shown <= set(batches[-1].ids)
+    assert not shown & set(batches[0].ids)
+
+
+def test_the_page_is_made_again_from_the_folder(finished):
+    run, page = finished
+    assert pages.run_page(reporter.stored_facts(run.folder), run.journal.rows) == page.source
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +213,7 @@ def test_a_run_that_is_not_finite_says_so_and_shows_no_answers(data, tmp_path):
 @pytest.mark.parametrize("fault", ["render", "write"])
 def test_a_report_that_cannot_be_made_is_a_warning(data, tmp_path, monkeypatch, fault):
     if fault == "render":
-        monkeypatch.setattr(reporter, "run_page", lambda facts: 1 / 0)
+        monkeypatch.setattr(reporter, "run_page", lambda *_: 1 / 0)
     else:
         monkeypatch.setattr(reporter.storage, "write_file", refuse_reports(reporter.storage.write_file))
     with pytest.warns(UserWarning, match=r"no new report.html: .*; the run itself is not affected"):
@@ -148,22 +232,65 @@ def test_edges_that_move_have_their_curves(data, tmp_path):
     assert any(label.startswith("Replaced edges. replaced edges from") for label in labels)
 
 
-def test_the_page_of_many_brains_and_epochs_stays_below_a_megabyte(finished, monkeypatch, rng):
-    """3,000 epochs of 40 brains: their charts are thinned, and only the largest brains have some."""
-    seen = []
-    monkeypatch.setattr(reporter, "run_page", lambda facts: seen.append(facts) or "")
-    reporter.write(finished[0])
-    names = [f"brain {i}" for i in range(40)]
+def many(n_brain, n_epoch, rng):
+    """Rows of metrics.jsonl."""
+    names = [f"brain {i}" for i in range(n_brain)]
     rows = []
-    for epoch in range(1, 3001):
+    for epoch in range(1, n_epoch + 1):
         for kind in ("epoch", "validation"):
             values = {"loss": rng.random(), "mse": rng.random(), "exact": rng.random(), "mse_constant": 1.0, "n": 9}
+            values |= {"mae": None, "mae_constant": None}
             domains = {name: {**values, "n": i, "loss": rng.random()} for i, name in enumerate(names)}
             rows.append({"kind": kind, "epoch": epoch, "best": epoch == 7, **values, "lr": 0.1, "domains": domains})
-    page = check_page(pages.run_page(seen[0]._replace(rows=rows, names=names, answered={})))
+    return names, rows
+
+
+def test_the_page_of_many_brains_and_epochs_stays_below_a_megabyte(finished, rng):
+    """3,000 epochs of 40 brains: their charts are thinned, and only the largest brains have some."""
+    names, rows = many(40, 3000, rng)
+    facts = reporter.stored_facts(finished[0].folder) | {"names": names}
+    page = check_page(pages.run_page(facts | {"answers": {}}, rows))
     assert "16 further brains are in the table above." in page.text
     assert all(name in page.text for name in names)
     assert [f"brain {i}" for i in range(16)] == [name for name in names if page.texts.count(name) == 1]
+
+
+def test_the_page_of_5000_brains_stays_below_a_megabyte(finished, rng):
+    """With a matrix of long names, points and samples of as many brains as are shown."""
+    names, rows = many(5000, 8, rng)
+    evil = EVIL * 3
+    pairs = [(f"{a} {i % 7}", f"{b} {i % 3}") for i, (a, b) in enumerate(zip(evil * 40, evil[1:] * 40, strict=False))]
+    sample = {"id": EVIL[-1], "question": {"text": EVIL[-1]}, "expected": EVIL[0], "answer": EVIL[3], "confidence": 0.5}
+    one = {"n": 300, "commonest": EVIL[-1], "share": 0.5}
+    one |= {"confusion": answers.confusion(pairs), "pairs": rng.normal(size=(340, 2)).tolist()}
+    detailed = one | {"calibration": [[0.5, 0.5, 300]], "samples": [sample] * 6}
+    found = {name: detailed if i < answers.MOST_DETAILED else one | {"samples": []} for i, name in enumerate(names)}
+    facts = reporter.stored_facts(finished[0].folder) | {"names": names, "answers": found}
+    page = check_page(pages.run_page(facts, rows))
+    assert "4,800 further brains have fewer examples and are not shown." in page.text
+    assert "brain 4999" in page.text
+
+
+def test_a_validation_without_a_right_answer_has_its_page(tmp_path):
+    """Its only answer is none that the model knows."""
+    (tmp_path / "data").mkdir()
+    record = {"id": "a", "domain": "d", "input_type": "text", "input": {"text": "x"}, "expected_output": "y"}
+    (tmp_path / "data" / "train.jsonl").write_text("\n".join(json.dumps(record) for _ in range(32)) + "\n")
+    (tmp_path / "data" / "val.jsonl").write_text(json.dumps(record | {"expected_output": "of no class"}) + "\n")
+    page = read(train(tmp_path / "data", tmp_path / "run", max_unfit=1.0))
+    for part in ("All 3 epochs are done", "Confusion matrix", "of no class", "expected calibration error"):
+        assert part in page.text
+
+
+def test_a_page_without_any_validation_or_answer(finished):
+    run, _ = finished
+    rows = [row for row in run.journal.rows if row["kind"] == "epoch"]
+    empty = {"kind": "validation", "epoch": 3, "best": False, "mse": None, "mse_constant": None, "exact": None, "n": 0}
+    facts = reporter.stored_facts(run.folder) | {"answers": {}}
+    for some in (rows, [*rows, empty | {"domains": {}}]):
+        page = check_page(pages.run_page(facts, some))
+        assert "Course of the training" in page.text
+        assert "Confusion matrix" not in page.text
 
 
 def refuse_reports(write_file):
@@ -181,12 +308,14 @@ def test_a_run_that_trains_keeps_its_report_fresh_and_its_bits(data, finished, t
     monkeypatch.setattr(reporter, "REFRESH", 0.0)
     monkeypatch.setattr(reporter, "SHARE", 0)
     seen = []
-    monkeypatch.setattr(reporter, "run_page", lambda facts: seen.append(facts) or pages.run_page(facts))
+    monkeypatch.setattr(
+        reporter, "run_page", lambda facts, rows: seen.append((facts, len(rows))) or pages.run_page(facts, rows)
+    )
     run = train(data, tmp_path / "run")
-    assert [facts.ending.word for facts in seen] == ["training"] * 3 + ["finished"]
-    assert [len(facts.rows) for facts in seen] == [2, 4, 6, 6]
+    assert [facts["ending"]["word"] for facts, _ in seen] == ["training"] * 3 + ["finished"]
+    assert [n for _, n in seen] == [2, 4, 6, 6]
     assert digest(run.folder) == digest(finished[0].folder)
-    assert 'http-equiv="refresh"' in pages.run_page(seen[0])
+    assert 'http-equiv="refresh"' in pages.run_page(seen[0][0], run.journal.rows)
     assert 'http-equiv="refresh"' not in (run.folder / reporter.REPORT).read_text()
 
 

@@ -65,8 +65,10 @@ def test_the_summary_counts_what_is_there():
 
 
 def test_codecs_follow_from_the_answers():
-    assert codec(["1", "-20", "3"]) == NumberAnswer(0, 25)
-    assert codec(["0", "0"]) == NumberAnswer(0, 1)
+    assert codec(["1", "-20", "3"]) == RealAnswer(
+        -5.33333333333, 10.4029910229, 0, 8 * (20 - 5.33333333333), -20.0, 3.0
+    )
+    assert codec(["0", "0"]) == RealAnswer(0.0, 1.0, 0, 8.0, 0.0, 0.0)
     assert codec(["up", "down", "up", "down"]) == LabelAnswer(("down", "up"))
     assert codec(["up", "down", "up"]) == TextAnswer(16)  # one comes once
     assert codec(["1", "2"], "image") == LabelAnswer(("1", "2"))
@@ -77,7 +79,7 @@ def test_codecs_follow_from_the_answers():
     assert codec(["x" * 1000], "text") == TextAnswer(64)
     assert codec(["up", "up", "down", "left", "up", "up"], "image") == LabelAnswer(("down", "left", "up"))
     assert codec(["up", "up", "down", "left", "right"], "image") == TextAnswer(16)
-    assert codec([str(i) for i in range(300)], "image") == NumberAnswer(0, 374)
+    assert codec([str(i) for i in range(300)], "image").describe().startswith("number from 0 to 299")
     assert codec([f"n{i}" for i in range(300)], "image") == TextAnswer(16)
     assert codec([f"n{i % 1000}" for i in range(2000)]) == LabelAnswer(tuple(sorted(f"n{i}" for i in range(1000))))
     assert codec([f"n{i % 1001}" for i in range(2002)]) == TextAnswer(16)
@@ -86,9 +88,20 @@ def test_codecs_follow_from_the_answers():
 def test_few_whole_numbers_that_come_often_are_labels():
     classes = [str(i - 3) for i in range(20)]
     assert codec(classes * 20) == LabelAnswer(tuple(sorted(classes)))
-    assert codec(classes * 19) == NumberAnswer(0, 20)
-    assert codec([*classes, "17"] * 20) == NumberAnswer(0, 22)
+    for answers in (classes * 19, [*classes, "17"] * 20):
+        assert isinstance(codec(answers), RealAnswer)
+        assert codec(answers).decimals == 0
     assert isinstance(codec([*classes[:-1], "0.5"] * 20), RealAnswer)
+
+
+def test_whole_numbers_that_no_float32_holds_to_the_last_digit_have_the_exact_code():
+    assert codec(["0", "2000000"]) == RealAnswer(1e6, 1e6, 0, 8e6, 0.0, 2e6)
+    assert codec(["0", "2000002"]) == NumberAnswer(0, 2500003, magnitude=10.0, wave=0.1)
+    found = codec(["-123456789012", "5"])
+    assert found.decode(found.encode(["123456789012", "-98765432101"]).targets).answers == [
+        "123456789012",
+        "-98765432101",
+    ]
 
 
 def test_numbers_are_standardised_on_the_grid_of_the_data():
@@ -130,7 +143,7 @@ def test_a_forced_kind_is_taken():
     assert codec(["1", "2", "x"], forced="label") == LabelAnswer(("1", "2", "x"))
     assert codec(["1", "2", "x"], forced="number").mean == 1.5
     assert codec(["1", "2", "2"], forced="text") == TextAnswer(16)
-    assert codec(["1", "2", "2"] * 30, forced="number") == NumberAnswer(0, 3)
+    assert codec(["1", "2", "2"] * 30, forced="number").decimals == 0
     assert chosen(["a"], forced="text").reason == "as --answer s=text says"
     with pytest.raises(
         UsageError, match="none of its 2 answers is a number \\(the first is 'a'\\); choose label or text"
@@ -173,7 +186,10 @@ def test_domains_of_one_input_type_share_its_slice():
     layout = shared_layout(summary_of(list(generate(40, "train"))), embedding_dim=8)
     math, text, series, vision = layout.domains
     assert (math.input_start, math.n_input) == (text.input_start, text.n_input)
-    assert math.n_input == layout.text_length * 8
+    assert (math.n_token, text.n_token, layout.text_length) == (28, 28, 28 + text.n_word)
+    assert math.n_input == (28 + 1) * 8  # and the words' row of the embedding
+    assert (math.n_bag, text.n_bag) == (0, 1)
+    assert (math.spelled, text.spelled) == (True, True)
     assert series.input_start == math.n_input
     assert vision.input_start == series.input_start + series.n_input
     assert layout.n_input == vision.input_start + 64
@@ -183,9 +199,23 @@ def test_domains_of_one_input_type_share_its_slice():
     assert layout.n_target == text.n_output == 128
 
 
+def test_texts_that_are_answered_with_labels_enter_by_their_words():
+    def needs(text, answers):
+        records = [sequence(answer) for answer in answers]
+        records = [{**one, "input_type": "text", "input": {"text": text}} for one in records]
+        return domain_needs(summary_of(records), 4)[0]
+
+    labelled = needs("to be or not", ["yes", "no"] * 2)
+    assert (labelled.spelled, labelled.n_token, labelled.n_bag, labelled.n_word) == (False, 0, 1, 32)
+    assert labelled.n_input == 4
+    assert needs("a + b", ["yes", "no"] * 2).spelled  # no word of two letters
+    assert needs("to be or not", ["1", "2.5", "3"]).spelled
+    assert needs(" ".join(["ab"] * 40), ["yes", "no"] * 2).n_word == 2 * (40 + 39)
+
+
 def test_slices_can_be_given_out_apart():
     needs = domain_needs(summary_of(list(generate(40, "train"))), embedding_dim=4)
-    assert [need.n_input for need in needs] == [8 * 4, 28 * 4, 8, 64]
+    assert [need.n_input for need in needs] == [8 * 4, (28 + 1) * 4, 8, 64]
     placed = needs[0].at(100, 50)
     assert (placed.input_start, placed.n_input, placed.output_start, placed.answer) == (100, 32, 50, needs[0].answer)
 
@@ -198,8 +228,8 @@ def test_a_domain_of_two_input_types_is_an_error():
 
 def test_long_texts_do_not_widen_the_slice_without_end():
     text = {"id": "t1", "domain": "s", "input_type": "text", "input": {"text": "q" * 5000}, "expected_output": "1"}
-    assert shared_layout(summary_of([text]), 2).text_length == 1024
-    assert shared_layout(summary_of([text]), 2, text_length=80).text_length == 80
+    assert shared_layout(summary_of([text]), 2).domains[0].n_token == 1024
+    assert shared_layout(summary_of([text]), 2, text_length=80).domains[0].n_token == 80
 
 
 def test_an_unknown_domain_is_named():

@@ -48,7 +48,7 @@ def test_one_step_an_epoch_over_every_brain(trained):
         assert sum(one["share"] for one in row["domains"].values()) == pytest.approx(1.0)
         assert all({"loss", "structural", "exact", "share", "n"} <= set(one) for one in row["domains"].values())
     assert rows[-1]["loss"] < rows[0]["loss"]
-    assert "48 hidden nodes (16 shared by all brains)" in printed
+    assert re.findall(r"48 hidden nodes \((.*) shared by all brains\)", printed) == ["9"]
 
 
 def test_shared_against_alone_is_printed_and_kept(trained):
@@ -90,7 +90,7 @@ def test_evaluate_predict_and_inspect(trained, data):
     assert [one["domain"] for one in answers[0]] == [json.loads(line)["domain"] for line in asked]
     seen = cli("inspect", folder).output
     assert "unified" in seen
-    assert re.search(r"hidden nodes shared by all domains +16\n", seen)
+    assert re.search(r"hidden nodes shared by all domains +9\n", seen)
 
 
 def test_a_brain_changes_its_size(data, tmp_path):

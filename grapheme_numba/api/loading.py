@@ -21,6 +21,7 @@ from grapheme_numba.runs.answer_sources import lines_of, source_of
 from grapheme_numba.runs.checkpoint import MANIFEST, Checkpoint
 from grapheme_numba.runs.evaluate import evaluate_checkpoint, of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
+from grapheme_numba.runs.predict_rows import RowsAnswerer
 from grapheme_numba.runs.predict_table import TableAnswerer
 
 
@@ -170,8 +171,9 @@ class Model:
         if not Path(name).is_file():
             raise MissingInputError(f"the input {name} does not exist; give a file or a list of records")
         with source_of(name, mapping, self.layout) as source:
-            if source.kind == "table":
-                yield TableAnswerer(answerer, source.path, mapping).answers()
+            if source.kind in ("table", "layout"):
+                reader = TableAnswerer if source.kind == "table" else RowsAnswerer
+                yield reader(answerer, source.path, mapping).answers()
             elif source.kind == "lines":
                 yield answerer.answer(name)
             else:

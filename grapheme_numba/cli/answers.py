@@ -17,6 +17,7 @@ from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.answer_sources import Source, lines_of, source_of
 from grapheme_numba.runs.evaluate import of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
+from grapheme_numba.runs.predict_rows import RowsAnswerer
 from grapheme_numba.runs.predict_table import TableAnswerer
 
 BLOCK = 1024  # records that are written together, where their file is a table
@@ -37,10 +38,11 @@ def answer_questions(
     mapping = of_the_model(checkpoint.config.table(), model)
     answerer = Answerer(model, **choice)
     with source_of(source, mapping, model.layout) as found:
-        if found.kind == "table":
+        if found.kind in ("table", "layout"):
             if choice["route_all"]:
                 raise UsageError("--route chooses by the input of a record; the domain of a table's rows is known")
-            counts = answer_table(TableAnswerer(answerer, found.path, mapping, found.name), target, rejects)
+            reader = TableAnswerer if found.kind == "table" else RowsAnswerer
+            counts = answer_table(reader(answerer, found.path, mapping, found.name), target, rejects)
             where, unit = "these rows stand in the output without an answer", "rows"
         else:
             counts = answer_records(answerer, found, target, rejects)
@@ -52,7 +54,7 @@ def answer_questions(
         )
 
 
-def answer_table(table: TableAnswerer, target: str | None, rejects: str | None) -> tuple[int, int]:
+def answer_table(table: TableAnswerer | RowsAnswerer, target: str | None, rejects: str | None) -> tuple[int, int]:
     """The rows of a table with their answers, as `target` says; returns how many have one, and how many none."""
     given, nodes = table.table, list(table.answerer.nodes)
     kind = kind_of(target, given)

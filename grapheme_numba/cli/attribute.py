@@ -69,7 +69,8 @@ def attribute(
                 if explainer.saliency.n_example + len(batch.domain) <= n_wanted
                 else first_of(batch, n_wanted - explainer.saliency.n_example)
             )
-            for number, explained in explainer.explain(batch).items():
+            texts = [one.text or "" for one in dataset.records(batch.rows.tolist())]
+            for number, explained in explainer.explain(batch, texts).items():
                 table.write(rows_of(model.layout.names[number], batch, explained))
             bar.update(len(batch.domain))
             if explainer.saliency.n_example >= n_wanted:

@@ -22,11 +22,12 @@ from grapheme_numba.graph.formats.dispatch import save_graph, written_files
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.naming import node_names
 from grapheme_numba.report.matplotlib_figure import FORMATS, draw
-from grapheme_numba.report.pages import comparison_page
-from grapheme_numba.report.saved_runs import read_runs
+from grapheme_numba.report.pages import comparison_page, run_page
+from grapheme_numba.report.reporter import stored_facts
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.evaluate import evaluate_checkpoint
+from grapheme_numba.runs.saved_runs import find_metrics, read_runs
 from grapheme_numba.sparsity.prune import without_dead_nodes
 
 
@@ -109,7 +110,7 @@ PAGES = ("html", "htm")
 
 
 def plot(paths: tuple[str, ...], output: str) -> None:
-    """Compare the runs at `paths` in the file `output`, whose ending says what it becomes.
+    """Compare the runs at `paths` in the file `output`, whose ending says what it becomes; a page of one is its report.
 
     Raises UsageError for another ending, MissingInputError and RecordError for runs that are not there or
     not whole, OutputError where the file cannot be written.
@@ -130,8 +131,10 @@ def plot(paths: tuple[str, ...], output: str) -> None:
             warn(f"warning: {note}")
     refuse_overwriting([target], [*paths, *(file for run in paths for file in run_folder.files_of(Path(run)))])
     if kind in PAGES:
+        facts = stored_facts(find_metrics(Path(paths[0])).parent) if len(runs) == 1 else None
         written = time.strftime("Written %Y-%m-%d %H:%M:%S %Z.")
-        data = comparison_page(runs, written).encode("utf-8", "backslashreplace")
+        page = run_page(facts, runs[0].rows) if facts else comparison_page(runs, written)
+        data = page.encode("utf-8", "backslashreplace")
     else:
         data = draw(runs, kind)
     storage.write_file(target, data)

@@ -1,40 +1,32 @@
 """`grapheme-data`: make, convert, check and look at data."""
 
-import functools
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from grapheme_numba.cli import options
+from grapheme_numba.cli.data_output import Report, finish_with_rejects, progress_bar, reported, show_inspected
 from grapheme_numba.cli.option_types import FileName, OutputName
 from grapheme_numba.cli.options import option
 from grapheme_numba.cli.output import (
-    MOST_DOMAINS,
-    answer,
     answer_bytes,
-    as_json,
     check_input,
-    is_terminal,
-    show,
-    warn,
 )
-from grapheme_numba.cli.program import SETTINGS, Program, exit_codes, version_option
+from grapheme_numba.cli.program import SETTINGS, Program, version_option
 from grapheme_numba.cli.table_options import (
     LAYOUTS,
     TABLES,
     LayoutOrFile,
     are_tables,
     mapping_of,
+    show_columns,
     show_decisions,
     table_options,
 )
 from grapheme_numba.distributed.launcher import n_announced
 from grapheme_numba.errors import RecordError, UsageError
-from grapheme_numba.signals import StopRequest
 
 if TYPE_CHECKING:
     from grapheme_numba.data.records import Limits
@@ -44,58 +36,11 @@ LimitValues: TypeAlias = tuple[int, int, int, bool]  # the fields of `Limits`
 A_FILE, A_FOLDER = FileName(make=Path), OutputName("dir", make=Path)
 
 
-class Report:
-    """Prints what a command did: plain sentences, or one JSON object a line; nothing when quiet."""
-
-    def __init__(self, log_format: str, quiet: bool):
-        self.json = log_format == "json"
-        self.quiet = quiet
-        self.live = not quiet and not self.json and log_format != "plain" and is_terminal(sys.stderr)
-
-    def __call__(self, facts: dict[str, Any], sentence: str) -> None:
-        """Print what is also to be seen in the files that were written."""
-        if not self.quiet:
-            show(as_json(facts) if self.json else sentence)
-
-    def result(self, facts: dict[str, Any], sentence: str) -> None:
-        """Print what the command was asked for. Raises OutputError when it cannot be written."""
-        if not self.quiet:
-            answer(as_json(facts) if self.json else sentence)
-
-    def note(self, sentence: str) -> None:
-        """Print a sentence on standard error, for people."""
-        if not self.quiet and not self.json:
-            warn(sentence)
-
-
-def reported(body: Callable[..., None]) -> Callable[..., None]:
-    """Run a command's body with a `Report` and with errors turned into a sentence and an exit code."""
-
-    @functools.wraps(body)
-    def command(*args: Any, log_format: str, quiet: bool, debug: bool, **others: Any) -> None:
-        with exit_codes(debug), StopRequest().listening():
-            body(*args, report=Report(log_format, quiet), **others)
-
-    return command
-
-
 def as_limits(limits: LimitValues) -> "Limits":
     """The Limits of the options."""
     from grapheme_numba.data.records import Limits
 
     return Limits(*limits)
-
-
-@contextmanager
-def progress_bar(report: Report, verb: str, unit: str = "bytes") -> Iterator[Callable[[int, int], None] | None]:
-    """A progress function for work of known or unknown size; a bar on a terminal, nothing in a pipe."""
-    if not report.live:
-        yield None
-        return
-    from grapheme_numba.cli.live import meter
-
-    with meter(verb, unit) as progress:
-        yield progress
 
 
 @click.group(cls=Program, context_settings=SETTINGS)
@@ -113,11 +58,13 @@ main.for_all = ("convert",)
 @option("--samples", type=click.IntRange(10), default=1000, show_default=True, help="Examples of each domain.")
 @option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
 @option("--domain", "domains", multiple=True, type=click.Choice(SPLIT_NAMES), help="Only this domain; may be repeated.")
+@option("--overwrite", is_flag=True, help="Replace files that are there.")
 @options.output_options
 @reported
 def generate(
-    output: Path | None, folder: Path | None, samples: int, seed: int, domains: tuple[str, ...], report: Report
-) -> None:
+    output: Path | None, folder: Path | None, samples: int, seed: int, domains: tuple[str, ...], overwrite: bool,
+    report: Report,
+) -> None:  # fmt: skip
     """Write train.jsonl, val.jsonl and test.jsonl (0.8, 0.1, 0.1) of generated examples.
 
     Example: grapheme-data generate data/mine --samples 1000
@@ -127,7 +74,7 @@ def generate(
     target = folder or output
     if target is None:
         raise UsageError("no folder to write to; try: grapheme-data generate data/mine")
-    counts = write_splits(target, samples, seed, domains or SPLIT_NAMES)
+    counts = write_splits(target, samples, seed, domains or SPLIT_NAMES, overwrite=overwrite)
     report({"folder": str(target), **counts}, f"{target}: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
 
 
@@ -257,16 +204,27 @@ def validate(
 @main.command()
 @click.argument("path", type=A_FILE)
 @option("--samples", type=click.IntRange(0), default=3, show_default=True, help="Rows shown.")
+@option("--domain", help="Table: name of the examples, or the column that holds it [the file's name].")
+@table_options
 @options.output_options
 @reported
-def inspect(path: Path, samples: int, report: Report) -> None:
+def inspect(path: Path, samples: int, domain: str | None, table: dict[str, Any], report: Report) -> None:
     """Show what a file holds: domains, lengths, answers that do not fit their code, sample rows.
 
-    Example: grapheme-data inspect data/mixed_agi/train.jsonl
+    A table is read as training reads it with --target; without it, its columns are shown.
+
+    Example: grapheme-data inspect data/penguins.csv --target species
     """
     from grapheme_numba.data.inspect import inspect as run
+    from grapheme_numba.data.inspect import lacks_target
+    from grapheme_numba.data.sources.tables.describe import describe_table
 
-    show_inspected(report, run(path, samples, progress=report.note))
+    mapping = mapping_of(table, domain)
+    if lacks_target(path, mapping):
+        with progress_bar(report, "reading") as progress:
+            described = describe_table(path, mapping, progress)
+        return show_columns(report, path, described)
+    show_inspected(report, run(path, samples, report.note, mapping))
 
 
 @main.command("import")
@@ -321,66 +279,6 @@ def import_data(
         done = run(layout, inputs, output, mapping, rejects=rejects, image_size=size, most=most, progress=progress)
     show_decisions(report, done)
     finish_with_rejects(report, done.converted, max_rejects)
-
-
-def place(refused: Any) -> str:
-    """Where a refused line, or row of a table, is."""
-    if refused.offset < 0:
-        return f"{refused.file}, row {refused.line}"
-    return f"{refused.file}, line {refused.line}, byte {refused.offset}"
-
-
-def finish_with_rejects(report: Report, done: Any, max_rejects: int) -> None:
-    """Print what a conversion did; RecordError for more rejects than are tolerated."""
-    outputs = [str(path) for path in done.outputs]
-    facts = {"rows_in": done.rows_in, "rows_out": done.rows_out, "rejects": done.rejects, "outputs": outputs}
-    where = outputs[0] if len(outputs) == 1 else f"{done.outputs[0].parent} ({len(outputs)} files)"
-    report(facts, f"{where}: {done.rows_in} rows in = {done.rows_out} rows out + {done.rejects} rejects")
-    if done.rejects > max_rejects:
-        first = done.first_reject
-        raise RecordError(
-            f"{done.rejects} of {done.rows_in} {'rows' if first.offset < 0 else 'lines'} were refused, {max_rejects} "
-            f"are tolerated (--max-rejects); the first: {place(first)}: {first.reason}; all in {done.rejects_path}"
-        )
-
-
-def show_inspected(report: Report, inspected: Any) -> None:
-    """Print what `inspect` saw, domain by domain."""
-    dataset, summary = inspected.dataset, inspected.summary
-    report.result(
-        {"path": str(dataset.path), "rows": dataset.n_rows, "fingerprint": dataset.fingerprint, "checksums": "ok"},
-        f"{dataset.path}: {dataset.n_rows} rows, checksums ok, fingerprint {dataset.fingerprint}",
-    )
-    if summary.nameless:
-        report.result(
-            {"nameless": summary.nameless}, f"  without a domain: {summary.nameless} rows, for a router (--route)"
-        )
-    hidden = 0
-    for number, (domain, reading) in enumerate(zip(summary.domains, inspected.readings, strict=True)):
-        # Those of which something does not fit are shown whatever their number is.
-        if not report.json and number >= MOST_DOMAINS and not reading.n_unfit:
-            hidden += 1
-            continue
-        facts = {
-            "domain": domain.name,
-            "rows": domain.n,
-            "input_type": domain.input_type,
-            "longest_input": domain.longest_input,
-            "longest_answer": domain.longest_answer,
-            "distinct_answers": len(domain.labels) or None,
-            "codec": reading.domain.answer.describe(),
-            "answer": reading.domain.answer.kind,
-            "reason": reading.domain.reason,
-            "misfits": reading.n_unfit,
-            "misfit_ids": list(reading.unfit_ids),
-            "first_misfit": reading.unfit or None,
-        }
-        report.result(facts, f"  {reading.line()}")
-    if hidden:
-        report.result({}, f"  and {hidden:,} more domains, of which all fits; --log-format json lists them")
-    for record in inspected.samples:
-        text = as_json(record)
-        report.result({"sample": record}, f"  {text if len(text) <= 200 else text[:197] + '...'}")
 
 
 if __name__ == "__main__":

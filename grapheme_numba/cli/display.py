@@ -4,20 +4,10 @@ The live view of a terminal is in `live.py`, because it costs 0.1 s to import.
 """
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grapheme_numba.cli.output import (
-    MOST_DOMAINS,
-    as_json,
-    figure,
-    first_domains,
-    is_terminal,
-    percent,
-    score_table,
-    show,
-)
+from grapheme_numba.cli.output import MOST_DOMAINS, as_json, figure, first_domains, percent, score_table, show
 from grapheme_numba.errors import few
 from grapheme_numba.runs.journal import finite
 from grapheme_numba.training.observer import Observer
@@ -26,17 +16,6 @@ if TYPE_CHECKING:
     from grapheme_numba.training.run import Run
 
 MOST_EPOCH_LINES = 20  # a pipe gets about so many lines of epochs, however many there are
-
-
-def choose_display(log_format: str, quiet: bool) -> Observer:
-    """The observer for `--log-format` and `--quiet`."""
-    if quiet:
-        return Observer()
-    if log_format == "rich" or (log_format == "auto" and is_terminal(sys.stdout)):
-        from grapheme_numba.cli.live import LiveDisplay
-
-        return LiveDisplay()
-    return JsonDisplay() if log_format == "json" else PlainDisplay()
 
 
 def describe(run: "Run") -> list[str]:
@@ -56,8 +35,8 @@ def describe(run: "Run") -> list[str]:
         f"data: {run.train.n_rows:,} examples to learn from, {run.val.n_rows:,} to validate with; domains {domains}",
         f"network: {dag.n_input:,} inputs, {hidden}, {dag.n_output:,} outputs, {dag.n_edge:,} edges in "
         f"{dag.n_level} levels; {model.parameters.size:,} parameters with the embedding",
-        f"training: {config.epochs} epochs, {run.n_step:,} steps of {config.optimizer}, batches of "
-        f"{config.batch_size}; output in {run.folder}",
+        f"training: {config.epochs} epochs, {run.n_step:,} steps of {config.optimizer}, decay "
+        f"{config.weight_decay or 0.0:g}, batches of {config.batch_size}; output in {run.folder}",
     ]
 
 
@@ -107,7 +86,7 @@ def closing_lines(run: "Run") -> list[str]:
     )
     if run.progress.n_edge:
         left = f"{run.model.dag.n_edge:,} of {run.progress.n_edge:,}"
-        lines.append(f"topology: edges moved {run.progress.n_moved:,} times, {left} are left")
+        lines.append(f"topology: {run.progress.n_moved:,} edges replaced by drop-and-grow, {left} are left")
     lines.append(f"next: grapheme-train evaluate {shlex.quote(str(run.folder))} --data FILE")
     return lines
 

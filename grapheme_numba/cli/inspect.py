@@ -77,7 +77,7 @@ def describe(checkpoint: "Checkpoint", model: "BrainModel", step: Step) -> dict[
         "embedding": f"{model.layout.vocab_size} x {model.layout.embedding_dim}",
         "parameters": int(model.parameters.size),
         "dtype": model.dtype.name,
-        "edges moved": progress.n_moved,
+        "edges replaced by drop-and-grow": progress.n_moved,
     }
     network = {**anatomy(model.dag, names, batch_size, optimizer or checkpoint.config.optimizer, measure), **network}
     return {

@@ -201,16 +201,19 @@ HEADER = ("domain", "n", "mse", "mse const", "exact", "const", "mae", "mae const
 
 
 def of_its_kind(score: dict[str, Any]) -> str:
-    """The figures that only this kind of answer has, with those of the best constant in brackets."""
+    """The figures that only this kind of answer has, with the best constant's in brackets; how far confidences err."""
     shown = {
         "number": (("R²", "r2", figure),),
         "label": (("macro F1", "macro_f1", figure), ("log loss", "log_loss", figure)),
         "text": (("character error", "char_error", percent),),
     }
-    return ", ".join(
+    found = [
         f"{name} {write(score.get(key))} ({write(score.get(f'{key}_constant'))})"
         for name, key, write in shown.get(score.get("kind") or "", ())
-    )
+    ]
+    if score.get("calibration_error") is not None:
+        found.append(f"calibration error {score['calibration_error']:.3f}")
+    return ", ".join(found)
 
 
 def score_cells(score: dict[str, Any]) -> tuple[str, ...]:

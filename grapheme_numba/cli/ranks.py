@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from grapheme_numba.cli.data import Report, finish_with_rejects
+from grapheme_numba.cli.data_output import Report, finish_with_rejects
 from grapheme_numba.cli.output import warn
 from grapheme_numba.cli.program import describe_error, exit_codes
 from grapheme_numba.distributed.comm import RankFailed, Ranks, Serial, join

@@ -12,6 +12,7 @@ from grapheme_numba.cli.option_types import FileName
 from grapheme_numba.cli.options import option
 
 if TYPE_CHECKING:
+    from grapheme_numba.data.sources.tables.describe import Described
     from grapheme_numba.data.sources.tables.mapping import TableMapping
 
 LAYOUTS = ("gsm8k", "squad", "math", "chat", "alpaca", "completion", "text-label", "images", "records", "table", "csv")
@@ -106,3 +107,17 @@ def show_decisions(show: Callable[..., None], done: Any) -> None:
         show({"note": note}, note)
     for column in done.columns:
         show({"column": column.strip()}, column)
+
+
+def show_columns(report: Any, path: Path, described: "Described") -> None:
+    """Print what the columns of a table hold whose target is not chosen; `report` is a `Report`."""
+    for note in described.notes:
+        report.note(note.strip())
+    unusable = f", {described.refused} cannot be used" if described.refused else ""
+    facts = {"path": str(path), "rows": described.rows, "refused": described.refused}
+    report.result(facts, f"{path}: a table of {described.rows} rows{unusable}")
+    if described.first is not None:
+        report.note(f"the first row that cannot be used: row {described.first.row}: {described.first.reason}")
+    for column in described.columns:
+        report.result({"column": column.strip()}, column)
+    report.note("name the column of the answers with --target to see what training makes of it")

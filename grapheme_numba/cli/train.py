@@ -230,8 +230,8 @@ def inspect(
 def plot(runs: tuple[str, ...], output: str, debug: bool) -> None:
     """Compare runs: their curves over one another, their best figures, and what was set differently.
 
-    RUN is a run's folder; it may still be training. The page needs no network; the other formats need
-    Matplotlib, as in the extra plot.
+    RUN is a run's folder; it may still be training. The page of a single run is its report, written again. A page needs
+    no network; the other formats need Matplotlib, as in the extra plot.
 
     Example:  grapheme-train plot runs/A runs/B --output compare.html
     """

@@ -3,14 +3,15 @@
 `--compare-single`: each brain shared and alone, side by side.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from grapheme_numba.cli import options
-from grapheme_numba.cli.display import choose_display, describe
-from grapheme_numba.cli.output import aligned, answer, as_json, figure, percent
+from grapheme_numba.cli.display import JsonDisplay, PlainDisplay, describe
+from grapheme_numba.cli.output import aligned, answer, as_json, figure, is_terminal, percent
 from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.config import parse_setting, read_config
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     from grapheme_numba.training.run import Run
 
 HEADER = ("brain", "train shared", "alone", "ratio", "val shared", "alone", "ratio", "exact shared", "alone")
+
+
+def choose_display(log_format: str, quiet: bool) -> Observer:
+    """The observer for `--log-format` and `--quiet`."""
+    if quiet:
+        return Observer()
+    if log_format == "rich" or (log_format == "auto" and is_terminal(sys.stdout)):
+        from grapheme_numba.cli.live import LiveDisplay
+
+        return LiveDisplay()
+    return JsonDisplay() if log_format == "json" else PlainDisplay()
 
 
 def show_comparison(name: str, run: "Run", start: "Start", log_format: str) -> None:

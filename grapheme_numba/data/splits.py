@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 import grapheme_numba
-from grapheme_numba.data.folders import REJECTS
+from grapheme_numba.data.folders import REJECTS, files_in
 from grapheme_numba.data.parquet.columns import list_offsets, number_views, string_views, whole
 from grapheme_numba.data.schema import is_tabular
 from grapheme_numba.errors import MissingInputError, UsageError
@@ -22,6 +22,7 @@ KINDS = (
     *(".jsonl", ".ndjson", ".parquet", ".pq", ".parq", ".csv", ".tsv", ".tab"),
     *(".arrow", ".feather", ".ipc", ".arrows", ".json"),
 )
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 ENDINGS = tuple(kind + packed for kind in KINDS for packed in PACKED)
 PARQUET = (".parquet", ".pq", ".parq")
 NAMES = {
@@ -30,7 +31,8 @@ NAMES = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 # `train`, and as hubs name their files: `train-00000-of-00003`, `train_0`, `squad-train`, `my_data.validation`.
-_NAMED = re.compile(rf"(?:.*[-_.])?({'|'.join(NAMES)})(?:[-_.]?\d+(?:-of-\d+)?(?:-[0-9a-f]{{8,}})?)?")
+_NUMBERED = r"[-_.]?\d+(?:-of-\d+)?(?:-[0-9a-f]{8,})?"
+_NAMED = re.compile(rf"(?:(?P<name>.*)[-_.])?(?P<split>{'|'.join(NAMES)})(?:{_NUMBERED})?")
 
 
 class Splits(NamedTuple):
@@ -62,13 +64,25 @@ class Splits(NamedTuple):
 
 def split_named(name: str) -> str | None:
     """The split that a file or folder name stands for, `train`, `val` or `test`; None for any other name."""
-    low = name.lower()
+    found = _NAMED.fullmatch(_stem(name).lower())
+    return NAMES[found["split"]] if found else None
+
+
+def data_name(name: str) -> str | None:
+    """What a file or folder that is named as a split is a split of: `squad` of `squad-train.json`; None of others.
+
+    Empty where its name is that of the split alone.
+    """
+    stem = _stem(name)
+    found = _NAMED.fullmatch(stem.lower())
+    return stem[: len(found["name"] or "")] if found else None
+
+
+def _stem(name: str) -> str:
     for ending in sorted(ENDINGS, key=len, reverse=True):
-        if low.endswith(ending):
-            low = low.removesuffix(ending)
-            break
-    found = _NAMED.fullmatch(low)
-    return NAMES[found[1]] if found else None
+        if name.lower().endswith(ending):
+            return name[: -len(ending)] if ending else name
+    return name
 
 
 def find_splits(path: str | None) -> Splits:
@@ -93,14 +107,14 @@ def find_splits(path: str | None) -> Splits:
             raise MissingInputError(
                 f"the folder {folder} holds no train file, only {only}; name one train, or give the file itself"
             )
-        if any(one.name.lower().endswith(PARQUET) for one in others):
+        if any(one.name.lower().endswith(PARQUET) for one in others) or _has_pictures(folder):
             return Splits(folder, None)
         raise MissingInputError(
             f"the folder {folder} holds no train.jsonl and no train.parquet; "
             "give a folder with train and val files, or one file"
         )
     found = {name: _one(name, files, folder) for name, files in claims.items()}
-    parts = {name: tuple(files) for name, files in claims.items() if len(files) > 1}
+    parts = {name: tuple(files) for name, files in claims.items() if _is_numbered(files)}
     return Splits(found["train"], found.get("val"), found.get("test"), parts)
 
 
@@ -115,23 +129,61 @@ def _claims(folder: Path) -> dict[str, list[Path]]:
     for one in sorted(folder.iterdir()):
         if one.name.startswith("."):
             continue
-        holds = one.is_dir() and any(_is_data(file) for file in one.iterdir())
-        if (_is_data(one) or holds) and (split := split_named(one.name)):
+        split = split_named(one.name)
+        if split and (_is_data(one) or (one.is_dir() and files_in(one, _is_read))):
             claims.setdefault(split, []).append(one)
     return claims
+
+
+def _has_pictures(folder: Path) -> bool:
+    """Whether folders in this one, as those of classes, hold pictures."""
+    classes = [one for one in folder.iterdir() if one.is_dir() and one.name[0] != "."]
+    return any(file.suffix.lower() in PICTURES for one in classes for file in one.iterdir())
+
+
+def _is_read(low: str) -> bool:
+    return low.endswith((*ENDINGS, *PICTURES))
 
 
 def _one(split: str, files: list[Path], folder: Path) -> Path:
     """The only claim of a split, or the first of numbered parts of one file. Raises UsageError."""
     if len(files) == 1:
         return files[0]
-    stems = {re.sub(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{8,})?(?=\.)", "", file.name.lower()) for file in files}
-    if len(stems) == 1 and all(re.search(r"\d", file.name) and file.is_file() for file in files):
+    if _is_numbered(files):
         return files[0]
+    converted = _conversion(files)
+    if converted is not None:
+        return converted
     raise UsageError(
         f"{files[0].name} and {files[1].name} in {folder} both claim to be the {split} split; "
         "remove one, or name the file itself with --data"
     )
+
+
+def _is_numbered(files: list[Path]) -> bool:
+    """Whether these are the numbered parts of one file."""
+    stems = {re.sub(rf"(?:{_NUMBERED})(?=\.)", "", file.name.lower()) for file in files}
+    return len(files) > 1 and len(stems) == 1 and all(re.search(r"\d", one.name) and one.is_file() for one in files)
+
+
+def _conversion(files: list[Path]) -> Path | None:
+    """Of two files the one that was made of the other, as `convert` does it beside its source; None of others.
+
+    Raises UsageError where the source has changed since.
+    """
+    from grapheme_numba.data.parquet.files import conversion_of
+
+    for made in files if len(files) == 2 else []:
+        (other,) = (file for file in files if file != made)
+        found = conversion_of(made) if made.name.lower().endswith(PARQUET) and made.is_file() else None
+        if found is None or found[0] != other.name:
+            continue
+        if found[1]:
+            return made
+        raise UsageError(
+            f"{made} was converted from {other.name}, which is not what it was then; convert it again, or remove one"
+        )
+    return None
 
 
 def split_file(folder: Path, split: str) -> Path | None:

@@ -18,6 +18,7 @@ from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.codec.column_facts import largest_number, scan_numbers, scan_reals, scan_values
 from grapheme_numba.kernels.codec.tabular import Cells, fields_of_strings, scan_number_cells
+from grapheme_numba.kernels.codec.text_tokens import scan_texts
 
 MOST_LABELS = 1000  # distinct answers that are remembered as labels
 DIGITS = 12  # of means and deviations that are kept: the others depend on the order of the rows
@@ -61,6 +62,20 @@ class FieldSummary(msgspec.Struct, frozen=True):
     counts: tuple[int, ...] = ()
 
 
+class TextSummary(msgspec.Struct, frozen=True):
+    """What the texts of a domain have in common.
+
+    longest : most tokens of one; n_gram : most words and pairs of words of one; n_word : words of two letters or more
+    numbers : the numbers in them; logs : log(1 + |number|) of these
+    """
+
+    longest: int = 0
+    n_gram: int = 0
+    n_word: int = 0
+    numbers: Spread = Spread()
+    logs: Spread = Spread()
+
+
 class DomainSummary(msgspec.Struct, frozen=True):
     """One domain of a dataset.
 
@@ -77,6 +92,7 @@ class DomainSummary(msgspec.Struct, frozen=True):
     fixed : every answer has exactly `decimals` fraction digits, trailing zeros kept
     largest : largest |answer| * 10**decimals (numbers only)
     value_low, value_high, value_rms : smallest, largest and root mean square of all values or pixels
+    text : what its texts hold
     fields : the columns of a table, by name
     """
 
@@ -96,6 +112,7 @@ class DomainSummary(msgspec.Struct, frozen=True):
     value_low: float = 0.0
     value_high: float = 0.0
     value_rms: float = 0.0
+    text: TextSummary = TextSummary()
     fields: tuple[FieldSummary, ...] = ()
 
 
@@ -130,6 +147,7 @@ class _Tally:
         self.other: str | None = None
         self.by_fraction: dict[int, int] = {}
         self.values = np.array([np.inf, -np.inf, 0.0, 0.0, 0.0])
+        self.text_numbers, self.text_logs, self.text_counts = new_spread(), new_spread(), np.zeros(4, np.int64)
         self.numbers: dict[str, np.ndarray] = {}  # of each column of a table
         self.categories: dict[str, dict[str, int]] = {}
 
@@ -140,12 +158,13 @@ class _Tally:
         numbers = numbers and (trimmed or fixed)  # "3.50" beside "3.5": no one way to write a number
         low, high, squares, count, longest = self.values.tolist()
         labels = sorted((self.labels or {}).items(), key=lambda pair: pair[0].encode())
+        most_bytes, most_tokens, n_gram, n_word = self.text_counts.tolist()
         largest = max((most * 10 ** (decimals - f) for f, most in self.by_fraction.items()), default=0)
         return DomainSummary(
             name=self.name,
             input_type=tuple(INPUT_KINDS)[self.kind],
             n=self.n,
-            longest_input=max(self.longest_input, int(longest)),
+            longest_input=max(self.longest_input, int(longest), most_bytes),
             longest_answer=self.longest_answer,
             labels=tuple(label for label, _ in labels),
             label_counts=tuple(n for _, n in labels),
@@ -158,6 +177,7 @@ class _Tally:
             value_low=low if count else 0.0,
             value_high=high if count else 0.0,
             value_rms=(squares / count) ** 0.5 if count else 0.0,
+            text=TextSummary(most_tokens, n_gram, n_word, spread_of(self.text_numbers), spread_of(self.text_logs)),
             fields=tuple(self.field(name) for name in sorted(self.numbers)),
         )
 
@@ -240,8 +260,7 @@ def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) ->
         if tally.facts[0]:
             _scan_numbers(tally, answered, answers)
     if tally.kind == 0:
-        offset, _ = string_views(array["text"])
-        tally.longest_input = max(tally.longest_input, int(np.diff(offset)[rows].max()))
+        scan_texts(rows, *string_views(array["text"]), tally.text_numbers, tally.text_logs, tally.text_counts)
         return
     if tally.kind == TABULAR:
         fields = array["fields"]

@@ -5,12 +5,15 @@ each bit of its text (up to the end of the text) how far it stands on its side o
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.data.codec.answers import LabelAnswer, TextAnswer
+from grapheme_numba.data.codec.texts import token_ends, words_of
+from grapheme_numba.kernels.codec.text_tokens import NUMBER
 from grapheme_numba.network.attribution import Saliency
 
 if TYPE_CHECKING:
@@ -31,9 +34,10 @@ class Elements(NamedTuple):
     rows : (n_example,) positions in the batch
     answers : n_example texts, what the model answers
     counts : (n_example,) how many elements each example has
-    positions : (n,) int32, character of a text, pixel of an image row by row, value from the end (-1 the last), or
-        input of a table
-    elements : n texts, the characters or numbers themselves, or the column with its number or category
+    positions : (n,) int32, character of a text (of a number in it the first), pixel of an image row by row, value
+        from the end (-1 the last), or input of a table
+    elements : n texts, the characters or numbers themselves as they were written, or the column with its number or
+        category
     attributions : (n,) float64
     """
 
@@ -64,8 +68,11 @@ class Explainer:
         self.inputs = np.zeros((len(layout.domains), layout.n_input))
         self.by_domain = np.zeros(len(layout.domains), np.int64)
 
-    def explain(self, batch: "Batch") -> dict[int, Elements]:
-        """The elements of every domain in a batch, by the domain's number."""
+    def explain(self, batch: "Batch", texts: Sequence[str]) -> dict[int, Elements]:
+        """The elements of every domain in a batch, by the domain's number.
+
+        texts : the text of every example, "" where it has none: tokens do not say how a number was written
+        """
         model, domains = self.model, self.model.layout.domains
         if not len(batch.domain):
             return {}
@@ -79,9 +86,10 @@ class Explainer:
                 answers[number] = model.layout.decode(number, np.ascontiguousarray(own)).answers
                 upstream = explained(domain.answer, own, answers[number])
                 gy[rows, domain.output_start : domain.output_start + domain.n_output] = upstream
-        product = self.saliency.backward(gy).astype(np.float64) * x
+        gradient = self.saliency.backward(gy).astype(np.float64)
+        product = gradient * x
         found = {}
-        for number, texts in answers.items():
+        for number, answered in answers.items():
             rows = np.flatnonzero(batch.domain == number)
             self.inputs[number] += np.abs(product[rows]).sum(axis=0)
             self.by_domain[number] += len(rows)
@@ -89,12 +97,20 @@ class Explainer:
             own = product[rows, domain.input_start : domain.input_start + domain.n_input]
             values = x[rows, domain.input_start : domain.input_start + domain.n_input]
             if domain.input_type == "text":
-                parts = characters(batch.tokens[rows], own, model.layout.embedding_dim)
+                dim = model.layout.embedding_dim
+                n_token = int(model.layout.slots.n_token[number])
+                tokens = own[:, : n_token * dim].reshape(len(rows), n_token, dim).sum(axis=2)
+                words = None
+                if domain.n_bag:
+                    bag = slice(domain.input_start + n_token * dim, domain.input_start + (n_token + domain.n_bag) * dim)
+                    table = model.embedding.weights[NUMBER + 1 :].reshape(model.layout.n_bucket, -1)
+                    words = gradient[rows, bag] @ table.T.astype(np.float64)
+                parts = characters([texts[row] for row in rows.tolist()], tokens, words, valued=domain.by_tokens)
             elif domain.input_type == "tabular":
                 parts = cells(domain, values, own)
             else:
                 parts = numbers(domain, values, own)
-            found[number] = Elements(rows, texts, *parts)
+            found[number] = Elements(rows, answered, *parts)
         return found
 
 
@@ -112,22 +128,31 @@ def explained(answer: "Answer", outputs: Array, answers: Sequence[str]) -> Array
     return upstream
 
 
-def characters(tokens: npt.NDArray[np.int32], products: Array, dim: int) -> Parts:
-    """(counts, positions, elements, attributions) of texts, a row per character and not per byte."""
-    n_byte = min(tokens.shape[1], products.shape[1] // dim)
-    tokens = tokens[:, :n_byte]
-    by_byte = products[:, : n_byte * dim].reshape(len(tokens), n_byte, dim).sum(axis=2)
-    row, column = np.nonzero(tokens > 0)
-    data = (tokens[row, column] - 1).astype(np.uint8)
-    first = (data & 0xC0) != 0x80  # every byte but those that go on a character
-    first |= np.diff(row, prepend=-1) != 0
-    starts = np.flatnonzero(first)
-    counts = np.bincount(row[starts], minlength=len(tokens))
-    positions = np.arange(len(starts)) - np.repeat(np.cumsum(counts) - counts, counts)
-    pieces = np.split(data, starts[1:]) if (data > 127).any() else data
-    elements = [bytes(piece).decode(errors="replace") if np.ndim(piece) else chr(piece) for piece in pieces]
-    sums = np.add.reduceat(by_byte[row, column], starts) if len(starts) else np.zeros(0)
-    return counts, positions.astype(np.int32), elements[: len(starts)], sums
+def characters(texts: Sequence[str], tokens: Array, words: Array | None, valued: bool) -> Parts:
+    """(counts, positions, elements, attributions) of texts, a row per number and per other character, not per byte.
+
+    tokens : (n, n_token) of each token; words : (n, n_bucket) of each bucket before it is divided by the root of how
+    many words there are, which goes to the characters of the words in equal shares; None without words
+    valued : whether numbers are tokens
+    """
+    counts, positions, elements, sums = np.zeros(len(texts), np.intp), [], [], []
+    for row, text in enumerate(texts):
+        data = text.encode()
+        ends = token_ends(text).tolist() if valued else list(range(1, len(data) + 1))
+        by_byte = np.zeros(len(data))
+        for begin, one in zip([0, *ends[:-1]][: len(ends)], tokens[row].tolist(), strict=False):
+            by_byte[begin] += one
+        if words is not None:
+            found = words_of(text, words.shape[1])
+            for bucket, (begin, end) in zip(found.buckets.tolist(), found.spans.tolist(), strict=True):
+                by_byte[begin:end] += words[row, bucket] / np.sqrt(len(found.buckets)) / (end - begin)
+        starts = [at for at in [0, *ends[:-1]] if data[at] & 0xC0 != 0x80 or at == 0] if ends else []
+        counts[row] = len(starts)
+        for begin, end in pairwise([*starts, len(data)] if starts else []):
+            positions.append(len(data[:begin].decode(errors="replace")))
+            elements.append(data[begin:end].decode(errors="replace"))
+            sums.append(float(by_byte[begin:end].sum()))
+    return counts, np.array(positions, np.int32), elements, np.array(sums)
 
 
 def numbers(domain: "DomainLayout", values: Array, products: Array) -> Parts:

@@ -97,6 +97,10 @@ class BrainModel:
         """A model of this kind on another network between the same inputs and outputs."""
         return BrainModel(self.layout, dag, self.embedding)
 
+    def calibrate(self, layout: Layout) -> None:
+        """Take `layout`, which differs from the present one in the calibration of its confidences."""
+        self._layout = layout
+
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move parameters and gradients into flat vectors (n_parameter,) of someone else, which are overwritten."""
         self.dag.bind(parameters[: self._n_dag], gradients[: self._n_dag])
@@ -114,9 +118,7 @@ class BrainModel:
             batch.domain,
             batch.tokens,
             batch.values,
-            layout.input_kind,
-            layout.input_start,
-            layout.input_size,
+            layout.slots,
             self.embedding.weights,
             x,
         )
@@ -129,7 +131,8 @@ class BrainModel:
         ----------
         batch : Batch
         structural : {"none", "sqrt", "sqrt1p"}
-            Factor of each example's output gradient, of its structural loss. The loss stays unweighted.
+            Factor of each example's output gradient, of its structural loss, beside `batch.weight`. The loss stays
+            unweighted.
         """
 
         def loss_of(y: Array) -> tuple[StepResult, Array]:
@@ -137,6 +140,8 @@ class BrainModel:
             if not len(y):
                 return result, y
             weight = structural_weight(structural, result.structural)
+            if batch.weight is not None:
+                weight = weight * batch.weight
             gy = self._buffer("gy", y.shape, self.dtype)
             sliced_loss_grad(y, batch.targets, *self._judged_slices(batch), weight, gy)
             return result, gy
@@ -193,9 +198,7 @@ class BrainModel:
         n_part = min(MOST_PARTS, -(-len(gx) // PART_EXAMPLES))
         parts = self._buffer("parts", (n_part, *self.embedding.weights.shape), self.dtype)
         layout = self.layout
-        embedding_grad_parts(
-            batch.domain, batch.tokens, layout.input_kind, layout.input_start, layout.input_size, gx, parts
-        )
+        embedding_grad_parts(batch.domain, batch.tokens, layout.slots, gx, parts)
         add_parts(parts, self.embedding.grads)
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:

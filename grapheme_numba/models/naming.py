@@ -18,9 +18,9 @@ BITS = 8
 def port_names(layout: "Layout") -> tuple[list[str], list[str]]:
     """Names of the layout's inputs and outputs, in its order.
 
-    Inputs are called "NAME byte 3 dim 1", "NAME value -1" (the last one), "NAME pixel 17" or as the column of a
-    table, "NAME city = Oslo", where NAME is the domain, or the input type where domains share their inputs; outputs
-    "NAME = label", "NAME byte 0 bit 7", "NAME size" or "NAME wave 2".
+    Inputs are called "NAME token 3 dim 1", "NAME words 0 dim 1", "NAME value -1" (the last one), "NAME pixel 17" or as
+    the column of a table, "NAME city = Oslo", where NAME is the domain, or the input type where domains share their
+    inputs; outputs "NAME = label", "NAME byte 0 bit 7", "NAME size" or "NAME wave 2".
     """
     inputs, outputs = [""] * layout.n_input, [""] * layout.n_output
     ranges = [(domain.input_start, domain.n_input) for domain in layout.domains]
@@ -74,7 +74,10 @@ def _input(domain: "DomainLayout", number: int, embedding_dim: int) -> str:
         names = [name for field in domain.fields for name in field.inputs]
         return names[number] if names else "nothing"
     if domain.input_type == "text":
-        return f"byte {number // embedding_dim} dim {number % embedding_dim}"
+        token, dim = divmod(number, embedding_dim)
+        if not domain.by_tokens:
+            return f"byte {token} dim {dim}"
+        return f"token {token} dim {dim}" if token < domain.n_token else f"words {token - domain.n_token} dim {dim}"
     return f"pixel {number}" if domain.input_type == "image" else f"value {number - domain.n_input}"
 
 

@@ -71,9 +71,11 @@ def _resized(need: DomainNeeds, request: Sequence[int] | None, embedding_dim: in
     if request is None:
         return need
     n_input, n_output = _pair(need.name, request)
-    if need.input_type == "text" and (n_input < embedding_dim or n_input % embedding_dim):
+    n_token = n_input // embedding_dim - need.n_bag if need.input_type == "text" else 0
+    if need.input_type == "text" and (n_token < need.spelled or n_input % embedding_dim):
+        words = f" and its words {need.n_bag * embedding_dim}" if need.n_bag else ""
         raise UsageError(
-            f"brain '{need.name}' asks for {n_input} inputs; a character takes {embedding_dim}, "
+            f"brain '{need.name}' asks for {n_input} inputs; a token takes {embedding_dim}{words}, "
             f"so ask for a multiple of {embedding_dim} (its longest text needs {need.n_input})"
         )
     if need.input_type == "tabular" and n_input != need.n_input:
@@ -94,7 +96,7 @@ def _resized(need: DomainNeeds, request: Sequence[int] | None, embedding_dim: in
             f"brain '{need.name}' asks for {n_output} outputs, but the code of its answers has {need.n_output}; "
             f"ask for {n_input},{need.n_output}"
         )
-    return msgspec.structs.replace(need, n_input=n_input, n_output=n_output, answer=answer)
+    return msgspec.structs.replace(need, n_input=n_input, n_output=n_output, answer=answer, n_token=n_token)
 
 
 def _pair(name: str, request: Sequence[int]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from grapheme_numba.arguments import array as as_array
 from grapheme_numba.arguments import shown
 from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
+from grapheme_numba.kernels.engine import updates
 
 Array = npt.NDArray[Any]
 LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}
@@ -67,10 +68,9 @@ def rate(lr: float, dtype: np.dtype[Any]) -> float:
 
 
 def refuse_non_finite(name: str, array: Array) -> None:
-    """Raise ShapeError at the first NaN or infinity."""
-    with np.errstate(invalid="ignore"):  # inf - inf is what is looked for
-        if np.isfinite(array.sum(dtype=np.float64)):
-            return
+    """Raise ShapeError at the first NaN or infinity of a float32 or float64 array that can be written to."""
+    if updates.all_finite(array.reshape(-1)):  # a sum of NumPy's, with its warnings kept quiet, takes ten times as long
+        return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         place = ", ".join(map(str, bad[0].tolist()))

@@ -32,7 +32,7 @@ def _rebuild(cls: type[Network], arrays_by_name: dict[str, Array], dtype: str, s
     order = {name: arrays_by_name.pop(name) for name in ("node_order", "level_start")}
     dag = cls.from_topology(arrays_by_name, dtype=dtype, **options)
     fresh = dag.dag
-    if any(not np.array_equal(order[name], getattr(fresh, name)) for name in order):  # its edges have moved
+    if any(not np.array_equal(order[name], getattr(fresh, name)) for name in order):  # drop-and-grow replaced edges
         parameters.in_order(dag, **order)
     for name, value in settings.items():
         setattr(dag, name, value)

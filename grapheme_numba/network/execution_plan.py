@@ -11,7 +11,7 @@ pay a region per level and read what the other threads' caches hold; as many til
 together as the shared cache holds. Both give the same bits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -65,13 +65,21 @@ def tile_width(dtype: npt.DTypeLike, n_live: int, batch: int, learns: bool = Tru
 
 
 class Workspace:
-    """Grows to the largest batch seen and hands out views, so that a steady run allocates nothing."""
+    """Grows to the largest batch seen and hands out views, so that a steady run allocates nothing.
+
+    Attributes
+    ----------
+    choices : dict
+        What `Plan` chose for passes of one kind, as long as the memory stays where it is: to choose anew for
+        every batch took a fifth of a pass over 10,000 edges.
+    """
 
     def __init__(self, dag: Dag, dtype: npt.DTypeLike, n_live: int) -> None:
         self._n_node, self._dtype, self._n_live = dag.n_node, np.dtype(dtype), n_live
         self._keeps_pre = bool((dag.activation >= FIRST_OF_PRE).any())
         self._buffers: dict[str, Array] = {}
         self._views: dict[tuple[int, int, int], Tiles] = {}
+        self.choices: dict[tuple[Hashable, ...], Choice] = {}
         n_output = len(dag.outputs)
         self._port_rows = np.arange(n_output + len(dag.inputs), dtype=np.int32)
         self._port_of = np.zeros((dag.n_node, 2), np.int32)
@@ -92,7 +100,7 @@ class Workspace:
             shapes = (shape, shape if self._keeps_pre else (1, 1, 1), (n_slot, 2 * lanes * lanes), *2 * [(0, 0, width)])
             self._reserve(names, shapes)
             if len(self._views) > MOST_VIEWS:
-                self._views.clear()
+                self._forget_views()
             activations, pre, scratch, deltas, ports = map(self._view, names, shapes)
             self._views[key] = Tiles(activations, pre, scratch, deltas, ports, self._port_rows, self._port_of)
         return self._views[key]
@@ -117,11 +125,15 @@ class Workspace:
         for name, shape in zip(names, shapes, strict=True):
             buffer = self._buffers.get(name)
             if buffer is None or buffer.size < prod(shape):
-                self._views.clear()
+                self._forget_views()
                 buffer = self._buffers[name] = aligned_empty((prod(shape),), self._dtype)
                 if name == "scratch":
                     # Rows of a block that no edge has filled yet are summed too and thrown away: no stray NaN.
                     buffer[:] = 0
+
+    def _forget_views(self) -> None:
+        self._views.clear()
+        self.choices.clear()
 
     def _view(self, name: str, shape: tuple[int, ...]) -> Array:
         return self._buffers[name][: prod(shape)].reshape(shape)
@@ -156,12 +168,19 @@ WINDOW = 32_768  # edges of a window: 128 KB of float32 gradients
 
 
 class Choice(NamedTuple):
-    """The plan of one pass: memory, and either windows with their planes (tiles) or node ranges (levels)."""
+    """The plan of one pass: memory, and either windows with their planes (tiles) or node ranges (levels).
+
+    Attributes
+    ----------
+    status : uint8 (n_tile,)
+        Where the pass writes 1 for a tile whose rows hold NaN or infinity, else 0.
+    """
 
     levels: bool
     tiles: Tiles
     planes: Planes
     shares: Shares
+    status: npt.NDArray[np.uint8]
 
 
 class Plan:
@@ -183,12 +202,18 @@ class Plan:
 
     def forward(self, batch: int, workspace: Workspace, learns: bool) -> Choice:
         """The `Choice` of a forward pass; `learns`: gradients are wanted of it."""
+        key = "forward", self.strategy, n_threads(), batch, learns
+        choice = workspace.choices.get(key)
+        if choice is None:
+            choice = workspace.choices[key] = self._forward(batch, workspace, learns)
+        return choice
+
+    def _forward(self, batch: int, workspace: Workspace, learns: bool) -> Choice:
         tiles = workspace.tiles(batch, workspace.width(batch, learns), n_threads())
         group = _group(tiles, workspace.live_bytes(tiles))
         levels = self._levels(tiles, group, 0, FORWARD)
-        return Choice(
-            levels, tiles, Planes(self._whole, workspace.planes(1, 0)), Shares(self._ranges("in", levels), group)
-        )
+        planes, shares = Planes(self._whole, workspace.planes(1, 0)), Shares(self._ranges("in", levels), group)
+        return Choice(levels, tiles, planes, shares, np.zeros(len(tiles.activations), np.uint8))
 
     def backward(self, batch: int, workspace: Workspace, before: Tiles, n_gradient: int, keeps_deltas: bool) -> Choice:
         """The `Choice` of a backward pass; `n_gradient` is the size of the gradients wanted (0: none).
@@ -196,8 +221,16 @@ class Plan:
         `before`: the `Tiles` of the forward pass. `keeps_deltas`: the delta of every node and tile is wanted
         afterwards.
         """
+        width = before.activations.shape[2]
+        key = "backward", self.strategy, n_threads(), batch, width, n_gradient, keeps_deltas
+        choice = workspace.choices.get(key)
+        if choice is None:
+            choice = workspace.choices[key] = self._backward(batch, workspace, width, n_gradient, keeps_deltas)
+        return choice
+
+    def _backward(self, batch: int, workspace: Workspace, width: int, n_gradient: int, keeps_deltas: bool) -> Choice:
         threads = n_threads()
-        tiles = workspace.tiles(batch, before.activations.shape[2], threads)
+        tiles = workspace.tiles(batch, width, threads)
         n_tile = len(tiles.activations)
         group = _group(tiles, 2 * workspace.live_bytes(tiles))
         windows = self.windows() if threads > 1 and n_tile > 1 and n_gradient else self._whole
@@ -208,7 +241,8 @@ class Plan:
         )
         n_buffer, n_row = (group if levels else n_plane), self.rows_of_deltas()
         tiles = workspace.with_deltas(tiles, *((n_tile, self._whole_rows()) if keeps_deltas else (n_buffer, n_row)))
-        return Choice(levels, tiles, planes, Shares(self._ranges("out", levels), group))
+        shares = Shares(self._ranges("out", levels), group)
+        return Choice(levels, tiles, planes, shares, np.zeros(n_tile, np.uint8))
 
     def _levels(self, tiles: Tiles, group: int, n_window: int, rate: float) -> bool:
         if self.strategy != "auto":

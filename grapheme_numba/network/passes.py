@@ -128,13 +128,13 @@ class Passes:
         weights, biases = self.receiver_weights.of(parameters[:n_edge]), parameters[n_edge:]
         choice = self.plan.forward(len(x), room, learns)
         y = np.empty((len(x), len(dag.outputs)), self.dtype)
-        status = np.zeros(len(choice.tiles.activations), np.uint8)
+        status = choice.status
         kernels = forward if self.rows is None else aggregations
         if choice.levels:
             kernels.forward_levels(dag, weights, biases, x, choice.tiles, choice.shares, y, status)
         else:
             kernels.forward_tiles(dag, weights, biases, x, choice.tiles, y, status)
-        return y, choice.tiles, bool(status.any())
+        return y, choice.tiles, b"\x01" in status.tobytes()  # `any` takes 1 us longer
 
     def backward(
         self, gy: Array, parameters: Array, before: Tiles, gradients: Array, keeps_deltas: bool, room: Workspace
@@ -147,7 +147,7 @@ class Passes:
         dag, weights = self.dag, parameters[: len(self.dag.indices)]
         choice = self.plan.backward(len(gy), room, before, gradients.size, keeps_deltas)
         gx = np.empty((len(gy), len(dag.inputs)), self.dtype)
-        status = np.zeros(len(choice.tiles.activations), np.uint8)
+        status = choice.status
         if self.rows is not None:
             dag, first_row = self.rows
             edges = aggregations.Edges(weights, self.receiver_weights.of(weights), first_row)

@@ -21,7 +21,7 @@ COURSE = {
     "grad_norm": "course/gradient norm",
     "examples_per_s": "course/examples per second",
     "n_edge": "course/edges",
-    "n_moved": "course/edges moved",
+    "n_moved": "course/edges replaced by drop-and-grow",
 }
 
 

@@ -1,29 +1,41 @@
-"""Line and bar charts as SVG: drawn by pygal, coloured by the page's style, with values under the pointer.
+"""Charts: lines and points as SVG, drawn by pygal and coloured by the page's style; histograms as plain data.
 
 pygal writes a style, a script and comments into every chart; they are removed, so the page stays free of scripts
 and its one style serves light and dark. Matplotlib needs 0.8 s to load and 90 ms a chart where
-pygal needs 0.03 s and 6 ms: too much for a report that is written while a run trains. Plotly, Bokeh and Vega put more
-than 1 MB of script into every page.
+pygal needs 0.08 s and 6 ms: too much for a report that is written while a run trains. ziaplot needs 10 ms a chart, and
+writes colours into every line. Plotly, Bokeh and Vega put more than 1 MB of script into every page.
 """
 
 import math
 import re
 import sys
-from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeGuard
 from xml.etree import ElementTree
 
-from grapheme_numba.report.numbers import compact, epoch_ticks, linear_ticks, log_ticks, number, without_controls
+import numpy as np
+import numpy.typing as npt
+
+from grapheme_numba.report.numbers import (
+    compact,
+    epoch_ticks,
+    linear_ticks,
+    log_ticks,
+    number,
+    round_step,
+    without_controls,
+)
 
 MOST_POINTS = 240  # per line; a plot is rarely wider than 600 pixels
 MOST_HOVERS = 24  # places along a plot whose values the pointer shows
 FEW_POINTS = 12  # up to so many are marked by dots
+MOST_BARS = 32
 LARGE, SMALL = (560, 240, 18), (280, 180, 12)  # width, height, size of text; a phone scales the large one down
 KEPT = ("g", "path", "text", "circle", "rect")  # of what pygal writes
 COORDINATES = {"d", "x", "y", "cx", "cy", "width", "height"}
 Point = tuple[float, float | None]
+Figure = dict[str, Any]  # title, note, and `svg` or `bars`
 
 
 class Line(NamedTuple):
@@ -35,52 +47,27 @@ class Line(NamedTuple):
     best: float | None = None  # the x of a point to mark
 
 
-class LineChart(NamedTuple):
-    """Lines over epochs; the scale is logarithmic only where `log` and all values are above 0, and ends at `top`."""
+def line_chart(
+    title: str, lines: list[Line], note: str = "", *, log: bool = False, unit: str = "", top: float | None = None,
+    size: tuple[int, int, int] = SMALL,
+) -> Figure | None:  # fmt: skip
+    """Lines over epochs; None without a finite point.
 
-    title: str
-    lines: list[Line]
-    note: str = ""
-    log: bool = False
-    unit: str = ""
-    top: float | None = None
-    size: tuple[int, int, int] = SMALL
-
-
-class Bar(NamedTuple):
-    """A bar: the name below it (empty for none), its value, and what the pointer shows."""
-
-    name: str
-    value: float
-    text: str
-
-
-class BarChart(NamedTuple):
-    """Bars over a common floor; up to 8 show their values. Names stand below a bar's middle, or its left edge."""
-
-    title: str
-    bars: list[Bar]
-    note: str = ""
-    at_edge: bool = False
-
-
-def line_svg(chart: LineChart) -> str:
-    """The chart as an SVG element; nothing without a finite point."""
-    lines = [line for line in chart.lines if any(is_finite(y) for _, y in line.points)]
+    The scale is logarithmic only where `log` and all values are above 0, and ends at `top`.
+    """
+    lines = [line for line in lines if any(is_finite(y) for _, y in line.points)]
     if not lines:
-        return ""
+        return None
     values = [y for line in lines for _, y in line.points if is_finite(y)]
-    log = chart.log and min(values) > 0
-    low, high = (min(values), chart.top or max(values)) if log else (min(0.0, *values), chart.top or max(0.0, *values))
+    log = log and min(values) > 0
+    low, high = (min(values), top or max(values)) if log else (min(0.0, *values), top or max(0.0, *values))
     high = high if high > low else low * 1.1 if log else low + 1.0
+    scaled = math.log10 if log else float
     xs = [x for line in lines for x, _ in line.points]
-    first, last = (min(xs), max(xs)) if min(xs) < max(xs) else (min(xs) - 0.5, min(xs) + 0.5)
-    scaled = (lambda y: math.log10(y)) if log else (lambda y: y)
-    plot = blank_chart("XY", chart.size)
-    plot.range, plot.xrange = (scaled(low), scaled(high)), (first, last)
+    plot = blank_chart(size, (min(xs), max(xs)), (scaled(low), scaled(high)))
     ticks = log_ticks(low, high) if log else linear_ticks(low, high)
-    plot.y_labels = [{"label": compact(y) + chart.unit, "value": scaled(y)} for y in ticks]
-    names = [(x, compact(x)) for x in epoch_ticks(min(xs), max(xs), 6 if chart.size is LARGE else 4)]
+    plot.y_labels = [{"label": compact(y) + unit, "value": scaled(y)} for y in ticks]
+    names = [(x, compact(x)) for x in epoch_ticks(min(xs), max(xs), 6 if size is LARGE else 4)]
     plot.x_labels = [{"label": f"epoch {text}" if i == 0 else text, "value": x} for i, (x, text) in enumerate(names)]
     kinds = []
     # what is drawn last lies on top: references lowest, then training, then validation
@@ -93,36 +80,60 @@ def line_svg(chart: LineChart) -> str:
         if best:  # a series takes pygal a millisecond
             plot.add("", best, show_dots=True, dots_size=4.5)
             kinds.append(line.kind)
-    words = f"{chart.title}. {'; '.join(in_words(line, chart.unit) for line in lines)}."
-    return svg_text(plot, kinds, words, lambda svg: add_hovers(svg, plot.view, lines, chart.unit))
+    words = "; ".join(in_words(line, unit) for line in lines)
+    return figure(title, note, plot, kinds, words, lambda view: hovers(view, lines, unit))
 
 
-def bar_svg(chart: BarChart) -> str:
-    """The chart as an SVG element; nothing without a bar above 0."""
-    highest = max((bar.value for bar in chart.bars), default=0)
-    if not highest:
-        return ""
-    plot = blank_chart("Bar", SMALL)
-    few = len(chart.bars) <= 8
-    plot.config(print_values=few, print_values_position="top", range=(0, highest * (1.18 if few else 1.04)))
-    plot.formatter, plot.x_labels = compact, [bar.name for bar in chart.bars]
-    plot.y_labels = [{"label": compact(y), "value": y} for y in linear_ticks(0, highest, 4)]
-    # the rarest is still seen
-    plot.add("", [max(bar.value, highest / 100) if bar.value else None for bar in chart.bars])
-    texts = [bar.text for bar in chart.bars if bar.value]
+def scatter(
+    title: str, note: str, points: list[tuple[float, float]], words: str, *, unit: bool = False, dots: float = 1
+) -> Figure:
+    """Points on two axes of one scale, from 0 to 1 where `unit`, and the line on which both are equal."""
+    every = [0.0, 1.0] if unit else [value for point in points for value in point]
+    low, high = (min(every), max(every)) if min(every) < max(every) else (every[0] - 0.5, every[0] + 0.5)
+    plot = blank_chart(SMALL, (low, high), (low, high))
+    for name in ("x_labels", "y_labels"):
+        setattr(plot, name, [{"label": compact(at), "value": at} for at in linear_ticks(low, high, 4)])
+    plot.add("", [(low, low), (high, high)], show_dots=False)
 
-    def add_titles(svg: ElementTree.Element) -> None:
-        for bar, text in zip(svg.iterfind(".//g[@class='bar']"), texts, strict=True):
-            ElementTree.SubElement(bar, "title").text = without_controls(text)
-        for name in svg.iterfind(".//g[@class='axis x']/g/text") if chart.at_edge else ():
-            name.set("x", f"{float(name.get('x', 0)) - plot.view.width / len(chart.bars) / 2:.1f}")
+    def marks(view: Any) -> ElementTree.Element:
+        path = "".join(f"M{view.x(x):.1f} {view.y(y):.1f}h.1" for x, y in points)
+        return ElementTree.Element(
+            "path", {"d": path, "class": "points", "style": f"stroke-width:{9 if unit else 3.5}"}
+        )
 
-    return svg_text(plot, ["bars"], f"{chart.title}. {'; '.join(texts)[:600]}.", add_titles)
+    return figure(title, note, plot, ["fixed"], words, marks)
+
+
+def histogram(title: str, values: npt.NDArray[Any], what: str, of: str = "", times: Any = None) -> Figure:
+    """How many values lie where, over the whole span of the finite ones: `bars` of a name, a count, and a text.
+
+    Bins are of a round width; of whole numbers at least 1, and they double where a few are very large.
+
+    of : what whole numbers say, else empty; times : how often every value counts
+    """
+    values = values[np.isfinite(values)].astype(np.float64)
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+    if of:
+        step = float(max(1, round(round_step((high + 1) / MOST_BARS))))
+        edges = np.arange(0, high + step + 1, step)
+        if high > 16 and high > 12 * max(1.0, float(np.median(values))):
+            edges = np.array([0, *2.0 ** np.arange(int(high).bit_length() + 1)])
+    elif low == high:
+        edges = np.zeros(0)
+    else:
+        step = round_step((high - low) / MOST_BARS)
+        edges = step * np.arange(math.floor(low / step), math.floor(high / step) + 2)
+    counts = np.histogram(values, edges, weights=times)[0].tolist() if len(edges) else []
+    bars = []
+    for (a, b), n in zip(pairwise(edges.tolist()), counts, strict=True):
+        span = f"{of} {a:,.0f}" + (f" to {b - 1:,.0f}" if b - a > 1 else "") if of else f"from {a:.4g} to {b:.4g}"
+        bars.append([compact(a), n, f"{n:,} {what} {span}"])
+    return {"title": title, "note": f"number of {what}", "bars": bars if any(counts) else []}
 
 
 @cache
 def library() -> Any:
-    """pygal; loaded late, because that takes 30 ms that no start of the program should pay."""
+    """pygal; loaded late, because that takes 80 ms that no start of the program should pay."""
     import pygal
     from pygal.etree import etree
 
@@ -132,23 +143,21 @@ def library() -> Any:
     return pygal
 
 
-def blank_chart(kind: str, size: tuple[int, int, int]) -> Any:
-    """A pygal chart without its own style, script and legend."""
+def blank_chart(size: tuple[int, int, int], x: tuple[float, float], y: tuple[float, float]) -> Any:
+    """A pygal chart without its own style, script and legend, over a span of x and of y."""
     width, height, text = size
     style = library().style.Style(label_font_size=text, major_label_font_size=text, value_font_size=text)
-    plain = {
-        "css": [],
-        "js": [],
-        "show_legend": False,
-        "truncate_label": -1,
-        "allow_interruptions": True,
-        "strict": True,
-    }
-    return getattr(library(), kind)(width=width, height=height, style=style, margin=4, margin_right=16, **plain)
+    plain = {"css": [], "js": [], "show_legend": False, "truncate_label": -1, "allow_interruptions": True}
+    plot = library().XY(width=width, height=height, style=style, margin=4, margin_right=16, strict=True, **plain)
+    plot.xrange, plot.range = x if x[0] < x[1] else (x[0] - 0.5, x[0] + 0.5), y
+    return plot
 
 
-def svg_text(plot: Any, kinds: list[str], words: str, add_titles: Callable[[ElementTree.Element], None]) -> str:
-    """A chart's SVG with `kinds` as classes of its series, described by `words` for those who cannot see it."""
+def figure(title: str, note: str, plot: Any, kinds: list[str], words: str, above: Any) -> Figure:
+    """The chart with `kinds` as classes of its series, described in words for those who cannot see it.
+
+    above : from the plot's coordinates to an element that is laid over it
+    """
 
     def finish(svg: ElementTree.Element) -> ElementTree.Element:
         for parent in list(svg.iter()):
@@ -160,15 +169,15 @@ def svg_text(plot: Any, kinds: list[str], words: str, add_titles: Callable[[Elem
             classes = parent.get("class", "").split()
             if classes[:1] == ["series"]:
                 parent.set("class", f"series {kinds[int(classes[1].removeprefix('serie-'))]}")
-        add_titles(svg)
+        svg[0][0].append(above(plot.view))
         return svg
 
     plot.add_xml_filter(finish)
     svg = plot.render_tree()
     svg.attrib.pop("id")
     svg.attrib.pop("xmlns", None)  # a page needs none inside, and then holds no address at all
-    svg.attrib |= {"role": "img", "class": "chart", "aria-label": without_controls(words)}
-    return ElementTree.tostring(svg, encoding="unicode")
+    svg.attrib |= {"role": "img", "class": "chart", "aria-label": without_controls(f"{title}. {words}.")}
+    return {"title": title, "note": note, "svg": ElementTree.tostring(svg, encoding="unicode")}
 
 
 def is_finite(value: float | None) -> TypeGuard[float]:
@@ -197,14 +206,14 @@ def lone_doubled(points: list[Point]) -> list[Point]:
     return [point for point, twice in zip(points, lone, strict=True) for _ in range(1 + twice)]
 
 
-def add_hovers(svg: ElementTree.Element, view: Any, lines: list[Line], unit: str) -> None:
+def hovers(view: Any, lines: list[Line], unit: str) -> ElementTree.Element:
     """Invisible strips over a plot that show the values of all lines at an epoch under the pointer."""
     moving = [line for line in lines if "fixed" not in line.kind] or lines
     xs = sorted({x for x, _ in min((line.points for line in moving), key=len)})
     xs = xs[:: math.ceil(len(xs) / MOST_HOVERS)]
     values = [dict(line.points) for line in lines]
     edges = [0.0, *((view.x(a) + view.x(b)) / 2 for a, b in pairwise(xs)), view.width]
-    strips = ElementTree.SubElement(svg[0][0], "g", {"class": "hovers"})  # above the lines, in the plot's coordinates
+    strips = ElementTree.Element("g", {"class": "hovers"})
     for x, left, right in zip(xs, edges, edges[1:], strict=False):
         strip = ElementTree.SubElement(strips, "g")
         box = {"x": f"{left:.1f}", "width": f"{right - left:.1f}", "height": f"{view.height:.1f}"}
@@ -215,8 +224,8 @@ def add_hovers(svg: ElementTree.Element, view: Any, lines: list[Line], unit: str
             for line, points in zip(lines, values, strict=True)
             if is_finite(points.get(x))
         ]
-        title = ElementTree.SubElement(strip, "title")
-        title.text = without_controls(f"epoch {compact(x)}: {', '.join(texts)}")
+        ElementTree.SubElement(strip, "title").text = without_controls(f"epoch {compact(x)}: {', '.join(texts)}")
+    return strips
 
 
 def in_words(line: Line, unit: str) -> str:

@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 from grapheme_numba.errors import UsageError
-from grapheme_numba.report.saved_runs import SavedRun
+from grapheme_numba.runs.saved_runs import SavedRun
 
 COLOURS = ("#0b62a4", "#c2500a", "#00795a", "#a33f86", "#8a6412", "#5b53b8", "#1d7f94", "#4d5967")
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))

@@ -5,6 +5,7 @@ import math
 # Control characters, lone surrogates and the like have no place in HTML.
 UNFIT = (*(code for code in range(32) if code not in (9, 10)), *range(127, 160), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF)
 REPLACED = dict.fromkeys(UNFIT, "\N{REPLACEMENT CHARACTER}")
+FILTERS = ("compact", "duration", "number", "setting", "share", "two_digits")  # that templates use
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -58,9 +59,11 @@ def two_digits(ratio: float) -> str:
 
 def setting(value: object) -> str:
     """A setting's value as text."""
+    if isinstance(value, list | tuple | dict) and not value:
+        return "–"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return "–" if value is None or value == {} else str(value)
+    return "–" if value is None else str(value)
 
 
 def without_controls(text: str) -> str:

@@ -13,20 +13,28 @@ from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.jsonl.lines import PARQUET
 from grapheme_numba.data.schema import to_line
 from grapheme_numba.data.sources.external import own_rows
-from grapheme_numba.data.sources.row_layouts import FLAT_RECORD, PEEKED_BYTES, RECORD, RECORD_MARK
+from grapheme_numba.data.sources.row_layouts import (
+    FLAT_RECORD,
+    PEEKED_BYTES,
+    RECORD,
+    RECORD_MARK,
+    question_layout,
+    rows_of,
+)
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.open_table import ARROW, open_table
 from grapheme_numba.data.sources.tables.streams import bare_name, opened, read
 from grapheme_numba.data.stream.dataset import Dataset, is_ours
-from grapheme_numba.errors import MissingInputError
+from grapheme_numba.errors import GraphemeError, MissingInputError
 
-Kind = Literal["lines", "rows", "parquet", "table"]
+Kind = Literal["lines", "rows", "parquet", "table", "layout"]
 
 
 class Source(NamedTuple):
     """A file of questions.
 
-    kind : `lines` of JSON, `rows` of another file that holds records, our own `parquet`, or a `table`
+    kind : `lines` of JSON, `rows` of another file that holds records, our own `parquet`, a `table`, or rows of a
+        known `layout`
     name : what messages call it
     """
 
@@ -37,6 +45,27 @@ class Source(NamedTuple):
 
 def kind_of_source(path: Path, mapping: TableMapping, layout: Layout) -> Kind:
     """What a file holds. `layout` : of the model; one of a single domain takes rows of JSON without `input_type`."""
+    kind = _kind(path, mapping, layout)
+    return "layout" if kind in ("table", "lines") and _is_of_layout(path, kind, mapping, layout) else kind
+
+
+def _is_of_layout(path: Path, kind: Kind, mapping: TableMapping, layout: Layout) -> bool:
+    """Whether a model that was not trained on a table is given rows of a published or common layout."""
+    inputs = {one.input_type for one in layout.domains}
+    if mapping.target is not None or not inputs & {"text", "image"}:
+        return False
+    try:
+        if kind == "table":
+            found = question_layout(set(open_table(path, mapping).names))
+        else:
+            first = next((row for row in rows_of(path) if not isinstance(row, str)), {})
+            found = None if isinstance(first.get("input"), dict) else question_layout(set(first))
+    except (GraphemeError, OSError, ValueError):
+        return False  # what is wrong with the file is said where it is read
+    return found is not None and ("image" if found == "images" else "text") in inputs
+
+
+def _kind(path: Path, mapping: TableMapping, layout: Layout) -> Kind:
     name = bare_name(path)
     with opened(path) as stream:
         head = read(stream, PEEKED_BYTES, path)

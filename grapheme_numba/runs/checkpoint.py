@@ -30,7 +30,9 @@ from grapheme_numba.training.config import Config
 from grapheme_numba.training.run import RunState
 
 FORMAT = "grapheme_numba checkpoint"
-VERSION = 2  # of checkpoints with nodes that do not sum, of which readers of 1 know nothing; else 1 is written
+# Readers of 1 know nothing of nodes that do not sum (2), those of 2 nothing of texts as tokens and of numbers whose
+# code has other scales (3). A checkpoint has the lowest version whose readers understand it.
+VERSION = 3
 MOST_BYTES = 64 << 20
 
 
@@ -191,7 +193,7 @@ def manifest_of(checkpoint: Checkpoint, files: dict[str, FileEntry]) -> Manifest
     """All of a checkpoint but its tensors, and the `files` that hold those."""
     return Manifest(
         format=FORMAT,
-        version=VERSION if "aggregation" in checkpoint.topology else 1,
+        version=version_of(checkpoint),
         package=__version__,
         task=checkpoint.task,
         config=msgspec.to_builtins(checkpoint.config),
@@ -202,6 +204,14 @@ def manifest_of(checkpoint: Checkpoint, files: dict[str, FileEntry]) -> Manifest
         fingerprint=checkpoint.fingerprint,
         files=files,
     )
+
+
+def version_of(checkpoint: Checkpoint) -> int:
+    """The lowest version of this format whose readers understand the checkpoint."""
+    for domain in checkpoint.layout.get("domains", ()):
+        if domain.get("n_token") or domain.get("n_bag") or domain["answer"].get("magnitude", 1.0) != 1.0:
+            return 3
+    return 2 if "aggregation" in checkpoint.topology else 1
 
 
 def read(folder: str | Path) -> Checkpoint:

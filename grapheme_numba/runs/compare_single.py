@@ -84,7 +84,7 @@ def alone(task: Task, run: Run, name: str, observer: Observer) -> Run:
     """A fresh run of the same network on the examples of one brain."""
     others = [other for other in run.model.layout.names if other != name]
     model = task.build(run.train.summary(), run.config)
-    optimizer = build(run.config.optimizer, run.config.weight_decay)
+    optimizer = build(run.config.optimizer, run.config.weight_decay or 0.0)
     folder = run.folder / "alone" / name
     return replace(
         run,

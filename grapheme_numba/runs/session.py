@@ -37,7 +37,7 @@ from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import baseline, loop, sparse_training, step
 from grapheme_numba.training.config import Config, to_toml
 from grapheme_numba.training.observer import Observer
-from grapheme_numba.training.run import Run, RunState, steps_per_epoch
+from grapheme_numba.training.run import Run, RunState, steps_per_epoch, with_decay
 from grapheme_numba.training.tasks import Task
 
 MOST_READINGS = 24  # domains whose reading is said when a run begins; those of which something does not fit all are
@@ -120,6 +120,7 @@ def prepare(
         cache=cache,
         progress=observer.note,
         nameless=config.route,
+        max_unfit=config.max_unfit,
     )
     observer.note(splits.sentence)
     train = splits.train
@@ -132,6 +133,7 @@ def prepare(
     if checkpoint is None:
         summary = select_examples(task, train, config).summary()
         config = task.fitted(config, start.chosen, summary)
+        config = with_decay(config, task.decay, config.epochs * steps_per_epoch(config, train.n_rows))
         model = task.build(summary, config)
     else:
         if fingerprint != checkpoint.fingerprint and not override:
@@ -140,13 +142,20 @@ def prepare(
                 "give the same --data, or add --override to resume with this one"
             )
         model = snapshot.restore_model(checkpoint)
-    optimizer = optimizers.build(config.optimizer, config.weight_decay)
+    optimizer = optimizers.build(config.optimizer, config.weight_decay or 0.0)
     train, val = (select_examples(task, dataset, config, model.layout) for dataset in (train, val))
     for sentence in filter(None, map(left_out, (train, val))):
         observer.note(sentence)
     if not val.summary().n:
         observer.note(f"no example of {val.path} is left: validation uses the training examples")
         val = train
+    weights = train.weights()
+    if weights is not None:
+        observer.note(
+            f"weights: {weights.least:g} to {weights.largest:g}, mean {weights.mean:.6g}; each scales the gradient of "
+            "its example"
+        )
+        train = train.weighted(weights.mean)
     if checkpoint is None:
         state, progress = optimizer.init(model.parameters), RunState()
         misfits: dict[str, Misfits] = {}

@@ -1,4 +1,4 @@
-"""Drop-and-grow: the edges with the smallest weights leave their places for others.
+"""Drop-and-grow: the edges with the smallest weights are dropped, and as many are grown elsewhere.
 
 The number of edges stays, so parameter vectors keep their length and a training loop continues. Nodes keep
 their internal order: `network.parameters.in_order` gives it back to a network that is built from a checkpoint.
@@ -23,18 +23,18 @@ from grapheme_numba.sparsity.prune import smallest_edges
 Array = npt.NDArray[Any]
 Seed = int | Sequence[int]
 METHODS = ("set", "rigl")
-ROUNDS = 8  # of drawing again where two edges want one place; what is left then stays where it is
+ROUNDS = 8  # of drawing again where two edges want one place; what is left then is kept
 EDGE_FIELDS = ("indptr", "indices", "t_indptr", "t_indices", "edge_order")
 
 
-class Move(NamedTuple):
-    """Edges that leave their places for others.
+class Replacement(NamedTuple):
+    """Edges to drop, and the edges to grow instead.
 
-    lost : (n,) int64, internal positions of the edges
-    senders, receivers : (n,) int32, internal numbers of the nodes that they join next, ascending
+    dropped : (n,) int64, internal positions of the edges to drop
+    senders, receivers : (n,) int32, internal numbers of the nodes that the grown ones join, ascending
     """
 
-    lost: npt.NDArray[np.int64]
+    dropped: npt.NDArray[np.int64]
     senders: npt.NDArray[np.int32]
     receivers: npt.NDArray[np.int32]
 
@@ -49,11 +49,11 @@ def evolve(
 def evolve(
     dag: DagNN, method: str, fraction: float = 0.3, seed: Seed = 0, moments: Sequence[Array] | None = None
 ) -> DagNN | tuple[DagNN, tuple[Array, ...]]:
-    """A network whose share `fraction` of the edges, those with the smallest weights, joins other nodes.
+    """A network with the share `fraction` of its edges, those with the smallest weights, replaced by drop-and-grow.
 
-    `dag` stays as it is. New edges join the same pairs of levels as the lost ones, so the graph stays acyclic
+    `dag` stays as it is. Grown edges join the same pairs of levels as the dropped ones, so the graph stays acyclic
     and layers stay layers. They have the weight and the moments 0, and stand in the caller's edge order where
-    the lost ones stood. No node loses its strongest incoming edge. Gradients begin at 0.
+    the dropped ones stood. No node loses its strongest incoming edge. Gradients begin at 0.
     Nodes keep their aggregation; an edge that joins a product has the weight 1, since two of 0 would silence it for
     good.
 
@@ -85,23 +85,23 @@ def evolve(
     change = propose(checked_network(dag), method, fraction, seed)
     new = copy.copy(dag)
     internal = [new.from_caller_order(moment) for moment in moments or ()]
-    move(new, change, internal)
+    replace_edges(new, change, internal)
     return new if moments is None else (new, tuple(new.to_caller_order(moment) for moment in internal))
 
 
 def drop_and_grow_edges(dag: DagNN, method: str, fraction: float, seed: Seed, moments: Sequence[Array] = ()) -> int:
-    """As `evolve`, but in place; how many edges moved.
+    """As `evolve`, but in place; how many edges were replaced.
 
     The parameters, the gradients and `moments`, flat vectors in internal order that begin with the
     n_edge + n_node entries of this network, are kept in step.
     """
     change = propose(dag, method, fraction, seed)
-    move(dag, change, moments)
-    return len(change.lost)
+    replace_edges(dag, change, moments)
+    return len(change.dropped)
 
 
-def propose(dag: DagNN, method: str, fraction: float, seed: Seed) -> Move:
-    """The `Move` that `evolve` would make with these arguments; nothing is changed."""
+def propose(dag: DagNN, method: str, fraction: float, seed: Seed) -> Replacement:
+    """The `Replacement` that `evolve` would make with these arguments; nothing is changed."""
     if not arguments.is_name(method, METHODS) or not arguments.is_number(fraction, 0, 1) or fraction in (0, 1):
         raise UsageError(
             f"the evolution is {arguments.shown(method)} with the fraction {arguments.shown(fraction)}; choose one of "
@@ -114,13 +114,13 @@ def propose(dag: DagNN, method: str, fraction: float, seed: Seed) -> Move:
             raise ShapeError("RigL reads every node's delta; set keeps_deltas = True before backward_accumulate")
     old, n_edge = dag.dag, dag.n_edge
     gone = smallest_edges(dag, round(fraction * n_edge))
-    lost = np.empty(np.count_nonzero(gone), np.int64)
-    levels = np.empty((lost.size, 2), np.int32)
+    dropped = np.empty(np.count_nonzero(gone), np.int64)
+    levels = np.empty((dropped.size, 2), np.int32)
     level = np.repeat(np.arange(dag.n_level, dtype=np.int32), np.diff(old.level_start))
-    drop_and_grow.list_lost(old, gone, level, lost, levels)
+    drop_and_grow.list_dropped(old, gone, level, dropped, levels)
     key = np.random.SeedSequence(randomness.checked_parts(seed)).generate_state(2, np.uint32).astype(np.uint64)
     draws = drop_and_grow.Draws(key, levels)
-    senders, receivers = np.empty(lost.size, np.int32), np.empty(lost.size, np.int32)
+    senders, receivers = np.empty(dropped.size, np.int32), np.empty(dropped.size, np.int32)
     if method == "rigl":
         drop_and_grow.best_edges(old, draws, tiles.activations, tiles.deltas, senders, receivers)
     else:
@@ -128,32 +128,32 @@ def propose(dag: DagNN, method: str, fraction: float, seed: Seed) -> Move:
     for attempt in range(1, ROUNDS):
         placed = senders >= 0
         if not placed.all():
-            lost, senders, receivers = lost[placed], senders[placed], receivers[placed]
+            dropped, senders, receivers = dropped[placed], senders[placed], receivers[placed]
             draws = draws._replace(levels=draws.levels[placed])
         order = _by_sender(senders, receivers, dag.n_node)
         attempts = np.array([attempt, attempt + 1]) * drop_and_grow.TRIES
         if not drop_and_grow.redraw_repeats(old, draws, order, attempts, senders, receivers):
-            return Move(lost[order], senders[order], receivers[order])
+            return Replacement(dropped[order], senders[order], receivers[order])
     pairs, first = np.unique(senders.astype(np.int64) * dag.n_node + receivers, return_index=True)
     first = first[pairs >= 0]
-    return Move(lost[first], senders[first], receivers[first])
+    return Replacement(dropped[first], senders[first], receivers[first])
 
 
-def move(dag: DagNN, change: Move, moments: Sequence[Array] = ()) -> None:
-    """Make a `Move`; parameters, gradients and `moments` follow, with 0 for the edges that moved."""
+def replace_edges(dag: DagNN, change: Replacement, moments: Sequence[Array] = ()) -> None:
+    """Make a `Replacement` in place: parameters, gradients and `moments` are rearranged, 0 for the grown edges."""
     old, n_edge = dag.dag, dag.n_edge
-    lost = np.zeros(n_edge, bool)
-    lost[change.lost] = True
+    dropped = np.zeros(n_edge, bool)
+    dropped[change.dropped] = True
     ends = np.bincount(change.senders, minlength=dag.n_node).cumsum()
-    arrivals = drop_and_grow.Arrivals(np.concatenate([[0], ends]), change.receivers, old.edge_order[change.lost])
+    grown = drop_and_grow.GrownEdges(np.concatenate([[0], ends]), change.receivers, old.edge_order[change.dropped])
     graph = old._replace(**{name: np.empty_like(getattr(old, name)) for name in EDGE_FIELDS})
     source = np.empty(n_edge, np.int32)
-    drop_and_grow.merge(old, lost, arrivals, graph.t_indptr, graph.t_indices, graph.edge_order, source)
+    drop_and_grow.merge(old, dropped, grown, graph.t_indptr, graph.t_indices, graph.edge_order, source)
     topology.transpose(graph.t_indptr, graph.t_indices, graph.indptr, graph.indices)
-    moved = np.empty(n_edge, dag.dtype)
+    values = np.empty(n_edge, dag.dtype)
     for vector in (dag.parameters, dag.gradients, *moments):
-        drop_and_grow.follow(vector[:n_edge], source, moved)
-        vector[:n_edge] = moved
+        drop_and_grow.rearrange(vector[:n_edge], source, values)
+        vector[:n_edge] = values
     if graph.aggregation.size:
         joins = source < 0
         dag.parameters[:n_edge][joins] = graph.aggregation[graph.t_indices[joins]] == aggregations.PRODUCT

@@ -4,7 +4,7 @@ Gradual magnitude pruning (Zhu and Gupta 2017): train many edges, keep the few t
 
 Training begins with all edges and loses the smallest weights a few at a time, fast at first and slowly at the
 end, so that the rest makes up for each loss. On scikit-learn's digits, five folds in order, 740 edges left of 7,400
-are right in 94.6 %, all 7,400 in 94.4 %, 738 drawn at random in 92.7 %, moved by SET in 93.7 %, moved by RigL in 94.0 %
+are right in 94.6 %, all 7,400 in 94.4 %, 738 drawn at random in 92.7 %, replaced by SET in 93.7 %, by RigL in 94.0 %
 (`benchmarks/accuracy.py`).
 """
 
@@ -153,10 +153,10 @@ def smallest_edges(dag: DagNN, n_wanted: int) -> Mask:
 
     It stands in internal order.
     """
-    lost = np.zeros(dag.n_edge, bool)
+    dropped = np.zeros(dag.n_edge, bool)
     sizes = np.abs(dag.parameters[: dag.n_edge], dtype=np.float32, casting="same_kind").view(np.uint32)
-    drop_and_grow.choose_smallest(sizes, dag.dag.t_indices, dag.n_node, n_wanted, lost)
-    return lost
+    drop_and_grow.choose_smallest(sizes, dag.dag.t_indices, dag.n_node, n_wanted, dropped)
+    return dropped
 
 
 BEGIN, END = 0.1, 0.6  # of training: before, weights find their size; after, those that stay settle
@@ -232,13 +232,13 @@ def _kept(dag: DagNN, n_edge: int) -> Mask:
     while True:
         # Half of the surplus at a time: nodes that die take their edges along, which counts.
         wanted = (int(keep.sum()) - n_edge + 1) // 2
-        lost = np.zeros(dag.n_edge, bool)
+        dropped = np.zeros(dag.n_edge, bool)
         if wanted > 0:
             in_degree = np.bincount(receivers[keep], minlength=dag.n_node)
-            drop_and_grow.choose_lost(ascending[keep[ascending]], receivers, in_degree, wanted, lost)
-        keep &= ~lost
+            drop_and_grow.choose_dropped(ascending[keep[ascending]], receivers, in_degree, wanted, dropped)
+        keep &= ~dropped
         listened_to = inside.is_output.astype(bool) | (np.bincount(senders[keep], minlength=dag.n_node) > 0)
         dead = keep & (is_input | ~listened_to)[receivers]  # an input is what it is given
         keep &= ~dead
-        if not lost.any() and not dead.any():
+        if not dropped.any() and not dead.any():
             return keep

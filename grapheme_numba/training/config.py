@@ -80,8 +80,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         None
     )
     weight_decay: Annotated[
-        Annotated[float, Meta(ge=0.0)], about("Decay of the parameters (decoupled with adamw).")
-    ] = 0.0
+        Annotated[float, Meta(ge=0.0)] | None,
+        about("Decay of the parameters (decoupled with adamw); by the number of steps when not given."),
+    ] = None
     clip_grad_norm: Annotated[
         Annotated[float, Meta(ge=0.0)], about("Largest gradient norm of a step; 0 does not clip.")
     ] = 1.0

@@ -90,7 +90,11 @@ def close_epoch(run: Run) -> None:
     progress, config = run.progress, run.config
     due = (progress.epoch + 1) % config.val_freq == 0 or progress.epoch + 1 == config.epochs
     added = [metrics.epoch_row(run)]  # before the validation, which is not part of the epoch's rate
-    scores = metrics.evaluate(run.model, run.val, run.baselines, after_batch=run.pause, team=run.team) if due else None
+    scores = None
+    if due:
+        scores = metrics.evaluate(
+            run.model, run.val, run.baselines, after_batch=run.pause, team=run.team, calibrate=True
+        )
     better = False
     if scores:
         loss = metrics.selection(scores)

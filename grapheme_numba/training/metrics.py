@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from grapheme_numba.data.codec.calibration import fit
 from grapheme_numba.data.stream.batches import Batch
 from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.distributed.team import Team
@@ -33,6 +34,9 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     Of numbers also rmse and r2 beside those of the training mean; of labels accuracy, macro_f1 and log_loss beside
     those of the commonest class (the log loss of the classes' shares) and the confusion matrix of at most
     `sums.MOST_SHOWN` classes, rows of true ones; of texts char_error and exact beside those of the commonest text.
+
+    calibration : [confidence, share of right answers, how many] of each tenth of confidences that has any
+    calibration_error : mean difference of the two, each answer counting once
     """
 
     domain: str
@@ -59,6 +63,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     char_error: float | None = None
     char_error_constant: float | None = None
     confusion: list[list[int]] | None = None
+    calibration: list[list[float]] | None = None
+    calibration_error: float | None = None
 
 
 COLUMNS = ("domain", "n", "mse", "mse_constant", "exact", "mae", "mae_constant")
@@ -75,6 +81,8 @@ def plain(score: Score) -> dict[str, Any]:
     if score.kind is not None:
         found["kind"] = score.kind
         found |= {key: getattr(score, key) for key in OF_KIND[score.kind]}
+    if score.calibration_error is not None:
+        found["calibration_error"] = score.calibration_error
     return found
 
 
@@ -85,11 +93,13 @@ def evaluate(
     batch_size: int = 256,
     after_batch: Callable[[], object] | None = None,
     team: Team | None = None,
+    calibrate: bool = False,
 ) -> list[Score]:
     """Scores of every domain that `dataset` holds, in the layout's order, and `all` last.
 
     `after_batch()` is called between batches; what it raises ends the evaluation. With a `team` its ranks
     share the batches; the sums are added in the order of the batches, so every rank has the scores of one.
+    With `calibrate` the model's confidences are those that fit these examples from now on.
     """
     team = team or Team()
     layout = model.layout
@@ -104,7 +114,10 @@ def evaluate(
     for table in team.gather(tables, (int(bounds[-1]),)):
         for one, figures in zip(sums, np.split(table, bounds[:-1]), strict=True):
             one.add_figures(figures)
-    scores = [Score(**facts) for facts in (one.facts() for one in sums) if facts["n"]]
+    if calibrate:
+        model.calibrate(layout.calibrated([fit(one.counts) for one in sums], [one.variances() for one in sums]))
+    pairs = zip(sums, model.layout.domains, strict=True)
+    scores = [Score(**facts) for facts in (one.facts(domain.calibration) for one, domain in pairs) if facts["n"]]
     return [*scores, total(scores)]
 
 
@@ -203,7 +216,10 @@ def epoch_row(run: "Run") -> dict[str, Any]:
 def saved(score: Score) -> dict[str, Any]:
     """A score as it stands in a row of metrics.jsonl: everything that it has."""
     found = plain(score) | {"structural": score.structural, "n_unfit": score.n_unfit}
-    return found if score.confusion is None else found | {"confusion": score.confusion}
+    for key in ("confusion", "calibration"):
+        if getattr(score, key) is not None:
+            found[key] = getattr(score, key)
+    return found
 
 
 def validation_row(run: "Run", scores: list[Score], better: bool) -> dict[str, Any]:

@@ -227,6 +227,19 @@ def batches_per_epoch(config: Config, n_row: int) -> int:
     return max(1, math.ceil(n_row / config.batch_size))
 
 
+def with_decay(config: Config, decay: float, n_step: int) -> Config:
+    """`config` with a weight decay where none was given: `decay` over the root of `n_step` with adamw, else 0.
+
+    A decoupled decay adds up over the steps. With one number for all runs the best on 3,200 examples held back those
+    on 64,000, and the other way about; that of Loshchilov and Hutter (2019, appendix B.1), which falls with the root
+    of the steps, serves both.
+    """
+    if config.weight_decay is not None:
+        return config
+    found = float(f"{decay / math.sqrt(n_step):.3g}") if config.optimizer == "adamw" else 0.0
+    return msgspec.structs.replace(config, weight_decay=found)
+
+
 def steps_per_epoch(config: Config, n_row: int) -> int:
     """Optimiser steps of one epoch over `n_row` examples."""
     n_batch = batches_per_epoch(config, n_row)

@@ -50,8 +50,8 @@ def after_step(run: "Run", parts: Sequence[Batch] | None) -> None:
         fraction = config.evolve_fraction * 0.5 * (1 + math.cos(math.pi * share / UNTIL))
         change = chosen(run, parts, fraction)
         if change is not None:
-            evolve.move(run.model.dag, change, list(run.state.moments.values()))
-            progress.n_moved += len(change.lost)
+            evolve.replace_edges(run.model.dag, change, list(run.state.moments.values()))
+            progress.n_moved += len(change.dropped)
 
 
 def prune_edges(run: "Run", share: float) -> None:
@@ -67,8 +67,8 @@ def prune_edges(run: "Run", share: float) -> None:
     run.state = run.state._replace(moments=dict(zip(old, whole, strict=True)))
 
 
-def chosen(run: "Run", parts: Sequence[Batch] | None, fraction: float) -> evolve.Move | None:
-    """The edges that move and where to, the same on all ranks; None where a number is not finite.
+def chosen(run: "Run", parts: Sequence[Batch] | None, fraction: float) -> evolve.Replacement | None:
+    """The edges to drop and those to grow, the same on all ranks; None where a number is not finite.
 
     RigL judges new places by the first shard that has an example: so the number of ranks decides nothing.
     """
@@ -101,16 +101,16 @@ def latest(run: "Run") -> tuple[Batch, ...]:
         return next(batches)
 
 
-def to_bytes(change: evolve.Move) -> bytes:
-    """A `Move` on its way between ranks."""
+def to_bytes(change: evolve.Replacement) -> bytes:
+    """A `Replacement` on its way between ranks."""
     return b"".join(array.tobytes() for array in change)
 
 
-def from_bytes(data: bytes) -> evolve.Move:
+def from_bytes(data: bytes) -> evolve.Replacement:
     """The inverse of `to_bytes`."""
     n = len(data) // 16
     senders, receivers = np.frombuffer(data, np.int32, 2 * n, 8 * n).reshape(2, n)
-    return evolve.Move(np.frombuffer(data, np.int64, n), senders, receivers)
+    return evolve.Replacement(np.frombuffer(data, np.int64, n), senders, receivers)
 
 
 def warm_up(config: Config, dtype: npt.DTypeLike) -> None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba.data.codec.answers import LabelAnswer
+from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer
+from grapheme_numba.data.codec.calibration import N_BIN, Calibration, calibration_error, reliability, score_counts
 from grapheme_numba.data.codec.layout import DomainLayout
 from grapheme_numba.kernels.codec.decode import edit_distance
 from grapheme_numba.training.baseline import ConstantBaseline, to_number
@@ -21,7 +22,7 @@ class Judged(NamedTuple):
     """Examples of one domain with what a model says, n of them, of which n_fit fit.
 
     loss, structural : (n_fit,) float64; right, fit : (n,) bool
-    outputs, targets : (n, n_output); those of examples that do not fit are not looked at
+    outputs, targets : (n, n_output) float32; those of examples that do not fit are not looked at
     answers, decoded : lists of n str
     """
 
@@ -42,7 +43,7 @@ class Sums:
 
     def __init__(self, domain: DomainLayout, constant: ConstantBaseline | None) -> None:
         self.domain, self.constant = domain, constant
-        self.common, self.extra = np.zeros(6), np.zeros(self.n_extra)
+        self.common, self.counts, self.extra = np.zeros(6), np.zeros((3, N_BIN)), np.zeros(self.n_extra)
 
     def add(self, judged: Judged) -> None:
         """Add examples."""
@@ -52,6 +53,9 @@ class Sums:
         constant = np.square(targets - np.asarray(mean_code)).mean(axis=1).sum() if mean_code else 0.0
         n, n_fit = len(judged.answers), len(targets)
         self.common += n, n_fit, judged.right.sum(), squared.sum(), constant, judged.structural.sum()
+        if is_calibrated(self.domain):
+            score = answer.score(np.ascontiguousarray(judged.outputs[judged.fit], np.float32))
+            self.counts += score_counts(score, judged.right[judged.fit], *answer.score_range)
         self.add_extra(judged)
 
     def add_extra(self, judged: Judged) -> None:
@@ -59,15 +63,21 @@ class Sums:
 
     def figures(self) -> npt.NDArray[np.float64]:
         """Everything that was added up, one float64 array."""
-        return np.concatenate([self.common, self.extra])
+        return np.concatenate([self.common, self.counts.ravel(), self.extra])
 
     def add_figures(self, figures: npt.NDArray[np.float64]) -> None:
         """Add the `figures` of other examples of the domain."""
-        self.common += figures[: len(self.common)]
-        self.extra += figures[len(self.common) :]
+        common, counts, extra = np.split(figures, [len(self.common), len(self.common) + self.counts.size])
+        self.common += common
+        self.counts += counts.reshape(self.counts.shape)
+        self.extra += extra
 
-    def facts(self) -> dict[str, Any]:
-        """The figures of `Score` that follow."""
+    def variances(self) -> tuple[float, ...]:
+        """What a code of numbers has to know of its residuals; nothing of other kinds."""
+        return ()
+
+    def facts(self, calibration: Calibration | None) -> dict[str, Any]:
+        """The figures of `Score` that follow, confidences as `calibration` has them."""
         n, n_fit, n_right, squared, constant, structural = self.common.tolist()
         known = self.constant is not None and self.constant.mean_code
         return {
@@ -79,8 +89,16 @@ class Sums:
             "exact": ratio(n_right, n),
             "structural": ratio(structural, n_fit),
             "n_unfit": int(n - n_fit),
+            **self.confidence_facts(calibration),
             **(self.extra_facts() if n else {}),
         }
+
+    def confidence_facts(self, calibration: Calibration | None) -> dict[str, Any]:
+        """Reliability and expected calibration error of confidences that are calibrated."""
+        if calibration is None or not self.counts[0].any():
+            return {}
+        bins = reliability(self.counts, calibration)
+        return {"calibration": bins, "calibration_error": calibration_error(bins)}
 
     def extra_facts(self) -> dict[str, Any]:
         """The figures that only this kind has."""
@@ -94,7 +112,19 @@ class NumberSums(Sums):
     the mean of these answers), as everywhere.
     """
 
-    n_extra = 6
+    def __init__(self, domain: DomainLayout, constant: ConstantBaseline | None) -> None:
+        self.n_code = domain.n_output if isinstance(domain.answer, NumberAnswer) else 0
+        self.n_extra = 6 + self.n_code
+        super().__init__(domain, constant)
+
+    def variances(self) -> tuple[float, ...]:
+        """Of an exact code the mean squares of what outputs are off: of the magnitude, and of each period."""
+        answer, n_fit = self.domain.answer, self.common[1]
+        if not isinstance(answer, NumberAnswer) or not n_fit:
+            return ()
+        of_code = self.extra[6:] / n_fit / np.square([answer.magnitude, *[answer.wave] * (self.n_code - 1)])
+        waves = of_code[1:].reshape(-1, 2).mean(axis=1)
+        return tuple(float(f"{variance:.6g}") for variance in [of_code[0], *waves])
 
     def add_extra(self, judged: Judged) -> None:
         """Add the errors of the answers that are numbers."""
@@ -107,7 +137,10 @@ class NumberSums(Sums):
         error, deviation = guess - true, true - centre
         absolute, constant = np.abs(error).sum(), np.abs(middle - true).sum()
         squares = np.square(error).sum(), deviation.sum(), np.square(deviation).sum()
-        self.extra += len(true), absolute, constant, *squares
+        self.extra[:6] += len(true), absolute, constant, *squares
+        if self.n_code:
+            residuals = judged.outputs[judged.fit] - judged.targets[judged.fit]
+            self.extra[6:] += np.square(residuals.astype(np.float64)).sum(axis=0)
 
     def _constants(self) -> tuple[float, float]:
         """(median, mean) of the training answers."""
@@ -118,7 +151,7 @@ class NumberSums(Sums):
 
     def extra_facts(self) -> dict[str, Any]:
         """MAE, RMSE and R²; None of no numbers, R² also where all answers are the same."""
-        n, absolute, constant, squared, deviation, squared_deviation = self.extra.tolist()
+        n, absolute, constant, squared, deviation, squared_deviation = self.extra[:6].tolist()
         spread = squared_deviation - deviation**2 / n if n else 0.0
         known, varied = self.constant is not None, n > 1 and spread > 1e-12 * squared_deviation
         return {
@@ -214,6 +247,14 @@ def brier(judged: Judged, answer: LabelAnswer) -> npt.NDArray[np.float64]:
     """(n_fit,): squared error of the probabilities, mean over classes."""
     probabilities = answer.probabilities(judged.outputs[judged.fit])
     return np.square(probabilities - judged.targets[judged.fit]).mean(axis=1)
+
+
+def is_calibrated(domain: DomainLayout) -> bool:
+    """Whether confidences of a domain say how many answers are right.
+
+    A number in a table is an estimate, and next to never right to the last digit.
+    """
+    return domain.input_type != "tabular" or isinstance(domain.answer, LabelAnswer)
 
 
 KINDS: dict[str, type[Sums]] = {"number": NumberSums, "label": LabelSums, "text": TextSums}

@@ -52,6 +52,12 @@ class _Codec(msgspec.Struct, frozen=True):
         """Output numbers of an answer."""
         raise NotImplementedError
 
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def score(self, outputs: np.ndarray) -> np.ndarray:
+        """(n,): how clear outputs (n, n_output) are, for `calibration`; what it means is the codec's own."""
+        return cast("Answer", self).decode(outputs).confidence
+
     def encode(self, answers: Sequence[str]) -> Encoded:
         """Targets of n answers, and which of them fit."""
         own = cast("Answer", self)  # every codec is one of the four
@@ -96,6 +102,8 @@ class NumberAnswer(_Codec, frozen=True, tag="number"):
     """A decimal number of at most `decimals` fraction digits and |value| * 10**decimals <= limit.
 
     fixed : numbers always have `decimals` fraction digits ("3.50"); else none that is a trailing zero
+    magnitude, wave : factors of the magnitude and of the sines and cosines; 1 in models of old
+    variances : of the residuals of the magnitude and of each period, on validation examples; () while unknown
 
     The code is a smooth magnitude, which a regression learns, beside sines and cosines of periods from
     more than twice the limit down to 8.5, which make it exact. The losers, held out, with a 256-256 net
@@ -108,6 +116,9 @@ class NumberAnswer(_Codec, frozen=True, tag="number"):
     decimals: int
     limit: int
     fixed: bool = False
+    magnitude: float = 1.0
+    wave: float = 1.0
+    variances: tuple[float, ...] = ()
     kind: ClassVar[str] = "number"
 
     @property
@@ -135,7 +146,7 @@ class NumberAnswer(_Codec, frozen=True, tag="number"):
         """Numbers of outputs (n, n_output); confidence is how clear the sines and cosines are."""
         n = len(outputs)
         scaled, confidence = np.zeros(n, np.int64), np.zeros(n, np.float32)
-        decode.decode_numbers(outputs, self.limit, np.array(self.periods), scaled, confidence)
+        decode.decode_numbers(outputs, answer_tables([self]), scaled, confidence)
         return Decoded([self.format(int(number)) for number in scaled], confidence)
 
     def format(self, scaled: int) -> str:
@@ -191,6 +202,13 @@ class RealAnswer(_Codec, frozen=True, tag="real"):
         confidence = (1.0 / (1.0 + beyond / self.std)).astype(np.float32)
         return Decoded([self.format(int(number)) for number in scaled], confidence)
 
+    def score(self, outputs: np.ndarray) -> np.ndarray:
+        """1 for an estimate on the grid of the answers, 0 for one half-way between two of them."""
+        n = len(outputs)
+        scaled, value = np.zeros(n, np.int64), np.zeros(n)
+        decode.decode_reals(outputs, self.mean, self.std, self.reach, self.decimals, scaled, value)
+        return np.clip(1.0 - 2.0 * np.abs(value * 10.0**self.decimals - scaled), 0.0, 1.0)
+
     def format(self, scaled: int) -> str:
         """The decimal text of value * 10**decimals."""
         return decimal_text(scaled, self.decimals, self.fixed)
@@ -212,6 +230,7 @@ class LabelAnswer(_Codec, frozen=True, tag="label"):
 
     labels: tuple[str, ...]
     kind: ClassVar[str] = "label"
+    score_range: ClassVar[tuple[float, float]] = (-4.0, 12.0)
 
     @property
     def n_output(self) -> int:
@@ -232,6 +251,16 @@ class LabelAnswer(_Codec, frozen=True, tag="label"):
         logits = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
+
+    def score(self, outputs: np.ndarray) -> np.ndarray:
+        """The log odds of the highest output's probability."""
+        logits = np.nan_to_num(outputs.astype(np.float64), nan=-LARGEST_LOGIT, posinf=LARGEST_LOGIT)
+        logits = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
+        best = logits.argmax(axis=1)
+        most = logits[np.arange(len(logits)), best]
+        others = np.exp(logits - most[:, None])
+        others[np.arange(len(logits)), best] = 0.0
+        return -np.log(others.sum(axis=1) + 1e-9)
 
     def decode(self, outputs: np.ndarray) -> Decoded:
         """The label of the highest output, and its probability as confidence."""
@@ -265,6 +294,9 @@ def answer_tables(answers: Sequence[Answer]) -> Answers:
     flat = [label for group in labels for label in group]
     order = [sorted(range(len(group)), key=[label.encode() for label in group].__getitem__) for group in labels]
 
+    variances = [answer.variances if isinstance(answer, NumberAnswer) else () for answer in answers]
+    known = [own[1:] if own else (-1.0,) * len(stages) for own, stages in zip(variances, periods, strict=True)]
+
     def column(field: str, dtype: type[np.generic]) -> npt.NDArray[Any]:
         return np.array([getattr(answer, field, 0) for answer in answers], dtype)
 
@@ -279,6 +311,10 @@ def answer_tables(answers: Sequence[Answer]) -> Answers:
         reach=column("reach", np.float64),
         period_start=np.cumsum([0, *map(len, periods)]),
         periods=np.array([period for group in periods for period in group], np.float64),
+        magnitude=column("magnitude", np.float64),
+        wave=column("wave", np.float64),
+        magnitude_variance=np.array([own[0] if own else -1.0 for own in variances]),
+        wave_variance=np.array([variance for group in known for variance in group], np.float64),
         label_start=np.cumsum([0, *map(len, labels)]),
         label_offset=np.cumsum([0, *(len(label.encode()) for label in flat)]),
         label_bytes=read_only(np.frombuffer("".join(flat).encode(), np.uint8)),

@@ -21,6 +21,7 @@ from grapheme_numba.errors import UsageError
 KINDS = ("number", "label", "text")
 MOST_CLASSES, LEAST_OF_A_CLASS = 20, 20  # whole numbers are classes where they are so few and come so often
 FEWEST_CHAR, MOST_CHAR = 16, 64  # of a text answer's code; longer answers do not fit and are reported
+MAGNITUDE, WAVE = 10.0, 0.1  # else the loss is mostly that of sines and cosines that nobody can learn
 FINEST = 1e-6  # of the largest deviation: what is left of it when a float32 holds eight times as much
 BEYOND = 8.0  # times the largest deviation of the training answers still fits
 
@@ -93,7 +94,7 @@ def _forced(domain: DomainSummary, kind: str) -> Choice:
 
 
 def _number(domain: DomainSummary) -> Choice:
-    """The exact code for whole numbers, else the standardised one.
+    """The standardised code where it holds every digit of the data, else the exact one for whole numbers.
 
     A column of a table has the standardised one in any case: its values depend on the input by chance, and sines
     and cosines of them are mostly noise.
@@ -101,9 +102,11 @@ def _number(domain: DomainSummary) -> Choice:
     numerals = domain.numerals
     reason = "all are whole numbers" if numerals.whole else "all are numbers"
     limit = max(math.ceil(domain.largest * HEADROOM), 1)
-    if domain.numbers and not domain.decimals and limit <= LARGEST_NUMBER and domain.input_type != "tabular":
-        return Choice(NumberAnswer(0, limit), reason)
-    return Choice(real_answer(domain), reason)
+    real = real_answer(domain)
+    exact = domain.numbers and not domain.decimals and limit <= LARGEST_NUMBER and domain.input_type != "tabular"
+    if exact and real.decimals < 0:
+        return Choice(NumberAnswer(0, limit, magnitude=MAGNITUDE, wave=WAVE), reason)
+    return Choice(real, reason)
 
 
 def real_answer(domain: DomainSummary) -> RealAnswer:

@@ -86,7 +86,9 @@ def convert(
             source = ParquetSource(done.outputs[0])
             return done._replace(outputs=deal(source.tables(), source.n_rows, output, shards, mode))
     refused, lines = RejectSink(rejects, mode), 0
-    sink = FileSink(output, mode) if rows_per_file is None else FolderSink(output, lambda i: rows_per_file, mode)
+    sink = (
+        FileSink(output, mode, sources) if rows_per_file is None else FolderSink(output, lambda i: rows_per_file, mode)
+    )
 
     def accepted() -> Iterator[pa.RecordBatch]:
         nonlocal lines

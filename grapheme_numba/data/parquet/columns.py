@@ -29,6 +29,7 @@ class Window(NamedTuple):
     columns : Columns, views of the Arrow arrays, which `table` keeps alive
     row : (n,) int64, row numbers in the dataset
     ids, answers : Arrow string arrays
+    weight : (n,) float64, of each example's gradient; None where all are 1
     """
 
     table: pa.Table
@@ -36,6 +37,7 @@ class Window(NamedTuple):
     row: npt.NDArray[np.int64]
     ids: pa.StringArray
     answers: pa.StringArray
+    weight: npt.NDArray[np.float64] | None = None
 
 
 def _view(buffer: pa.Buffer | None, dtype: type[np.generic], start: int, stop: int) -> npt.NDArray[Any]:

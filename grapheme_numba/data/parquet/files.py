@@ -76,7 +76,8 @@ def _kind(name: str, rows: int) -> str:
     return "numbers" if rows == 1 and name in (*LISTS, "numbers") else "content"
 
 
-VERSION_KEY, GROUPS_KEY, FOOTER_KEY = (f"grapheme_numba.{name}" for name in ("schema", "row_groups", "footer"))
+KEYS = ("schema", "row_groups", "footer", "origin")
+VERSION_KEY, GROUPS_KEY, FOOTER_KEY, ORIGIN_KEY = (f"grapheme_numba.{name}" for name in KEYS)
 BLANK = "0" * 64
 # Dictionaries only where what a page unpacks to is known from its number of values: numbers, and the two
 # columns that are read as dictionaries. (Dictionaries of numbers also write a quarter faster and half as large
@@ -111,10 +112,11 @@ class ParquetSink:
     """Writes record batches as one Parquet file; nothing is left under `path` unless `close` succeeds.
 
     Use as a context manager: leaving it by an exception removes what was written. `mode` as of `WholeFile`.
+    origin : what is kept of the file that the rows are of; see `origin_of`
     """
 
-    def __init__(self, path: Path, mode: int = 0o666) -> None:
-        self.path, self._mode = Path(path), mode
+    def __init__(self, path: Path, mode: int = 0o666, origin: str | None = None) -> None:
+        self.path, self._mode, self._origin = Path(path), mode, origin
         self._open(SCHEMA)
 
     def _open(self, schema: pa.Schema) -> None:
@@ -192,6 +194,8 @@ class ParquetSink:
         try:
             version = TABULAR_VERSION if self._schema is TABULAR_SCHEMA else VERSION
             metadata = {VERSION_KEY: str(version), GROUPS_KEY: json.dumps(self._groups), FOOTER_KEY: BLANK}
+            if self._origin is not None:
+                metadata[ORIGIN_KEY] = self._origin
             self._writer.add_key_value_metadata(metadata)
             self._writer.close()
             self._stream.flush()
@@ -201,6 +205,23 @@ class ParquetSink:
             self.abandon()
             raise
         self._file.finish()
+
+
+def origin_of(source: Path) -> str:
+    """A file's name, size and time of change, by which a conversion beside it is known to be of its present content."""
+    status = source.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {os.fsencode(source.name).hex()}"
+
+
+def conversion_of(path: Path) -> tuple[str, bool] | None:
+    """(name of the file beside it that a Parquet file was made of, whether that is unchanged since), None if none."""
+    try:
+        found = pq.read_metadata(path).metadata or {}
+        size, time, name = found[ORIGIN_KEY.encode()].decode().split(" ")
+        source = path.with_name(os.fsdecode(bytes.fromhex(name)))
+        return source.name, origin_of(source) == f"{size} {time} {name}"
+    except (pa.ArrowException, OSError, KeyError, ValueError):
+        return None
 
 
 def _footer_digest(footer: bytes) -> bytes:
@@ -303,6 +324,13 @@ class ParquetSource:
         group = self.groups[index]
         if _digest(self._raw.read_at(group.size, group.start)) != group.digest:
             raise RecordError(f"{self.path} is damaged: row group {index} does not match its digest; convert it again")
+
+    def glance(self, index: int, columns: list[str]) -> pa.Table:
+        """Some columns of a row group by their page checksums alone: a look at few bytes before all of it is read."""
+        try:
+            return self._file.read_row_group(index, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise RecordError(f"{self.path}: row group {index} is damaged: {str(error)[:120]}") from None
 
     def read(self, index: int, columns: list[str] | None = None) -> pa.Table:
         """One row group, after its bytes were compared with their digest. Repeating columns are dictionaries."""

@@ -3,12 +3,12 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from grapheme_numba.data.parquet.files import ParquetSink
+from grapheme_numba.data.parquet.files import ParquetSink, origin_of
 from grapheme_numba.errors import OutputError, UsageError
 from grapheme_numba.files.storage import fsync_folder
 
@@ -72,11 +72,14 @@ class FolderSink:
 
 
 class FileSink:
-    """Takes row groups in order and writes one file; `mode` as of `FolderSink`."""
+    """Takes row groups in order and writes one file; `mode` as of `FolderSink`, `sources` what the rows are of."""
 
-    def __init__(self, output: Path, mode: int = 0o666) -> None:
+    def __init__(self, output: Path, mode: int = 0o666, sources: Sequence[str | Path] = ()) -> None:
         self.output, self.rows = Path(output), 0
-        self._sink = ParquetSink(self.output, mode)
+        origin = None
+        if len(sources) == 1 and str(sources[0]) != "-" and _are_siblings(Path(sources[0]), self.output):
+            origin = origin_of(Path(sources[0]))
+        self._sink = ParquetSink(self.output, mode, origin)
 
     def write(self, table: pa.Table) -> None:
         """Write one row group."""
@@ -91,6 +94,12 @@ class FileSink:
     def abandon(self) -> None:
         """Remove what was written."""
         self._sink.abandon()
+
+
+def _are_siblings(source: Path, output: Path) -> bool:
+    """Whether both stand in one folder under one name but for the endings, as `convert` names its output."""
+    names = source.name.partition(".")[0], output.name.partition(".")[0]
+    return names[0] == names[1] and source.is_file() and source.resolve().parent == output.resolve().parent
 
 
 def folder_mode(mode: int) -> int:

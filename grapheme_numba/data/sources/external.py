@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
 import pyarrow as pa
 
 from grapheme_numba.data.folders import files_in
@@ -25,7 +24,7 @@ from grapheme_numba.data.sources.tables.import_table import TableConverted, impo
 from grapheme_numba.data.sources.tables.mapping import TableMapping, roles_of
 from grapheme_numba.data.sources.tables.open_table import ALL, TEXT, open_table
 from grapheme_numba.data.sources.tables.streams import PACKED, bare_name, opened
-from grapheme_numba.data.stream.cache import cached_parquet, content_digest, user_data_cache
+from grapheme_numba.data.stream.cache import content_digest, user_data_cache
 from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
@@ -181,7 +180,8 @@ def import_data(
             else:
                 yield from _checked(_published(one, path, mapping.domain or LAYOUTS[one].domain, labels[path]), path)
 
-    return TableConverted(write_items(items(), output, most, progress, rejects, mode_of(files)), [], notes)
+    written = write_items(items(), output, most, progress, rejects, mode_of(files), files)
+    return TableConverted(written, [], notes)
 
 
 def _labels(files: list[Path]) -> list[str]:
@@ -256,9 +256,10 @@ def write_items(
     progress: Callable[[int, int], None] | None = None,
     rejects: Path | None = None,
     mode: int = 0o666,
+    sources: Sequence[Path] = (),
 ) -> Converted:
     """Write MixedExamples to a Parquet file and Rejects beside it, at most `most` examples."""
-    refused, sink, rows = RejectSink(rejects or default_rejects_path(output), mode), FileSink(output, mode), 0
+    refused, sink, rows = RejectSink(rejects or default_rejects_path(output), mode), FileSink(output, mode, sources), 0
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal rows
@@ -292,33 +293,6 @@ def write_items(
         sink.abandon()
         raise
     return Converted(rows + refused.count, rows, refused.count, refused.first, outputs, refused.path)
-
-
-def cached_import(
-    path: Path, mapping: TableMapping | None, cache: bool, progress: Callable[[str], None] | None
-) -> tuple[Path, Path | None]:
-    """(Parquet file, temporary folder that goes with it or None) of a table or another layout, made once.
-
-    Raises RecordError where a row is refused.
-    """
-    mapping = mapping or TableMapping()
-    kind = hashlib.blake2b(msgspec.json.encode(mapping), digest_size=6).hexdigest()
-
-    def make(target: Path, note: Callable[[str], None] | None) -> None:
-        whole = msgspec.structs.replace(mapping, split=None)
-        done = import_data(None, [path], target, whole)
-        for sentence in (*done.notes, *done.columns):
-            if note is not None:
-                note(sentence)
-        if refused := done.converted.first_reject:
-            target.unlink()
-            done.converted.rejects_path.unlink()
-            raise RecordError(
-                f"{path}, row {refused.line}: {refused.reason} ({done.converted.rejects} of {done.converted.rows_in} "
-                "rows are refused); `grapheme-data convert --max-rejects N` leaves them out"
-            )
-
-    return cached_parquet(path, cache, progress, make=make, kind=f"-{kind}")
 
 
 def find_external(folder: str | Path) -> list[Found]:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.errors import OutputError, UsageError
 from grapheme_numba.files.storage import WholeFile
 
 QUESTIONS = (
@@ -175,12 +176,26 @@ def generate(
             }
 
 
-def write_splits(folder: Path, samples: int, seed: int = 0, domains: Sequence[str] = tuple(DOMAINS)) -> dict[str, int]:
+def write_splits(
+    folder: Path,
+    samples: int,
+    seed: int = 0,
+    domains: Sequence[str] = tuple(DOMAINS),
+    *,
+    overwrite: bool = False,
+) -> dict[str, int]:
     """Write train.jsonl, val.jsonl and test.jsonl: `samples` of each domain in all, split 0.8, 0.1, 0.1.
 
-    Returns the number of examples of each split. Files appear whole or not at all.
+    Returns the number of examples of each split. Files appear whole or not at all. Raises UsageError where one is
+    there already, unless `overwrite`, and OutputError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    there = [path for path in (folder / f"{split}.jsonl" for split in SPLITS) if path.exists()]
+    if there and not overwrite:
+        raise UsageError(f"{there[0]} is there already; name another folder, or add --overwrite to replace it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
     counts = {}
     held_out = {split: round(samples * SPLITS[split]) for split in ("val", "test")}
     for split in SPLITS:

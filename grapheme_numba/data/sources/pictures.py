@@ -5,6 +5,7 @@ picture of width w and height h has height 3 h). Pillow (the extra `[image]`) op
 """
 
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 from grapheme_numba.data.records import MixedExample
 from grapheme_numba.data.rejects import NO_OFFSET, Reject
-from grapheme_numba.data.sources.row_layouts import LAYOUTS, rows_of
+from grapheme_numba.data.sources.row_layouts import LAYOUTS, PICTURE, rows_of
 from grapheme_numba.errors import RecordError, UsageError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -96,22 +97,43 @@ def folder_examples(folder: Path, domain: str, looks: Looks) -> Iterator[MixedEx
             yield Reject(str(path), number, NO_OFFSET, str(error), label[:80])
 
 
+def picture_bytes(row: Mapping[str, Any], folder: Path) -> bytes:
+    """The file of a row's picture, which is bytes, or a struct of `bytes` and a `path` from `folder` on.
+
+    Raises RecordError where there is none, and OSError.
+    """
+    picture = next((row[name] for name in PICTURE if row.get(name) is not None), None)
+    data = picture.get("bytes") if isinstance(picture, Mapping) else picture
+    if isinstance(picture, Mapping) and data is None and isinstance(picture.get("path"), str):
+        data = (folder / picture["path"]).read_bytes()
+    if not isinstance(data, bytes):
+        raise RecordError("the picture is missing, or neither bytes nor a path to a file")
+    return data
+
+
 def row_examples(path: Path, domain: str, looks: Looks) -> Iterator[MixedExample | Reject]:
     """Examples of rows with a picture (`image`, a struct of `bytes` and `path`) and a label."""
-    images, labels = (one if isinstance(one, tuple) else (one,) for one in LAYOUTS["images"].columns)
+    labels = LAYOUTS["images"].columns[1]
     for number, row in enumerate(rows_of(path), 1):
         try:
             if isinstance(row, str):
                 raise RecordError(row)
-            picture = next((row[name] for name in images if row.get(name) is not None), None)
+            data = picture_bytes(row, path.parent)
             label = next((row[name] for name in labels if row.get(name) is not None), None)
             if label is None:
                 raise RecordError("the answer is missing (column label)")
-            data = picture.get("bytes") if isinstance(picture, Mapping) else picture
-            if isinstance(picture, Mapping) and data is None and isinstance(picture.get("path"), str):
-                data = (path.parent / picture["path"]).read_bytes()
-            if not isinstance(data, bytes):
-                raise RecordError("the picture is missing, or neither bytes nor a path to a file")
             yield _example(f"{domain}-{path.stem}-{number}", domain, str(label), data, looks)
         except (RecordError, OSError) as error:
             yield Reject(str(path), number, NO_OFFSET, str(error), "")
+
+
+def looks_for(n_input: int) -> Looks:
+    """The looks of pictures that a model with so many inputs was trained on, as far as their number says."""
+    for colour, n in ((False, n_input), (True, n_input // 3)):
+        side = math.isqrt(n)
+        if side * side * (3 if colour else 1) == n_input:
+            return Looks(side, side, colour)
+    raise RecordError(
+        f"the model takes pictures of {n_input} pixels, which are no square; give them as JSONL records of width, "
+        "height and pixels"
+    )

@@ -20,6 +20,7 @@ from grapheme_numba.data.sources.tables.typed import JSON_LINES, arrow_batches
 from grapheme_numba.errors import RecordError, UsageError
 
 ROWS = 1024
+ASSISTANTS = ("assistant", "gpt", "model")
 PEEKED = 20  # rows whose columns are looked at
 
 Row = Mapping[str, Any]
@@ -75,8 +76,8 @@ def squad(row: Row) -> Found:
     return f"{_string(row, 'question')}\n{_string(row, 'context')}", answer, more
 
 
-def chat(row: Row) -> Found:
-    """`messages` of `role` and `content` (or `conversations` of `from` and `value`): the last answer, all before it."""
+def _turns(row: Row) -> list[tuple[str, str]]:
+    """(role, content) of each message. Raises ValueError."""
     messages = row.get("messages") or row.get("conversations")
     if isinstance(messages, str):
         messages = json.loads(messages)
@@ -87,20 +88,40 @@ def chat(row: Row) -> Found:
         if not isinstance(message, Mapping):
             raise ValueError("a message is not an object")
         turns.append((_text(message, "role", "from"), _text(message, "content", "value")))
-    answers = [i for i, (role, _) in enumerate(turns) if role in ("assistant", "gpt", "model")]
+    return turns
+
+
+def _spoken(turns: list[tuple[str, str]]) -> str:
+    alone = len(turns) == 1
+    return turns[0][1] if alone else "\n".join(f"{role}: {content}" for role, content in turns)
+
+
+def chat(row: Row) -> Found:
+    """`messages` of `role` and `content` (or `conversations` of `from` and `value`): the last answer, all before it."""
+    turns = _turns(row)
+    answers = [i for i, (role, _) in enumerate(turns) if role in ASSISTANTS]
     if not answers or answers[-1] == 0:
         raise ValueError("no message of the assistant follows another one")
-    before = turns[: answers[-1]]
-    alone = len(before) == 1
-    question = before[0][1] if alone else "\n".join(f"{role}: {content}" for role, content in before)
-    return question, turns[answers[-1]][1], {}
+    return _spoken(turns[: answers[-1]]), turns[answers[-1]][1], {}
+
+
+def chat_question(row: Row) -> str:
+    """What stands before the last answer, or all messages where the last one is not the assistant's."""
+    turns = _turns(row)
+    if turns[-1][0] in ASSISTANTS and len(turns) > 1:
+        turns = turns[:-1]
+    return _spoken(turns)
+
+
+def instruction(row: Row) -> str:
+    """`instruction`, and below it `input`, if there is one."""
+    more, first = row.get("input"), _text(row, "instruction")
+    return f"{first}\n{more}" if isinstance(more, str) and more else first
 
 
 def alpaca(row: Row) -> Found:
     """`instruction`, perhaps `input`, and `output`."""
-    more = row.get("input")
-    instruction = _text(row, "instruction")
-    return f"{instruction}\n{more}" if isinstance(more, str) and more else instruction, _text(row, "output"), {}
+    return instruction(row), _text(row, "output"), {}
 
 
 def completion(row: Row) -> Found:
@@ -113,23 +134,35 @@ def text_label(row: Row) -> Found:
     return _text(row, "text"), _text(row, "label"), {}
 
 
+def asked(*names: str) -> Callable[[Row], str]:
+    """A reader of questions that are the strings in these columns, one below the other."""
+    return lambda row: "\n".join(_string(row, name) for name in names)
+
+
 class Layout(NamedTuple):
-    """How rows are read. `columns` : each one of them, or of the alternatives in a tuple, has to be there."""
+    """How rows are read.
+
+    columns : each one of them, or of the alternatives in a tuple, has to be there; the first `n_asked` of a question
+    ask : the question of a row, with an answer or without
+    """
 
     read: Callable[[Row], Found]
     columns: tuple[str | tuple[str, ...], ...]
     domain: str
+    ask: Callable[[Row], str]
+    n_asked: int = 1
 
 
+PICTURE = ("image", "img")
 LAYOUTS = {
-    "chat": Layout(chat, (("messages", "conversations"),), "chat"),
-    "squad": Layout(squad, ("question", "context", "answers"), "squad"),
-    "gsm8k": Layout(gsm8k, ("question", "answer"), "gsm8k"),
-    "math": Layout(competition_math, ("problem", "solution"), "competition_math"),
-    "alpaca": Layout(alpaca, ("instruction", "output"), "instructions"),
-    "completion": Layout(completion, ("prompt", ("completion", "response")), "completions"),
-    "text-label": Layout(text_label, ("text", "label"), "texts"),
-    "images": Layout(lambda row: ("", "", {}), (("image", "img"), ("label", "labels", "fine_label")), "images"),
+    "chat": Layout(chat, (("messages", "conversations"),), "chat", chat_question),
+    "squad": Layout(squad, ("question", "context", "answers"), "squad", asked("question", "context"), 2),
+    "gsm8k": Layout(gsm8k, ("question", "answer"), "gsm8k", asked("question")),
+    "math": Layout(competition_math, ("problem", "solution"), "competition_math", asked("problem")),
+    "alpaca": Layout(alpaca, ("instruction", "output"), "instructions", instruction),
+    "completion": Layout(completion, ("prompt", ("completion", "response")), "completions", asked("prompt")),
+    "text-label": Layout(text_label, ("text", "label"), "texts", asked("text")),
+    "images": Layout(lambda row: ("", "", {}), (PICTURE, ("label", "labels", "fine_label")), "images", asked()),
 }
 RECORD = {"id", "input_type", "input"}  # what every record of our own has
 RECORD_MARK, PEEKED_BYTES = b'"input_type"', 1 << 16  # stands in the first record, and hardly in a table
@@ -144,6 +177,17 @@ def layout_of_columns(names: set[str], rows: list[Row]) -> str | None:
         if all(bool(names & set(one)) if isinstance(one, tuple) else one in names for one in layout.columns):
             if name == "gsm8k" and not any("####" in str(row.get("answer")) for row in rows):
                 continue
+            return name
+    return None
+
+
+def question_layout(names: set[str]) -> str | None:
+    """The layout of rows that have at least the columns of its questions; None for none, and for our own records."""
+    if names >= RECORD or names >= FLAT_RECORD:
+        return None
+    for name, layout in LAYOUTS.items():
+        asked_in = layout.columns[: layout.n_asked]
+        if all(bool(names & set(one)) if isinstance(one, tuple) else one in names for one in asked_in):
             return name
     return None
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
+from grapheme_numba.data.codec.texts import token_ends, words_of
 from grapheme_numba.data.fields import shape_of
 from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
@@ -31,15 +32,17 @@ class Batch(NamedTuple):
     """B examples, encoded. Arrays are C-contiguous; do not write into them.
 
     domain : (B,) int32, index into `layout.domains`
-    tokens : (B, text_length) int32, byte + 1, 0 is padding; all 0 where the input is not text
-    values : (B, value_width) float32, a sequence (right-aligned) or an image (row-major) in the first
-        n_input columns of its domain, scaled; 0 elsewhere
+    tokens : (B, text_length) int32, byte + 1 or `text_tokens.NUMBER`, 0 is padding; after the n_token of its domain
+        the buckets of its words, + 1; all 0 where the input is not text
+    values : (B, value_width) float32, a sequence (right-aligned) or an image (row-major) in the first n_input columns
+        of its domain, or the numbers of a text at the places of their tokens, scaled; 0 elsewhere
     targets : (B, n_target) float32, the answer's code from column 0; 0 elsewhere
     n_active : (B,) int32, target columns that count: n_output of the domain, or 0 when the input or the
         answer does not fit
     answer_length : (B,) int32, code points of the expected answer
     rows : (B,) int64, row numbers in the dataset
     ids, answers : sequences of B str, made when looked at
+    weight : (B,) float64, factor of each example's gradient; None where all are 1
     """
 
     domain: npt.NDArray[np.int32]
@@ -51,6 +54,7 @@ class Batch(NamedTuple):
     rows: npt.NDArray[np.int64]
     ids: Sequence[str]
     answers: Sequence[str]
+    weight: npt.NDArray[np.float64] | None = None
 
 
 def row_bytes(layout: Layout) -> int:
@@ -107,9 +111,11 @@ def cut(rows: Rows, pieces: list[tuple[Window, npt.NDArray[np.int64]]], bounds: 
     numbers = np.concatenate([np.zeros(0, np.int64), *(window.row[order] for window, order in pieces)])
     ids, answers = [(w.ids, order) for w, order in pieces], [(w.answers, order) for w, order in pieces]
     domain, tokens, values, targets, n_active, length, _ = rows
+    given = [None if window.weight is None else window.weight[order] for window, order in pieces]
+    weights = None if any(one is None for one in given) else np.concatenate([np.zeros(0), *given])
     for a, b in pairwise(bounds):
         arrays = domain[a:b], tokens[a:b], values[a:b], targets[a:b], n_active[a:b], length[a:b], numbers[a:b]
-        yield Batch(*arrays, Texts(ids, a, b), Texts(answers, a, b))
+        yield Batch(*arrays, Texts(ids, a, b), Texts(answers, a, b), None if weights is None else weights[a:b])
 
 
 def kept(batch: Batch) -> Batch:
@@ -118,7 +124,8 @@ def kept(batch: Batch) -> Batch:
     if len(rows) == len(batch.domain):
         return batch
     arrays = (np.ascontiguousarray(array[rows]) for array in batch[:7])
-    return Batch._make((*arrays, Chosen(batch.ids, rows), Chosen(batch.answers, rows)))
+    weight = None if batch.weight is None else batch.weight[rows]
+    return Batch._make((*arrays, Chosen(batch.ids, rows), Chosen(batch.answers, rows), weight))
 
 
 class Plan(NamedTuple):
@@ -212,6 +219,11 @@ def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str |
     if example.input_type == "text":
         text = cast(str, example.text)
         size, most, unit = len(text.encode()), domain.n_input // layout.embedding_dim, "bytes of text"
+        if domain.by_tokens:
+            size, most, unit = len(token_ends(text)), domain.n_token, "tokens of text (a number is one, else each byte)"
+        if domain.n_bag and (not domain.spelled or size <= most):
+            n_word = len(words_of(text, layout.n_bucket).buckets)
+            size, most, unit = n_word, domain.n_word, "words and pairs of words"
     elif example.input_type == "sequence":
         size, most, unit = len(cast("list[float]", example.values)), domain.n_input, "values"
     elif example.input_type == "tabular":

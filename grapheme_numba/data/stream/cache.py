@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from grapheme_numba.errors import GraphemeError, OutputError, RecordError
 from grapheme_numba.files import cache_folders, locks, storage
 
 FOLDER = ".grapheme_cache"
+SHORTENED = 100  # bytes of a file's name that stay in those of its conversions
 KEPT = 2  # conversions of one file that stay, so that edited data does not fill the disk
 
 
@@ -76,6 +77,22 @@ def _valid(target: Path) -> bool:
 
 
 Make = Callable[[Path, Callable[[str], None] | None], None]  # writes a Parquet file, and says what takes time
+BESIDE = ".decisions"  # end of the name of a file that `make` may write beside the Parquet file, and that goes with it
+
+
+def decisions_of(target: Path) -> Path:
+    """The file beside a conversion that says what was decided in it."""
+    return target.with_name(target.name + BESIDE)
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """Hex digest of the bytes of several files and their names; of one file, of its bytes alone."""
+    if len(files) == 1:
+        return content_digest(files[0])
+    whole = hashlib.blake2b(digest_size=12)
+    for file in files:
+        whole.update(f"{content_digest(file)} ".encode() + os.fsencode(file) + b"\0")
+    return whole.hexdigest()
 
 
 def cached_parquet(
@@ -85,11 +102,17 @@ def cached_parquet(
     limits: Limits = DEFAULT_LIMITS,
     make: Make | None = None,
     kind: str = "",
+    files: Sequence[Path] = (),
+    decides: bool = False,
+    kept: int = KEPT,
 ) -> tuple[Path, Path | None]:
     """(Parquet file, temporary folder that should go with the dataset or None) of a JSONL file.
 
     make, kind : another conversion, and a word for the cached file's name that tells it from others
+    files : what it reads, where that is not `path` itself
+    decides : it writes `decisions_of` the Parquet file; kept : conversions of `path` that stay
     """
+    files = files or [path]
     if make is None:
 
         def make(target: Path, note: Callable[[str], None] | None) -> None:
@@ -104,24 +127,34 @@ def cached_parquet(
             raise
         return folder / "data.parquet", folder
     folder = cache_folder(path)
-    prefix = f"{path.name}-{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=4).hexdigest()}"
-    digest = content_digest(path)
+    short = os.fsdecode(os.fsencode(path.name)[:SHORTENED])
+    prefix = f"{short}-{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=4).hexdigest()}"
+    digest = digest_of(files)
     kind = kind or ("-nameless" if limits.nameless else "")
     target = folder / f"{prefix}-{digest}-v{VERSION}{kind}.parquet"
     with locks.exclusive(folder / f"{prefix}.lock"):  # a second run waits here and then finds the conversion done
-        if not (cache_folders.is_sealed(target, target.name) and _valid(target)):
+        if not (_is_published(target, decides) and _valid(target)):
             if progress is not None:
                 progress(f"converting {path} once into {folder}")
             with unnamed(folder / f"{storage.TEMPORARY}{prefix}") as fresh:
                 make(fresh, progress)
-                if content_digest(path) != digest:
+                if digest_of(files) != digest:
                     raise RecordError(f"{path} changed while it was read; run again when nobody writes to it")
                 publish(fresh, target)
             old = sorted(folder.glob(f"{prefix}-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
-            for file in old[:-KEPT]:
+            for file in old[:-kept]:
                 file.unlink()
-                cache_folders.beside(file).unlink(missing_ok=True)
+                for gone in (decisions_of(file), cache_folders.beside(decisions_of(file)), cache_folders.beside(file)):
+                    gone.unlink(missing_ok=True)
     return target, None
+
+
+def _is_published(target: Path, decides: bool) -> bool:
+    """Whether a conversion is there, and what was decided in it, as this user's programs wrote them."""
+    decided = decisions_of(target)
+    return cache_folders.is_sealed(target, target.name) and (
+        not decides or cache_folders.is_sealed(decided, decided.name)
+    )
 
 
 @contextmanager
@@ -141,6 +174,11 @@ def unnamed(folder: Path) -> Iterator[Path]:
 
 def publish(fresh: Path, target: Path) -> None:
     """Give a conversion that was found right its name, and its seal. Raises OutputError."""
+    decided, name = decisions_of(fresh), decisions_of(target)
+    if decided.exists():
+        with storage.named_failures(name):
+            storage.rename(decided, name)
+        cache_folders.seal(name, name.name)
     with storage.named_failures(target):
         storage.rename(fresh, target)
     cache_folders.seal(target, target.name)

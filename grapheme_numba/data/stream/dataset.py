@@ -4,21 +4,25 @@ import copy
 import hashlib
 import shutil
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from grapheme_numba import arguments
 from grapheme_numba.data.codec.layout import Layout
+from grapheme_numba.data.example_weights import EXTRA, Weights, weights_in, weights_of
+from grapheme_numba.data.folders import files_in
 from grapheme_numba.data.jsonl.lines import PARQUET
 from grapheme_numba.data.large_allocations import LARGE, release_memory
-from grapheme_numba.data.parquet.columns import CELLS, NEEDED, Window, window_of
+from grapheme_numba.data.parquet.columns import CELLS, NEEDED, Window, whole, window_of
 from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource
 from grapheme_numba.data.records import Limits, MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow
 from grapheme_numba.data.sources.tables.mapping import TableMapping
+from grapheme_numba.data.splits import PICTURES
 from grapheme_numba.data.stream.batches import LEFT_OUT, Batch, Misfits, Plan, count_misfits, kept, row_bytes
 from grapheme_numba.data.stream.cache import cached_parquet
 from grapheme_numba.data.stream.order import Span, rows_of, stream_of
@@ -27,8 +31,12 @@ from grapheme_numba.data.stream.slabs import SLAB_BYTES, slabs
 from grapheme_numba.data.summary import SCANNED, DatasetSummary, summarize
 from grapheme_numba.errors import MissingInputError, RecordError
 
+if TYPE_CHECKING:
+    from grapheme_numba.data.stream.imported import Decisions
+
 FOOTER_BYTES = 64 << 20  # at the end of a Parquet file, in which the mark of our own is looked for
 OTHER_TABLES = (".csv", ".tsv", ".tab", ".json", ".arrow", ".arrows", ".feather", ".ipc", ".txt", ".dat", ".data")
+DATA = tuple(kind + packed for kind in (*OTHER_TABLES, *PARQUET, ".jsonl", ".ndjson") for packed in ("", ".gz", ".zst"))
 MOST_AHEAD_BYTES = 16 << 20  # of a batch, to be prepared ahead: several are, at the same time
 
 
@@ -56,6 +64,8 @@ class Dataset:
         self._temporary: Callable[[], object] | None = None
         self._only: pa.Table | None = None
         self.kept_open: list[Dataset] = []  # those whose files these are
+        self.decisions: Decisions | None = None  # of the conversion that made the file
+        self._mean_weight: float | None = None  # None: the weights of examples are not looked at
         self._left_out: frozenset[str] = frozenset()
         self._replace_domains: Callable[[pa.Table], pa.Table] | None = None
 
@@ -85,6 +95,16 @@ class Dataset:
         view._left_out, view._summary, view._only = self._left_out | frozenset(left_out), None, None
         if replace_domains is not None:
             view._replace_domains = replace_domains
+        return view
+
+    def weights(self) -> Weights | None:
+        """The weights of the examples (one pass over their column), None where they have none."""
+        return weights_in(source.glance(index, [EXTRA]) for source, index in self._groups)
+
+    def weighted(self, mean: float) -> "Dataset":
+        """The same dataset, its batches with the weights of their examples in shares of `mean`."""
+        view = self.view()
+        view._mean_weight = mean
         return view
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
@@ -169,6 +189,10 @@ class Dataset:
         table = pa.concat_tables(tables, promote_options="default" if wide else "none")
         del tables
         window = window_of(table, np.concatenate(numbers), *known)
+        if self._mean_weight is not None:
+            weight = weights_of(whole(table.column(EXTRA)))
+            weight = np.ones(table.num_rows) if weight is None else weight
+            window = window._replace(weight=weight / self._mean_weight)
         if span.size > LARGE:
             release_memory()  # what unpacking took beside: as much again, in each of Arrow's threads
         return window
@@ -177,7 +201,8 @@ class Dataset:
         """What batches need of a row group. The only one of a small dataset is read once, not every epoch."""
         if self._only is not None:
             return self._only
-        table = self._read(*self._groups[group], [*NEEDED, *CELLS])
+        more = () if self._mean_weight is None else (EXTRA,)
+        table = self._read(*self._groups[group], [*NEEDED, *CELLS, *more])
         if len(self._groups) == 1:
             self._only = table
         return table
@@ -237,34 +262,66 @@ def open_dataset(
     progress: Callable[[str], None] | None = None,
     nameless: bool = False,
     mapping: TableMapping | None = None,
+    max_unfit: float = 1.0,
+    parts: Sequence[Path] = (),
 ) -> Dataset:
     """Open .jsonl[.gz|.zst] (converted once into a cache), .parquet, or a folder of .parquet.
 
-    Other tables and layouts are converted into the cache too: with a target in `mapping` as tables, else by their
-    columns (`sources.row_layouts`); what was decided goes to `progress`.
+    Other tables, layouts and folders of them are converted into the cache too: with a target in `mapping` as tables,
+    else by their columns (`sources.row_layouts`); what was decided goes to `progress`.
 
     cache : False converts JSONL into a temporary folder that goes with the Dataset
     progress : called with one plain sentence when something takes time (a conversion)
     nameless : take JSONL lines without a domain, for a router to choose one
+    max_unfit : share of a table's rows that may be left out because they cannot be used
+    parts : the files that `path` is the first of, if more than one
 
     Raises MissingInputError when there is nothing at `path`, RecordError for lines or files that
     do not hold examples.
     """
     path = arguments.path("path", path)
+    table = mapping is not None and mapping.target is not None
+    if path.is_dir() and not parts and not holds_our_parquet(path):
+        files = files_in(path, lambda name: name.endswith((*DATA, *PICTURES)))
+        if files:
+            return _imported([path], mapping, cache, progress, max_unfit, files)
     if not path.is_file():
         return open_parquet(path)
-    if is_ours(path, target=mapping is not None and mapping.target is not None):
-        with open(path, "rb") as file:
-            magic = file.read(4)
-        if path.name.lower().endswith(PARQUET) or magic == b"PAR1":
-            return Dataset(path, [path])
-        converted, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
-    else:
-        from grapheme_numba.data.sources.external import cached_import
+    if not all(is_ours(part, target=table) for part in parts or [path]):
+        return _imported(list(parts or [path]), mapping, cache, progress, max_unfit)
+    if len(parts) > 1:
+        given: dict[str, Any] = {"cache": cache, "progress": progress, "nameless": nameless}
+        opened = [open_dataset(part, **given) for part in parts]
+        whole = Dataset(path, [file for part in opened for file in part.files])
+        whole.kept_open = opened
+        return whole
+    with open(path, "rb") as file:
+        magic = file.read(4)
+    if path.name.lower().endswith(PARQUET) or magic == b"PAR1":
+        return Dataset(path, [path])
+    converted, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
+    return of_cache(path, converted, temporary)
 
-        converted, temporary = cached_import(path, mapping, cache, progress)
+
+def holds_our_parquet(folder: Path) -> bool:
+    """Whether a folder is one of Parquet files that this program wrote, as its first one shows."""
+    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(PARQUET) and file.name[0] != ".")
+    return bool(files) and is_ours(files[0])
+
+
+def _imported(
+    paths: list[Path], mapping: TableMapping | None, cache: bool, progress: Callable[[str], None] | None,
+    max_unfit: float, files: Sequence[Path] = (),
+) -> Dataset:  # fmt: skip
+    from grapheme_numba.data.stream.imported import cached_import
+
+    return of_cache(paths[0], *cached_import(paths, mapping, cache, progress, most_refused=max_unfit, files=files))
+
+
+def of_cache(path: Path, converted: Path, temporary: Path | None, decisions: "Decisions | None" = None) -> Dataset:
+    """The dataset of a conversion of `path`; `temporary` is a folder that goes with it."""
     dataset = open_parquet(converted)
-    dataset.path = path
+    dataset.path, dataset.decisions = path, decisions
     if temporary is not None:
         dataset.goes_with(temporary)
     return dataset

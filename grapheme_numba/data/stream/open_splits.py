@@ -3,10 +3,11 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -15,7 +16,7 @@ from grapheme_numba.data.parquet.sinks import FileSink
 from grapheme_numba.data.sources.tables.mapping import TableMapping, shares_of
 from grapheme_numba.data.splits import find_splits, input_hashes, shares_cut
 from grapheme_numba.data.stream.cache import cache_folder
-from grapheme_numba.data.stream.dataset import Dataset, open_dataset
+from grapheme_numba.data.stream.dataset import Dataset, of_cache, open_dataset
 from grapheme_numba.errors import GraphemeError, RecordError, UsageError
 from grapheme_numba.files.storage import mode_of
 
@@ -40,37 +41,46 @@ def open_splits(
     cache: bool = True,
     progress: Callable[[str], None] | None = None,
     nameless: bool = False,
+    max_unfit: float = 1.0,
 ) -> OpenSplits:
     """Open the splits of a folder, or those that one file is cut into.
 
     path : as `splits.find_splits` takes it; None for the shipped data
     split : shares of train, val and test for one file, by the hash of each input, so that equal inputs share a split;
         a column of a table that names the split; or `none`
-    mapping : of a table's columns; cache, progress, nameless : as `open_dataset` takes them
+    mapping : of a table's columns; cache, progress, nameless, max_unfit : as `open_dataset` takes them. The other
+        splits of a table are read as its training split is
 
     Raises what `find_splits` and `open_dataset` raise; UsageError for a `split` that is neither.
     """
     found = find_splits(path)
-    given: dict[str, Any] = {"cache": cache, "progress": progress, "nameless": nameless, "mapping": mapping}
+    given: dict[str, Any] = {"cache": cache, "progress": progress, "nameless": nameless, "max_unfit": max_unfit}
+    shares = None if split == "none" else shares_of(split)
+    column = split if split != "none" and shares is None else None
 
-    def opened(name: str, where: Path | None) -> Dataset | None:
+    def opened(name: str, where: Path | None, reading: TableMapping | None) -> Dataset | None:
         if where is None:
             return None
-        parts = [open_dataset(part, **given) for part in found.parts.get(name, (where,))]
-        return parts[0] if len(parts) == 1 else joined(where, parts)
+        return open_dataset(where, parts=found.parts.get(name, ()), mapping=reading, **given)
 
-    train = opened("train", found.train)
+    if column is not None and found.val is None and found.test is None:
+        if mapping is None or mapping.target is None or not found.train.is_file():
+            raise UsageError(f"--split {split}: wants shares as {USUAL}, or none; a column goes with --target")
+        return by_column(found.train, column, mapping, cache, progress, max_unfit)
+    train = opened("train", found.train, mapping)
     if train is None:
         raise RecordError(f"{path} holds no training examples")
-    if found.val is not None or found.test is not None or split == "none" or not found.train.is_file():
-        return OpenSplits(train, opened("val", found.val), opened("test", found.test), found.sentence())
-    shares = shares_of(split)
-    if shares is None:
-        raise UsageError(
-            f"--split {split}: wants shares as {USUAL}, or none; a column of a table is taken by "
-            "`grapheme-data convert --split COLUMN`"
-        )
-    cut = hold_out(train, shares, cache)
+    one = found.train.is_file() or train.decisions is not None
+    if found.val is not None or found.test is not None or split == "none" or not one:
+        reading = mapping
+        if mapping is not None and mapping.target is not None and train.decisions is not None:
+            reading = train.decisions.mapping(mapping)
+        val, test = opened("val", found.val, reading), opened("test", found.test, reading)
+        for other in (val, test):
+            if other is not None and train.decisions is not None and other.decisions is not None:
+                refuse_lacking(train, other, train.decisions.lacking(other.decisions))
+        return OpenSplits(train, val, test, found.sentence())
+    cut = hold_out(train, shares or (1.0, 0.0, 0.0), cache)
     n = [0 if one is None else one.n_rows for one in cut]
     if cut[0] is None or cut[1] is None:
         return OpenSplits(train, None, None, found.sentence())
@@ -81,11 +91,30 @@ def open_splits(
     return OpenSplits(cut[0], cut[1], cut[2], sentence)
 
 
-def joined(path: Path, parts: list[Dataset]) -> Dataset:
-    """One dataset of several, in order."""
-    whole = Dataset(path, [file for part in parts for file in part.files])
-    whole.kept_open = parts
-    return whole
+def by_column(
+    path: Path, column: str, mapping: TableMapping, cache: bool, progress: Callable[[str], None] | None,
+    max_unfit: float,
+) -> OpenSplits:  # fmt: skip
+    """The splits of a table that a column of it names."""
+    from grapheme_numba.data.stream.imported import cached_splits
+
+    reading = msgspec.structs.replace(mapping, split=column)
+    parts = cached_splits(path, reading, cache, progress, max_unfit)
+    cut = [of_cache(path, *part) if part[2].split_rows[index] else None for index, part in enumerate(parts)]
+    if cut[0] is None:
+        raise RecordError(f"{path}: column {column!r} names no row train, so there is nothing to learn from")
+    n = parts[0][2].split_rows
+    sentence = f"data: {path}, split by column {column!r} into {n[0]} train, {n[1]} val and {n[2]} test examples"
+    return OpenSplits(cut[0], cut[1], cut[2], sentence)
+
+
+def refuse_lacking(train: Dataset, other: Dataset, lacking: Sequence[str]) -> None:
+    """RecordError where a split lacks columns that the training split has."""
+    if lacking:
+        shown = ", ".join(map(repr, lacking[:6]))
+        raise RecordError(
+            f"{other.path} has no column {shown}, which {train.path} has; add it, or leave it out of both with --drop"
+        )
 
 
 def hold_out(dataset: Dataset, shares: tuple[float, float, float], cache: bool = True) -> list[Dataset | None]:

@@ -7,23 +7,45 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import BORROWED, PARALLEL, SERIAL
-from grapheme_numba.kernels.codec.tables import CLEAR, LABEL, REAL, TEXT, TURN
+from grapheme_numba.kernels.codec.tables import CLEAR, LABEL, REAL, TEXT, TURN, ExactNumber
+
+TINY = 1e-9  # of variances and amplitudes that may be 0
+EXACT = 0.1  # how far the amplitude of an exact code may be from 1
+LEARNED = 0.25  # a sine of which nothing is known has a variance of 0.5
+NEAR = 3.0  # standard deviations within which two estimates agree
 
 
 @njit(**BORROWED)
-def decode_number(code, limit, periods):
+def exact_number(domain, answers):
+    """The code of the whole numbers of a domain, as `decode_number` reads it."""
+    first, stop = answers.period_start[domain], answers.period_start[domain + 1]
+    return ExactNumber(
+        answers.limit[domain],
+        answers.magnitude[domain],
+        answers.wave[domain],
+        answers.magnitude_variance[domain],
+        answers.periods[first:stop],
+        answers.wave_variance[first:stop],
+    )
+
+
+@njit(**BORROWED)
+def decode_number(code, number):
     """The number (int64, value * 10**decimals) under a noisy code, and a confidence in [0, 1].
 
     Coarse to fine: the magnitude first, then each period refines the estimate while its sine and cosine
     are clear (amplitude) and agree with what the coarser ones said. The first that does not ends it,
-    so an unsure network keeps its smooth estimate.
+    so an unsure network keeps its smooth estimate. Where it is known how well a network has learned each period
+    (`number.magnitude_variance` is not negative), only a chain of exact codes counts, and else all are fused.
     """
-    estimate = min(max(np.float64(code[0]), -1.0), 1.0) * limit
+    limit, periods = number.limit, number.periods
+    estimate = min(max(np.float64(code[0]) / number.magnitude, -1.0), 1.0) * limit
     doubt = 0.25 * limit  # how far an exact code within 0.25 per output can be off so far
     sure = 0.0
     n_stage = periods.shape[0]
+    known, exact = number.magnitude_variance >= 0.0, True
     for stage in range(n_stage):
-        sine, cosine = np.float64(code[1 + 2 * stage]), np.float64(code[2 + 2 * stage])
+        sine, cosine = np.float64(code[1 + 2 * stage]) / number.wave, np.float64(code[2 + 2 * stage]) / number.wave
         amplitude = np.sqrt(sine * sine + cosine * cosine)
         period = periods[stage]
         refined = period * np.arctan2(sine, cosine) / (2.0 * np.pi)
@@ -33,15 +55,46 @@ def decode_number(code, limit, periods):
         estimate = refined
         doubt = TURN * period
         sure += min(amplitude, 1.0)
+        exact = exact and abs(amplitude - 1.0) < EXACT  # one chain in thirty of pure noise does not break
+    else:
+        known = known and not exact
+    if known:
+        estimate = fused(code, number)
     scaled = np.floor(min(max(estimate, -limit), limit) + 0.5) if estimate == estimate else 0.0
     return np.int64(scaled), sure / n_stage
 
 
 @njit(**BORROWED)
-def decode_numbers(outputs, limit, periods, scaled_out, confidence_out):
-    """Decode n numbers: outputs (n, n_output) float32 -> scaled_out (n,) int64, confidence_out (n,) float32."""
+def fused(code, number):
+    """The estimate (float64) that fuses the magnitude and each period by the inverse of their residual variances.
+
+    A period that is less sure than the estimate so far changes little, and one whose turns the estimate cannot tell
+    apart, or that contradicts it, nothing.
+    """
+    limit = number.limit
+    estimate = min(max(np.float64(code[0]) / number.magnitude, -1.0), 1.0) * limit
+    variance = number.magnitude_variance * limit * limit + TINY
+    for stage in range(number.periods.shape[0]):
+        sine, cosine = np.float64(code[1 + 2 * stage]) / number.wave, np.float64(code[2 + 2 * stage]) / number.wave
+        amplitude = np.sqrt(sine * sine + cosine * cosine) + TINY
+        period = number.periods[stage]
+        place = period * np.arctan2(sine, cosine) / (2.0 * np.pi)
+        place += period * np.floor((estimate - place) / period + 0.5)
+        turn = period / (2.0 * np.pi * min(amplitude, 1.0))
+        own = turn * turn * (number.wave_variance[stage] + TINY)
+        told_apart = variance < (period / 6.0) ** 2 and number.wave_variance[stage] < LEARNED
+        if told_apart and (place - estimate) ** 2 <= NEAR * NEAR * (variance + own):
+            estimate += variance / (variance + own) * (place - estimate)
+            variance = variance * own / (variance + own)
+    return estimate
+
+
+@njit(**BORROWED)
+def decode_numbers(outputs, answers, scaled_out, confidence_out):
+    """Decode n numbers of domain 0: outputs (n, n_output) -> scaled_out (n,) int64, confidence_out (n,) float32."""
+    number = exact_number(0, answers)
     for row in range(outputs.shape[0]):
-        scaled_out[row], confidence_out[row] = decode_number(outputs[row], limit, periods)
+        scaled_out[row], confidence_out[row] = decode_number(outputs[row], number)
 
 
 @njit(**BORROWED)
@@ -148,8 +201,7 @@ def decoded_length(code, domain, answers):
         return answers.label_length[answers.label_start[domain] + best]
     if kind == REAL:
         return number_length(real_of(code, domain, answers), answers.decimals[domain], answers.fixed[domain] != 0)
-    periods = answers.periods[answers.period_start[domain] : answers.period_start[domain + 1]]
-    scaled, _ = decode_number(code, answers.limit[domain], periods)
+    scaled, _ = decode_number(code, exact_number(domain, answers))
     return number_length(scaled, answers.decimals[domain], answers.fixed[domain] != 0)
 
 
@@ -187,9 +239,9 @@ def same_answer(output, target, domain, answers):
         return best == wanted_label
     if kind == REAL:
         return real_of(output, domain, answers) == real_of(target, domain, answers)
-    periods = answers.periods[answers.period_start[domain] : answers.period_start[domain + 1]]
-    number, _ = decode_number(output, answers.limit[domain], periods)
-    wanted_number, _ = decode_number(target, answers.limit[domain], periods)
+    exact = exact_number(domain, answers)
+    number, _ = decode_number(output, exact)
+    wanted_number, _ = decode_number(target, exact)
     return number == wanted_number
 
 

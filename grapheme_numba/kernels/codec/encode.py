@@ -9,6 +9,7 @@ from grapheme_numba.jit import BORROWED, BORROWED_INLINE
 from grapheme_numba.kernels.codec.decimals import real_number
 from grapheme_numba.kernels.codec.tables import LABEL, REAL, TEXT, code_points, scaled_number
 from grapheme_numba.kernels.codec.tabular import enter_cells
+from grapheme_numba.kernels.codec.text_tokens import enter_text
 
 TABULAR = 3  # kind of input
 AHEAD = 64  # rows whose memory is fetched at once
@@ -35,13 +36,14 @@ class Rows(NamedTuple):
 @njit(**BORROWED_INLINE)
 def number_code(scaled, answers, domain, targets_out, row):
     """Code of one number into a row: its magnitude, then sine and cosine for each period."""
-    targets_out[row, 0] = scaled / answers.limit[domain]
+    targets_out[row, 0] = answers.magnitude[domain] * scaled / answers.limit[domain]
+    wave = answers.wave[domain]
     column = 1
     for stage in range(answers.period_start[domain], answers.period_start[domain + 1]):
         turns = scaled / answers.periods[stage]
         angle = 2.0 * np.pi * (turns - np.floor(turns))  # a polynomial instead of sin and cos was no faster
-        targets_out[row, column] = np.sin(angle)
-        targets_out[row, column + 1] = np.cos(angle)
+        targets_out[row, column] = wave * np.sin(angle)
+        targets_out[row, column + 1] = wave * np.cos(angle)
         column += 2
 
 
@@ -109,6 +111,8 @@ def _copy_input(row, columns, inputs, domain, rows_out, at):
     length = inputs.length[domain]
     if columns.kind[row] == 0:
         start, stop = columns.text_offset[row], columns.text_offset[row + 1]
+        if inputs.valued[domain]:
+            return enter_text(columns.text, start, stop, domain, inputs, rows_out, at)
         if stop - start > length:
             return False
         for i in range(stop - start):

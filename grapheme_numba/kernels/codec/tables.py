@@ -22,6 +22,9 @@ class Answers(NamedTuple):
     limit : (D,) int64, largest |value| * 10**decimals (NUMBER)
     mean, std, reach : (D,) float64; a value v has the code (v - mean) / std and |v - mean| <= reach (REAL)
     period_start : (D + 1,) int64 into `periods` (n_period,) float64
+    magnitude, wave : (D,) float64, factors of the magnitude and of the sines and cosines in the code (NUMBER)
+    magnitude_variance, wave_variance : (D,), (n_period,) float64, of what networks give for them, without these
+        factors; -1 where unknown
     label_start : (D + 1,) int64 into the labels
     label_offset : (n_label + 1,) int64 into `label_bytes` uint8
     label_length : (n_label,) int32, code points of each label
@@ -38,6 +41,10 @@ class Answers(NamedTuple):
     reach: np.ndarray
     period_start: np.ndarray
     periods: np.ndarray
+    magnitude: np.ndarray
+    wave: np.ndarray
+    magnitude_variance: np.ndarray
+    wave_variance: np.ndarray
     label_start: np.ndarray
     label_offset: np.ndarray
     label_bytes: np.ndarray
@@ -45,12 +52,32 @@ class Answers(NamedTuple):
     label_order: np.ndarray
 
 
+class ExactNumber(NamedTuple):
+    """What `Answers` says of one domain of exact numbers; P periods.
+
+    limit : int; magnitude, wave, magnitude_variance : float; periods, wave_variance : (P,) float64
+    """
+
+    limit: int
+    magnitude: float
+    wave: float
+    magnitude_variance: float
+    periods: np.ndarray
+    wave_variance: np.ndarray
+
+
 class Inputs(NamedTuple):
     """The input slices of all domains.
 
     kind : (D,) int32, 0 text, 1 sequence, 2 image, 3 tabular
-    length : (D,) int32, bytes of a text, else numbers
+    length : (D,) int32, tokens of a text, else numbers
     shift, scale : (D,) float64; a number v enters as (v - shift) * scale
+    valued : (D,) bool, whether numbers of a text are tokens with values, or it enters byte by byte
+    knee : (D,) float64, beyond which numbers of a text enter by their logarithm
+    n_bag : (D,) int32, embedding rows that a bucket of words has; 0 where words are not looked at
+    n_word : (D,) int32, words and pairs of words that a text may have
+    spelled : (D,) bool, whether a text enters token by token, or its words only
+    n_bucket : int, buckets of words
     fields : the columns of tabular domains
     """
 
@@ -58,6 +85,12 @@ class Inputs(NamedTuple):
     length: np.ndarray
     shift: np.ndarray
     scale: np.ndarray
+    valued: np.ndarray
+    knee: np.ndarray
+    n_bag: np.ndarray
+    n_word: np.ndarray
+    spelled: np.ndarray
+    n_bucket: int
     fields: Fields
 
 

@@ -41,6 +41,16 @@ class StepRates(NamedTuple):
 SGD, MOMENTUM, ADAM, RMSPROP = 0, 1, 2, 3
 
 
+@njit(**SUMS)
+def all_finite(values):
+    """False if a number of `values` (n,) is not finite, and perhaps if their sum is not."""
+    zero = values.dtype.type(0)
+    check = zero
+    for i in range(values.size):
+        check += values[i] * zero
+    return check == zero
+
+
 @njit(**SERIAL)
 def apply(rule, g, rates, p, mu, nu):
     """One step of a rule on one chunk: `p` (n,) and the moments that the rule has are overwritten.

@@ -1,10 +1,6 @@
-"""Topology that learns: where new edges are to stand.
+"""Topology that learns: which edges are dropped, where others are grown, and the graph and vectors with them.
 
 Every random number is a function of a key and a counter, so threads share the draws in any order.
-
-Topology that learns: which edges and nodes a network can do without.
-
-Topology that learns: the graph with old edges gone and new ones in, and the vectors that follow.
 """
 
 from typing import NamedTuple
@@ -15,7 +11,7 @@ from numba import njit, prange
 from grapheme_numba.jit import BORROWED, BORROWED_INLINE, PARALLEL, SERIAL
 
 CHUNK = 64
-TRIES = 16  # draws for a place that is free, before the edge stays where it is
+TRIES = 16  # draws for a place that is free, before the edge is kept
 WORD = np.uint64(0xFFFFFFFF)
 FIRST, SECOND = np.uint64(0x7FEB352D), np.uint64(0x846CA68B)
 FIFTEEN, SIXTEEN, HALF = np.uint64(15), np.uint64(16), np.uint64(32)
@@ -76,7 +72,7 @@ def absent(dag, sender, receiver):
 def draw_edges(dag, draws, senders_out, receivers_out):
     """A free place between the levels of each edge; -1 where none was found.
 
-    Places of lost edges are not free, so that what was just judged does not come back at once.
+    Places of dropped edges are not free, so that what was just judged does not come back at once.
 
     Parameters
     ----------
@@ -191,7 +187,7 @@ def redraw_repeats(dag, draws, order, attempts, senders_out, receivers_out):
 
 
 @njit(**SERIAL)
-def choose_lost(ascending, receivers, in_degree, n_wanted, lost_out):
+def choose_dropped(ascending, receivers, in_degree, n_wanted, dropped_out):
     """Mark the first `n_wanted` edges of `ascending` that are not the last one of their receiver.
 
     Parameters
@@ -202,7 +198,7 @@ def choose_lost(ascending, receivers, in_degree, n_wanted, lost_out):
     in_degree : (n_node,) int64
         Counted down.
     n_wanted : int
-    lost_out : (n_edge,) bool
+    dropped_out : (n_edge,) bool
         Set to True for the chosen edges.
 
     Returns
@@ -214,7 +210,7 @@ def choose_lost(ascending, receivers, in_degree, n_wanted, lost_out):
     for edge in ascending:
         if found < n_wanted and in_degree[receivers[edge]] > 1:
             in_degree[receivers[edge]] -= 1
-            lost_out[edge] = True
+            dropped_out[edge] = True
             found += 1
     return found
 
@@ -232,7 +228,7 @@ HIGH_BITS, LOW_BITS = 15, 16  # of a magnitude, whose sign bit is 0
 
 
 @njit(**SERIAL)
-def choose_smallest(sizes, receivers, n_node, n_wanted, lost_out):
+def choose_smallest(sizes, receivers, n_node, n_wanted, dropped_out):
     """Mark the `n_wanted` smallest edges, ties by position; the strongest edge of a receiver always stays.
 
     The limit is found by counting the upper and then the lower half of the bit patterns: four passes over
@@ -244,7 +240,7 @@ def choose_smallest(sizes, receivers, n_node, n_wanted, lost_out):
         Bit patterns of the weights' magnitudes as float32: they order as the magnitudes do.
     receivers : (n_edge,) int32
     n_node, n_wanted : int
-    lost_out : (n_edge,) bool
+    dropped_out : (n_edge,) bool
         All False; set to True for the chosen edges.
 
     Returns
@@ -284,14 +280,14 @@ def choose_smallest(sizes, receivers, n_node, n_wanted, lost_out):
         if size <= limit and strongest[receivers[edge]] != edge:
             if size == limit:
                 left -= 1
-            lost_out[edge] = size < limit or left >= 0
+            dropped_out[edge] = size < limit or left >= 0
     return wanted
 
 
 MERGE_CHUNK = 16384
 
 
-class Arrivals(NamedTuple):
+class GrownEdges(NamedTuple):
     """New edges sorted by sender, then receiver.
 
     indptr : (n_node + 1,) int64, where each sender's begin
@@ -304,36 +300,36 @@ class Arrivals(NamedTuple):
 
 
 @njit(**BORROWED)
-def list_lost(dag, lost, level, lost_out, levels_out):
-    """The positions of lost edges, and the levels that each joined.
+def list_dropped(dag, dropped, level, dropped_out, levels_out):
+    """The positions of dropped edges, and the levels that each joined.
 
     Parameters
     ----------
     dag : Dag
-    lost : (n_edge,) bool
+    dropped : (n_edge,) bool
     level : (n_node,) int32
-    lost_out : (n,) int64
+    dropped_out : (n,) int64
     levels_out : (n, 2) int32
     """
     found = 0
     for sender in range(level.size):
         for edge in range(dag.t_indptr[sender], dag.t_indptr[sender + 1]):
-            if lost[edge]:
-                lost_out[found] = edge
+            if dropped[edge]:
+                dropped_out[found] = edge
                 levels_out[found, 0], levels_out[found, 1] = level[sender], level[dag.t_indices[edge]]
                 found += 1
 
 
 @njit(**BORROWED)
-def merge(dag, lost, arrivals, t_indptr_out, t_indices_out, edge_order_out, source_out):
-    """The edges by sender, without the lost ones and with the new ones.
+def merge(dag, dropped, grown, t_indptr_out, t_indices_out, edge_order_out, source_out):
+    """The edges by sender, without the dropped ones and with the new ones.
 
     Parameters
     ----------
     dag : Dag
-    lost : (n_edge,) bool
-    arrivals : Arrivals
-        As many as are lost.
+    dropped : (n_edge,) bool
+    grown : GrownEdges
+        As many as are dropped.
     t_indptr_out, t_indices_out, edge_order_out
         The fields of the new graph.
     source_out : (n_edge,) int32
@@ -342,13 +338,13 @@ def merge(dag, lost, arrivals, t_indptr_out, t_indices_out, edge_order_out, sour
     written = 0
     for sender in range(dag.t_indptr.size - 1):
         t_indptr_out[sender] = written
-        new, last_new = arrivals.indptr[sender], arrivals.indptr[sender + 1]
+        new, last_new = grown.indptr[sender], grown.indptr[sender + 1]
         for old in range(dag.t_indptr[sender], dag.t_indptr[sender + 1] + 1):
             ends = old == dag.t_indptr[sender + 1]
-            if not ends and lost[old]:
+            if not ends and dropped[old]:
                 continue
-            while new < last_new and (ends or arrivals.receivers[new] < dag.t_indices[old]):
-                t_indices_out[written], edge_order_out[written] = arrivals.receivers[new], arrivals.slots[new]
+            while new < last_new and (ends or grown.receivers[new] < dag.t_indices[old]):
+                t_indices_out[written], edge_order_out[written] = grown.receivers[new], grown.slots[new]
                 source_out[written] = -1
                 written += 1
                 new += 1
@@ -360,9 +356,9 @@ def merge(dag, lost, arrivals, t_indptr_out, t_indices_out, edge_order_out, sour
 
 
 @njit(**PARALLEL)
-def follow(values, source, moved_out):
-    """`moved_out[i] = values[source[i]]`, 0 where `source[i]` is -1."""
+def rearrange(values, source, values_out):
+    """`values_out[i] = values[source[i]]`, 0 where `source[i]` is -1."""
     size = source.size
     for chunk in prange((size + MERGE_CHUNK - 1) // MERGE_CHUNK):
         for i in range(chunk * MERGE_CHUNK, min(size, (chunk + 1) * MERGE_CHUNK)):
-            moved_out[i] = values[source[i]] if source[i] >= 0 else 0.0
+            values_out[i] = values[source[i]] if source[i] >= 0 else 0.0

@@ -36,6 +36,8 @@ class Task(NamedTuple):
         The model on a network, fresh or from a checkpoint.
     own_brains : bool
         Whether only certain brains exist, so that a domain may have none; else every domain is known.
+    decay : float
+        Weight decay of a run, times the root of its number of steps (`run.with_decay`).
     table_defaults : mapping of config key to value
         What differs again where all of the data is tables, of what nobody gave a value.
     """
@@ -45,6 +47,7 @@ class Task(NamedTuple):
     layout: Callable[[Any, Any], Any]
     model: Callable[[Any, Any, Any], Any]
     own_brains: bool = False
+    decay: float = 0.0
     table_defaults: Mapping[str, Any] = {}
 
     def fitted(self, config: Any, chosen: frozenset[str], summary: Any) -> Any:

@@ -35,12 +35,11 @@ DEFAULTS = {
     "epochs": 400,
     "batch_size": 256,
     "optimizer": "adamw",
-    "lr": 0.02,
-    "weight_decay": 0.3,
+    "lr": 0.05,
     "hidden": (256, 128),
     "fan_in": 64,
     "val_freq": 20,
     "save_every": 50,
 }
 
-TASK = Task(name="unified", defaults=DEFAULTS, layout=layout, model=model, own_brains=True)
+TASK = Task(name="unified", defaults=DEFAULTS, layout=layout, model=model, own_brains=True, decay=1.0)

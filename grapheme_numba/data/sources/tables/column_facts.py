@@ -117,25 +117,49 @@ def number_facts(name: str, numbers: npt.NDArray[np.float64], typed: Kind | None
     return facts
 
 
-def text_facts(name: str, cells: pa.StringArray, dialect: Dialect, typed: Kind | None) -> ColumnFacts:
-    """The facts of cells of text, null where missing in any column."""
-    facts = ColumnFacts(name=name, typed=typed, n=len(cells), missing=cells.null_count)
+def text_facts(
+    name: str, cells: pa.StringArray, dialect: Dialect, typed: Kind | None, many: bool = False
+) -> ColumnFacts:
+    """The facts of cells of text, null where missing in any column.
+
+    many : the column is known to have more than MOST_DISTINCT different ones, so they need not be found again
+    """
+    if many or not len(cells):
+        return _facts_of_each(name, cells, dialect, typed, None if many else set())
+    counts = pc.value_counts(cells)
+    values, times = counts.field("values"), counts.field("counts").to_numpy()
+    valid = np.flatnonzero(pc.is_valid(values).to_numpy(zero_copy_only=False))
+    if len(valid) > MOST_DISTINCT:
+        return _facts_of_each(name, cells, dialect, typed, None)
+    # What holds for a cell holds for all that are the same: only the different ones are looked at.
+    values, times = values.take(pa.array(valid)), times[valid]
+    facts = _facts_of_each(name, values, dialect, typed, set(values.to_pylist()), times)
+    facts.n, facts.missing = len(cells), cells.null_count
+    if facts.others and facts.numbers:
+        facts.strange = _facts_of_each(name, cells, dialect, typed, None).strange
+    return facts
+
+
+def _facts_of_each(
+    name: str,
+    cells: pa.StringArray,
+    dialect: Dialect,
+    typed: Kind | None,
+    distinct: set[str] | None,
+    times: npt.NDArray[np.int64] | None = None,
+) -> ColumnFacts:
+    """The facts of cells, each of which counts `times`."""
+    times = np.ones(len(cells), np.int64) if times is None else times
+    facts = ColumnFacts(name=name, typed=typed, n=len(cells), missing=cells.null_count, distinct=distinct)
     facts.longest = pc.max(pc.binary_length(cells)).as_py() or 0
-    distinct = pc.unique(cells) if len(cells) else cells
-    if len(distinct) - (1 if cells.null_count else 0) > MOST_DISTINCT:
-        facts.distinct = None
-    else:
-        facts.distinct = set(distinct.drop_null().to_pylist())
     maybe = may_be_numbers(cells)
-    if facts.missing:
-        maybe &= pc.is_valid(cells).to_numpy(zero_copy_only=False)
+    valid = pc.is_valid(cells).to_numpy(zero_copy_only=False) if facts.missing else np.ones(len(cells), bool)
+    maybe &= valid
     marks = np.zeros(len(cells), bool)
     if dialect.missing_number:
-        marks = pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(dialect.missing_number, pa.string())).to_numpy(
-            zero_copy_only=False
-        )
-        marks &= ~pc.is_null(cells).to_numpy(zero_copy_only=False)
-    facts.marks = int(np.count_nonzero(marks))
+        listed = pa.array(dialect.missing_number, pa.string())
+        marks = pc.is_in(pc.utf8_trim_whitespace(cells), listed).to_numpy(zero_copy_only=False) & valid
+    facts.marks = int(times[marks].sum())
     readable = np.zeros(len(cells), bool)
     rows = np.flatnonzero(maybe & ~marks)
     if len(rows):
@@ -145,9 +169,9 @@ def text_facts(name: str, cells: pa.StringArray, dialect: Dialect, typed: Kind |
         if len(held):
             facts.low, facts.high = float(held.min()), float(held.max())
             facts.whole = bool(np.all(held == np.floor(held)))
-    facts.numbers = int(np.count_nonzero(readable))
-    facts.others = len(cells) - facts.missing - facts.marks - facts.numbers
+    facts.numbers = int(times[readable].sum())
+    facts.others = int(times[valid].sum()) - facts.marks - facts.numbers
     if facts.others and facts.numbers:
-        strange = ~readable & ~marks & pc.is_valid(cells).to_numpy(zero_copy_only=False)
+        strange = ~readable & ~marks & valid
         facts.strange = [(int(row) + 1, cells[int(row)].as_py()) for row in np.flatnonzero(strange)[:SHOWN]]
     return facts

@@ -1,6 +1,6 @@
 """Tables to Parquet of examples: every row ends up in the rows or, with its number and reason, in the rejects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -13,36 +13,38 @@ from grapheme_numba.data.jsonl.convert import Converted, default_rejects_path
 from grapheme_numba.data.parquet.row_groups import GROUP_ROWS, row_groups
 from grapheme_numba.data.parquet.sinks import FileSink
 from grapheme_numba.data.rejects import NO_OFFSET, Reject, RejectSink
-from grapheme_numba.data.sources.tables.mapping import ID, TableMapping, shares_of
-from grapheme_numba.data.sources.tables.passes import Changed, TablePasses
+from grapheme_numba.data.sources.tables.column_facts import ColumnFacts
+from grapheme_numba.data.sources.tables.mapping import TableMapping, shares_of
+from grapheme_numba.data.sources.tables.passes import TablePasses, facts_together
 from grapheme_numba.data.sources.tables.row_examples import Form, Made
 from grapheme_numba.data.splits import input_hashes, shares_cut
 from grapheme_numba.errors import GraphemeError, RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.files.storage import mode_of
 
-AHEAD = 2  # blocks that wait, for each thread
-FREE_TEXT = 64  # more different texts than that in the only input column: its words count, it is no category
 SPLITS = ("train", "val", "test")
-USUAL = "data"
 
 
 class TableConverted(NamedTuple):
     """What a conversion of tables did.
 
     converted : counts, outputs, first reject; columns, notes : sentences on what was decided, to be printed
+    form : what the first table's rows were taken for, None where there is no table
+    split_rows : rows of each output, where there are several
     """
 
     converted: Converted
     columns: list[str]
     notes: list[str]
+    form: Form | None = None
+    split_rows: tuple[int, ...] = ()
 
 
 class _Cutter:
     """Gathers batches into row groups and writes them; the cuts depend on the rows alone."""
 
-    def __init__(self, path: Path, mode: int) -> None:
-        self.sink, self._rows = FileSink(path, mode), 0
+    def __init__(self, path: Path, mode: int, sources: Sequence[Path]) -> None:
+        self.sink, self._rows = FileSink(path, mode, sources), 0
         self._held: list[pa.RecordBatch] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -105,7 +107,7 @@ def import_tables(
         TablePasses(path, mapping, label, answers)
         for path, label in zip(paths, labels_of(paths) if len(paths) > 1 else [""])
     ]
-    forms = [table.first_form() for table in tables]
+    forms = forms_of(tables, [table.first_facts() for table in tables])
     if split:
         output.mkdir(parents=True, exist_ok=True)
     else:
@@ -119,6 +121,18 @@ def import_tables(
     raise GraphemeError(f"the columns of {paths[0]} were decided differently each time; please report it")
 
 
+def forms_of(tables: Sequence[TablePasses], facts: Sequence[Mapping[str, ColumnFacts]]) -> list[Form]:
+    """The forms of tables, in each of which a column is what it is in all of them together."""
+    whole = facts_together(facts)
+    return [table.form({name: whole[name] for name in own}, table.roles) for table, own in zip(tables, facts)]
+
+
+def _differ(one: Form, other: Form) -> bool:
+    return (one.roles.inputs, one.input_type) != (other.roles.inputs, other.input_type) or any(
+        one.kinds[name] != other.kinds[name] for name in other.roles.used
+    )
+
+
 class _Again(Exception):
     """The tables have to be read once more, in the forms that were found."""
 
@@ -127,11 +141,12 @@ def _one_pass(
     tables: list[TablePasses], forms: list[Form], targets: list[Path], rejects: Path, mapping: TableMapping,
     most: int | None, progress: Callable[[int, int], None] | None, total: int,
 ) -> TableConverted:  # fmt: skip
-    mode = mode_of([table.table.path for table in tables])
-    refused, cutters = RejectSink(rejects, mode), [_Cutter(path, mode) for path in targets]
+    paths = [table.table.path for table in tables]
+    mode = mode_of(paths)
+    refused, cutters = RejectSink(rejects, mode), [_Cutter(path, mode, paths) for path in targets]
     shares = shares_of(mapping.split) if mapping.split is not None and len(targets) > 1 else None
     n_in = n_out = done = 0
-    again = False
+    repeating = False
     try:
         for index, table in enumerate(tables):
             if most is not None and n_out >= most:
@@ -144,35 +159,37 @@ def _one_pass(
                     progress(min(done, total), total)
 
             form = forms[index]
-            try:
-                for made, before in table.passes(form, read):
-                    batch = _with_ids(made, before, table, form)
-                    last = None  # number of the last row that counts, in the block
-                    if most is not None and batch.num_rows >= most - n_out:
-                        batch = batch.slice(0, most - n_out)
-                        last = int(made.row[batch.num_rows - 1]) + 1
-                    rejected = [
-                        Reject(str(table.table.path), before + one.row, NO_OFFSET, one.reason, one.start)
-                        for one in made.refused
-                        if last is None or one.row < last
-                    ]
-                    refused.write(rejected)
-                    n_in, n_out = n_in + batch.num_rows + len(rejected), n_out + batch.num_rows
-                    _deal(batch, made, shares, cutters)
-                    if most is not None and n_out >= most:
-                        break
-            except Changed as changed:
-                forms[index], again = changed.form, True
+            for made, before in table.passes(form, read):
+                batch = _with_ids(made, before, table, form)
+                last = None  # number of the last row that counts, in the block
+                if most is not None and batch.num_rows >= most - n_out:
+                    batch = batch.slice(0, most - n_out)
+                    last = int(made.row[batch.num_rows - 1]) + 1
+                rejected = [
+                    Reject(str(table.table.path), before + one.row, NO_OFFSET, one.reason, one.start)
+                    for one in made.refused
+                    if last is None or one.row < last
+                ]
+                refused.write(rejected)
+                n_in, n_out = n_in + batch.num_rows + len(rejected), n_out + batch.num_rows
+                _deal(batch, made, shares, cutters)
+                if most is not None and n_out >= most:
+                    break
             if form.roles.id is not None and table.ids_repeat():
                 if not table.auto_id:
                     raise RecordError(
                         f"{table.table.path}: column {form.roles.id!r} holds an id twice; leave --id out, and rows are "
                         "numbered"
                     )
-                table.auto_id, again = False, True
-                table.roles = table.roles._replace(id=None, inputs=(ID, *table.roles.inputs))
-                table.notes.append(f"column {ID!r} repeats, so it is an input, and rows are numbered")
-                forms[index] = table.form(table.facts, table.roles)
+                repeating = True
+        read_tables = [table for table in tables if table.facts]
+        if repeating:
+            for table in tables:
+                if table.auto_id:
+                    table.number_rows()
+        found = forms_of(read_tables, [table.facts for table in read_tables])
+        again = repeating or any(_differ(one, other) for one, other in zip(found, forms))
+        forms[: len(found)] = found
         if again:
             raise _Again
         if not n_out:
@@ -192,9 +209,16 @@ def _one_pass(
         for cutter in cutters:
             cutter.sink.abandon()
         raise
-    columns = [line for table, form in zip(tables, forms) if table.facts for line in table.sentences(form)]
+    whole = facts_together([table.facts for table in read_tables])
+    columns: dict[str, str] = {}
+    for table, form in zip(read_tables, forms):
+        for name in table.roles.used:
+            if name not in columns:
+                columns[name] = table.sentence(name, whole[name], form)
     converted = Converted(n_in, n_out, refused.count, refused.first, outputs, refused.path)
-    return TableConverted(converted, columns, [note for table in tables for note in table.notes])
+    notes = [note for table in tables for note in table.notes]
+    rows = tuple(cutter.sink.rows for cutter in cutters)
+    return TableConverted(converted, list(columns.values()), notes, forms[0], rows)
 
 
 def _with_ids(made: Made, before: int, table: TablePasses, form: Form) -> pa.RecordBatch:

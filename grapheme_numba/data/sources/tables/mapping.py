@@ -25,7 +25,8 @@ class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     encoding : a name that Python knows; header : whether the first row holds names
     missing : marks of missing cells, instead of the usual ones; comment : start of lines to leave out
     kinds : name or glob of a column -> `number` or `text`, where the rule for whole columns is not wanted
-    layout : `row` makes tabular inputs; `values` a sequence or a text, as input columns were joined before
+    layout : `row` makes tabular inputs, or a text of a single column of free text; `cells` tabular inputs in any case;
+        `values` a sequence or a text, as input columns were joined before
     """
 
     target: str | None = None
@@ -42,7 +43,7 @@ class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     missing: tuple[str, ...] = ()
     comment: str | None = None
     kinds: dict[str, Literal["number", "text"]] = {}
-    layout: Literal["row", "values"] = "row"
+    layout: Literal["row", "cells", "values"] = "row"
 
 
 class Roles(NamedTuple):

@@ -7,7 +7,7 @@ and nearly all tables are read once (reading twice always cost 45 % more).
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,6 +23,7 @@ from grapheme_numba.data.sources.tables.open_table import open_table, unusable
 from grapheme_numba.data.sources.tables.readers import Block, Job, Table
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
 from grapheme_numba.data.sources.tables.typed import kind_of_type
+from grapheme_numba.data.splits import data_name
 from grapheme_numba.errors import RecordError, UsageError
 
 AHEAD = 2  # blocks that wait, for each thread
@@ -30,20 +31,12 @@ FREE_TEXT = 64  # more different texts than that in the only input column: its w
 USUAL = "data"
 
 
-class Changed(Exception):
-    """The facts of whole columns say another form than the first block did."""
-
-    def __init__(self, form: Form):
-        self.form = form
-
-
 def domain_of(path: Path) -> str:
-    """The name of a table's examples where nothing else says it: the file's, or of a split the folder's."""
-    stem = path.name.split(".")[0] or USUAL
-    first = stem.lower().split("-")[0]
-    if first in ("train", "val", "validation", "valid", "dev", "test"):
-        return path.resolve().parent.name or USUAL
-    return stem
+    """The name of a table's examples where nothing else says it: the file's, or of a split what it is a split of."""
+    own = data_name(path.name)
+    if own is None:
+        return path.name.split(".")[0] or USUAL
+    return own or path.resolve().parent.name or USUAL
 
 
 def usable_roles(table: Table, mapping: TableMapping, answers: bool, notes: list[str]) -> Roles:
@@ -81,6 +74,7 @@ class TablePasses:
         self.roles = usable_roles(self.table, mapping, answers, self.notes)
         self.facts: dict[str, ColumnFacts] = {}
         self._hashes: list[np.ndarray] = []
+        self._many: set[str] = set()  # columns of too many different texts to count them
         self.auto_id = mapping.id is None and ID in self.table.names and ID not in mapping.inputs
         if self.auto_id and (ID in (self.roles.target, self.roles.domain, self.roles.weight, self.roles.split)):
             self.auto_id = False
@@ -90,11 +84,22 @@ class TablePasses:
         else:
             self.auto_id = False
 
+    def _leave_out(self, name: str, kind: pa.DataType) -> None:
+        inputs = tuple(one for one in self.roles.inputs if one != name)
+        if name in self.roles.inputs and inputs:
+            self.roles = self.roles._replace(inputs=inputs)
+            self.notes.append(f"  {name}: left out, {unusable(kind)}")
+
+    def number_rows(self) -> None:
+        """Take the column `id`, whose values repeat, as an input, and number the rows instead."""
+        self.auto_id = False
+        self.roles = self.roles._replace(id=None, inputs=(ID, *self.roles.inputs))
+        self.notes.append(f"column {ID!r} repeats, so it is an input, and rows are numbered")
+
     def forced(self, name: str) -> str | None:
         """The kind that the user wants a column to be, None if none."""
-        return next(
-            (kind for glob, kind in self.mapping.kinds.items() if name == glob or fnmatchcase(name, glob)), None
-        )
+        kinds = self.mapping.kinds
+        return kinds.get(name) or next((kind for glob, kind in kinds.items() if fnmatchcase(name, glob)), None)
 
     def form(self, facts: dict[str, ColumnFacts], roles: Roles) -> Form:
         """What the facts say that the columns are."""
@@ -110,6 +115,8 @@ class TablePasses:
         if self.mapping.layout == "values":
             return Form(roles, kinds, "text" if text else "sequence")
         distinct = facts[inputs[0]].distinct
+        if self.mapping.layout == "cells":
+            return Form(roles, kinds, "tabular")
         if text and len(inputs) == 1 and (distinct is None or len(distinct) > FREE_TEXT):
             return Form(roles, kinds, "text")
         return Form(roles, kinds, "tabular")
@@ -124,9 +131,19 @@ class TablePasses:
                 typed: Kind | None = None if word not in ("number", "date") else "number"
                 found[name] = number_facts(name, cells.to_numpy(zero_copy_only=False), typed)
             elif pa.types.is_string(cells.type):
-                found[name] = text_facts(name, cells, self.table.dialect, None)
+                found[name] = text_facts(name, cells, self.table.dialect, None, name in self._many)
+                if found[name].distinct is None:
+                    self._many.add(name)
             else:
                 found[name] = ColumnFacts(name=name, typed="number", n=len(cells), missing=cells.null_count)
+        if block.numbers is not None:
+            n, plain = len(block.row), block.numbers
+            for name, *facts in zip(plain.names, plain.missing, plain.low, plain.high, plain.fraction):
+                missing, low, high, fraction = (fact.item() for fact in facts)
+                found[name] = ColumnFacts(
+                    name=name, n=n, missing=missing, numbers=n - missing, low=low, high=high, whole=not fraction,
+                    distinct=None,
+                )  # fmt: skip
         return found
 
     def numeric(self, form: Form | None) -> set[str]:
@@ -134,8 +151,7 @@ class TablePasses:
         if form is None or form.input_type == "text":
             return set()
         roles = form.roles
-        names = [*roles.inputs, *([roles.weight] if roles.weight else [])]
-        return {name for name in names if form.kinds[name] == "number"} - {roles.target, roles.id, roles.split}
+        return {name for name in roles.inputs if form.kinds[name] == "number"} - {roles.target, roles.id, roles.split}
 
     def exact(self, form: Form | None) -> set[str]:
         """The columns whose cells are needed as they are written."""
@@ -153,7 +169,9 @@ class TablePasses:
                 if kind_of_type(cells.type) == "numbers":
                     block.columns[name] = pc.cast(cells, pa.list_(pa.float64()))
                 else:
-                    raise RecordError(f"{self.table.path}: column {name!r} holds {unusable(cells.type)}")
+                    raise RecordError(
+                        f"{self.table.path}: column {name!r} holds {unusable(cells.type)}; leave it out with --drop"
+                    )
         facts = self.facts_of(block)
         return examples_of(block, form, self.table.dialect, self._domain()), facts, block.n
 
@@ -161,8 +179,8 @@ class TablePasses:
         given = self.mapping.domain
         return domain_of(self.table.path) if given is None or given in self.table.names else given
 
-    def first_form(self) -> Form:
-        """The form that the first block shows."""
+    def first_facts(self) -> dict[str, ColumnFacts]:
+        """What the first block shows."""
         for job, _ in self.table.jobs(self.roles.used, (), self.exact(None)):
             block = job()
             if not len(block.row) and block.refused:
@@ -170,11 +188,14 @@ class TablePasses:
                 raise RecordError(f"{self.table.path} is not a table: row {first.row}: {first.reason}")
             if not block.n:
                 continue
-            return self.form(self.facts_of(block), self.roles)
+            for name, cells in block.columns.items():
+                if kind_of_type(cells.type) == "bytes" and name not in self.mapping.inputs:
+                    self._leave_out(name, cells.type)
+            return self.facts_of(block._replace(columns={name: block.columns[name] for name in self.roles.used}))
         raise RecordError(f"{self.table.path} holds no row of cells; at least one is needed")
 
     def passes(self, form: Form, progress: Callable[[int], None] | None) -> Iterator[tuple[Made, int]]:
-        """(examples of each block, rows before it), in order; at the end `Changed` where the facts differ."""
+        """(examples of each block, rows before it), in order; meanwhile `facts` are gathered."""
         self.facts, self._hashes = {name: ColumnFacts(name=name) for name in self.roles.used}, []
         rows, threads = 0, len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(threads, "grapheme-table") as pool:
@@ -201,11 +222,6 @@ class TablePasses:
             finally:
                 for future, _ in waiting:
                     future.cancel()
-        found = self.form(self.facts, self.roles)
-        if (found.roles.inputs, found.input_type) != (form.roles.inputs, form.input_type) or any(
-            found.kinds[name] != form.kinds[name] for name in form.roles.used
-        ):
-            raise Changed(found)
 
     def note_ids(self, ids: pa.StringArray) -> None:
         """Remember a hash of each id."""
@@ -221,12 +237,27 @@ class TablePasses:
         hashes = np.concatenate([np.zeros(0, np.uint64), *self._hashes])
         return len(np.unique(hashes)) < len(hashes)
 
-    def sentences(self, form: Form) -> list[str]:
-        """One line for each column that is used."""
-        found = []
-        for name in self.roles.used:
-            role = "target" if name == form.roles.target else "input" if name in form.roles.inputs else "left out"
-            for key in ("id", "domain", "weight", "split"):
-                role = key if getattr(form.roles, key) == name else role
-            found.append(self.facts[name].sentence(role, self.forced(name)))
-        return found
+    def sentence(self, name: str, fact: ColumnFacts, form: Form) -> str:
+        """One line on a column that is used; `fact` is of it in all tables."""
+        role = "target" if name == form.roles.target else "input" if name in form.roles.inputs else "left out"
+        for key in ("id", "domain", "weight", "split"):
+            role = key if getattr(form.roles, key) == name else role
+        return fact.sentence(role, self.forced(name))
+
+
+def facts_together(given: Sequence[Mapping[str, ColumnFacts]]) -> dict[str, ColumnFacts]:
+    """The facts of several tables' columns, as if the tables were one."""
+    if len(given) == 1:
+        return dict(given[0])
+    found: dict[str, ColumnFacts] = {}
+    for name in dict.fromkeys(name for facts in given for name in facts):
+        several, rows = [facts[name] for facts in given if name in facts], 0
+        whole = ColumnFacts(name=name)
+        for one in several:
+            whole.add(one, rows)
+            rows += one.n
+        if len({one.typed for one in several}) > 1:  # some files say types, others hold text
+            kinds = {one.kind() for one in several} - {"empty"}
+            whole.typed = None if not kinds else "text" if "text" in kinds else "number"
+        found[name] = whole
+    return found

@@ -19,6 +19,7 @@ from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.streams import opened, read, text_blocks
 from grapheme_numba.errors import RecordError
 
+MOST_ODD = 4  # blocks that the kernel did not take, after which it is not tried again
 Array: TypeAlias = Any  # pa.Array, which has no types to check by
 
 
@@ -30,18 +31,35 @@ class Refused(NamedTuple):
     start: str
 
 
+class PlainNumbers(NamedTuple):
+    """Columns of numbers side by side.
+
+    names : of the columns; values : (n, n_column) float64, NaN where missing
+    missing, low, high, fraction : (n_column,), count, range, and count of numbers with a fraction
+    """
+
+    names: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    missing: npt.NDArray[np.int64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    fraction: npt.NDArray[np.int64]
+
+
 class Block(NamedTuple):
     """Some rows, one after the other.
 
     columns : name -> Arrow array of strings (null where missing in any column), of doubles (null where missing),
         or of another type that the file says
     row : (n,) int64, number of each row in the block, from 0; n : of rows with those that were refused
+    numbers : columns of numbers that were read row by row; they are not in `columns`
     """
 
     columns: dict[str, Array]
     row: npt.NDArray[np.int64]
     n: int
     refused: list[Refused]
+    numbers: PlainNumbers | None = None
 
 
 Job = Callable[[], Block]
@@ -67,7 +85,7 @@ class Table(Protocol):
 
 
 class TextTable:
-    """CSV, TSV and their kin."""
+    """CSV, TSV and their kin. Plain blocks are read by a kernel, others by Arrow."""
 
     def __init__(self, path: Path, mapping: TableMapping):
         self.path = path
@@ -80,6 +98,7 @@ class TextTable:
         self.notes = [self.dialect.sentence(path)]
         self.most_shown: int | None = 160  # characters of a refused row that are kept; None keeps all
         self._slow: set[str] = set()  # columns of numbers that Arrow's own reader of numbers does not take
+        self._odd_blocks = 0  # that the kernel did not take
 
     def jobs(
         self, columns: Collection[str], numeric: Collection[str], exact: Collection[str]
@@ -94,6 +113,16 @@ class TextTable:
         return lambda: self._read(data, header, columns, numeric)
 
     def _read(self, data: bytes, header: bool, columns: list[str], numeric: set[str]) -> Block:
+        if numeric - self._slow and len(self.names) > 1 and self._odd_blocks < MOST_ODD and self.most_shown is not None:
+            from grapheme_numba.data.sources.tables.plain_blocks import plain_block
+
+            block = plain_block(data, header, columns, numeric - self._slow, self.dialect, self.most_shown)
+            if block is not None:
+                return block
+            self._odd_blocks += 1
+        return self._read_by_arrow(data, header, columns, numeric)
+
+    def _read_by_arrow(self, data: bytes, header: bool, columns: list[str], numeric: set[str]) -> Block:
         refused: list[Refused] = []
         dialect = self.dialect
 
@@ -103,7 +132,7 @@ class TextTable:
             numbers.append(row.number)
             return "skip"
 
-        replaced = not _is_utf8(data)
+        replaced = not is_utf8(data)
         if replaced:
             data = data.decode(errors="replace").encode()
         while True:
@@ -134,14 +163,11 @@ class TextTable:
             refused += [Refused(int(row[i]) + 1, why, "") for i in np.flatnonzero(broken)]
             arrays = {name: array.filter(pa.array(~broken)) for name, array in arrays.items()}
             row = row[~broken]
-        marks = pa.array(dialect.missing, pa.string())
         sign = dialect.delimiter[:1].encode()
         blanks = sign + b" " in data or b" " + sign in data or b" \n" in data
         for name, array in arrays.items():
             if pa.types.is_string(array.type):
-                missing = pc.is_in(pc.utf8_trim_whitespace(array) if blanks else array, marks)
-                if pc.any(missing, min_count=0).as_py():
-                    arrays[name] = pc.if_else(missing, pa.scalar(None, pa.string()), array)
+                arrays[name] = without_marks(array, dialect, blanks)
         return Block(arrays, row, n, sorted(refused))
 
     def _parsed(self, data: bytes, header: bool, columns: list[str], fast: set[str], odd: Callable[[Any], str]) -> Any:
@@ -171,7 +197,17 @@ class TextTable:
         return pacsv.read_csv(pa.BufferReader(data), reading, parsing, converting)
 
 
-def _is_utf8(data: bytes) -> bool:
+def without_marks(cells: pa.StringArray, dialect: Dialect, blanks: bool) -> pa.StringArray:
+    """Cells with null for the marks of missing ones. `blanks` : some cells may have blanks around them."""
+    marks = pa.array(dialect.missing, pa.string())
+    missing = pc.is_in(pc.utf8_trim_whitespace(cells) if blanks else cells, marks)
+    if pc.any(missing, min_count=0).as_py():
+        return pc.if_else(missing, pa.scalar(None, pa.string()), cells)
+    return cells
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
     try:
         return data.isascii() or bool(data.decode()) or True
     except UnicodeDecodeError:

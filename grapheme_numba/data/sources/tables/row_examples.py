@@ -8,13 +8,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from grapheme_numba.data.example_weights import WEIGHT
 from grapheme_numba.data.fields import NUMBER, STRING, Field, shape_text
 from grapheme_numba.data.schema import SCHEMA, TABULAR_SCHEMA
 from grapheme_numba.data.sources.tables.cells import numbers_of, plain_numerals
 from grapheme_numba.data.sources.tables.column_facts import Kind
 from grapheme_numba.data.sources.tables.dialect import Dialect
 from grapheme_numba.data.sources.tables.mapping import Roles
-from grapheme_numba.data.sources.tables.readers import Block, Refused
+from grapheme_numba.data.sources.tables.readers import Block, PlainNumbers, Refused
 from grapheme_numba.data.sources.tables.typed import answer_text
 
 SPLIT_NAMES = {
@@ -130,7 +131,13 @@ def examples_of(block: Block, form: Form, dialect: Dialect, domain: str) -> Made
         given = block.columns[roles.target]
         answers = _answers(roles.target, given, kinds[roles.target], dialect, refusals)
     columns: dict[str, pa.Array | npt.NDArray[np.float64]] = {}
+    plain = block.numbers
     for name in roles.inputs:
+        if plain is not None and name in plain.names:
+            columns[name] = plain.values[:, plain.names.index(name)]
+            if form.input_type == "sequence":
+                refusals.add(np.isnan(columns[name]), "a cell is empty")
+            continue
         cells = block.columns[name]
         if form.input_type == "text":
             columns[name] = _as_text(cells)
@@ -160,7 +167,9 @@ def examples_of(block: Block, form: Form, dialect: Dialect, domain: str) -> Made
         return cells if whole else cells.take(pa.array(kept))
 
     n = len(kept)
-    found: dict[str, pa.Array] = _inputs(form, {k: v if whole else _taken(v, kept) for k, v in columns.items()}, n)
+    matrix = _matrix(plain, form, kept if not whole else None)
+    inputs = {k: v if whole else _taken(v, kept) for k, v in columns.items()}
+    found: dict[str, pa.Array] = _inputs(form, inputs, n, matrix)
     found["id"] = left(others[roles.id]) if roles.id else pa.nulls(n, pa.string())
     names = left(others[roles.domain]).dictionary_encode() if roles.domain else _repeated(domain, n)
     found["domain"] = names.cast(SCHEMA.field("domain").type)
@@ -169,12 +178,21 @@ def examples_of(block: Block, form: Form, dialect: Dialect, domain: str) -> Made
         found["expected_output"] = left(answers)
     if weights is not None:
         text = pc.cast(pa.array(weights[kept]), pa.string())
-        found["extra"] = pc.binary_join_element_wise('{"weight":', text, "}", "")
+        found["extra"] = pc.binary_join_element_wise(f'{{"{WEIGHT}":', text, "}", "")
     schema = TABULAR_SCHEMA if form.input_type == "tabular" else SCHEMA
     arrays = [found[field.name] if field.name in found else pa.nulls(n, field.type) for field in schema]
     # The ids are filled in later; only then is the batch of its schema.
     batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
     return Made(batch, block.row[kept], None if split is None else split[kept], sorted(refusals.refused))
+
+
+def _matrix(
+    plain: PlainNumbers | None, form: Form, kept: npt.NDArray[np.int64] | None
+) -> npt.NDArray[np.float64] | None:
+    """The numbers of the inputs, (n, n_number), where they stand side by side as the inputs do; None where not."""
+    if plain is None or plain.names != tuple(name for name in form.roles.inputs if form.kinds[name] == "number"):
+        return None
+    return plain.values if kept is None else plain.values[kept]
 
 
 def _taken(column: pa.Array | npt.NDArray[np.float64], kept: npt.NDArray[np.int64]) -> pa.Array | np.ndarray:
@@ -189,8 +207,13 @@ def _split(name: str, cells: pa.StringArray, refusals: _Refusals) -> npt.NDArray
     return split
 
 
-def _inputs(form: Form, columns: Mapping[str, pa.Array | npt.NDArray[np.float64]], n: int) -> dict[str, pa.Array]:
-    """The columns of the schema that hold the inputs."""
+def _inputs(
+    form: Form,
+    columns: Mapping[str, pa.Array | npt.NDArray[np.float64]],
+    n: int,
+    matrix: npt.NDArray[np.float64] | None,
+) -> dict[str, pa.Array]:
+    """The columns of the schema that hold the inputs. `matrix` : all numbers, where they stand side by side."""
     if form.input_type == "text":
         texts = list(columns.values())
         return {"text": texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, " ")}
@@ -200,9 +223,10 @@ def _inputs(form: Form, columns: Mapping[str, pa.Array | npt.NDArray[np.float64]
     if lists:
         return {"values": lists[0].cast(SCHEMA.field("values").type)}
     numbers = [column for column in columns.values() if isinstance(column, np.ndarray)]
-    matrix = np.empty((n, len(numbers)))
-    for index, column in enumerate(numbers):
-        matrix[:, index] = column
+    if matrix is None:
+        matrix = np.empty((n, len(numbers)))
+        for index, column in enumerate(numbers):
+            matrix[:, index] = column
     flat = pa.array(matrix.ravel(), from_pandas=False)
     if form.input_type == "sequence":
         return {"values": _lists(flat, n, len(numbers), SCHEMA.field("values").type)}
