@@ -154,7 +154,7 @@ def _room_left() -> float:
     return max(0, limit - used)
 
 
-CPUDispatcher.compile = _compile_in_room  # type: ignore[method-assign]
+CPUDispatcher.compile = _compile_in_room  # type: ignore[method-assign, assignment]
 
 
 def _takes_several_callers() -> bool:
