@@ -42,7 +42,7 @@ kernel_cache.make_or_refuse(Path(os.environ["NUMBA_CACHE_DIR"]))
 _has_tbb = _preload_tbb()
 
 import numba  # noqa: E402
-from numba.core import caching, compiler  # noqa: E402
+from numba.core import caching  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 
@@ -119,14 +119,14 @@ class _CheckedCacheFile(IndexDataCacheFile):
 caching.IndexDataCacheFile = _CheckedCacheFile  # type: ignore[misc]
 
 
-COMPILE_ROOM = 256 << 20  # bytes of address space; with less LLVM ends the process, or tries again for ever
-_compile = compiler.compile_extra
+COMPILE_ROOM = 256 << 20  # bytes of address space; with less LLVM ends the process, and OpenBLAS tries again for ever
+_compile = CPUDispatcher.compile
 
 
-def _compile_in_room(typing_context: Any, target_context: Any, function: Any, *args: Any, **options: Any) -> Any:
-    """Compile a kernel, or say that there is not enough memory for it."""
-    if not function.__module__.startswith("grapheme_numba."):
-        return _compile(typing_context, target_context, function, *args, **options)  # type: ignore[no-untyped-call]
+def _compile_in_room(self: Any, signature: Any) -> Any:
+    """Load or compile a kernel, or say that there is not enough memory for it."""
+    if not self.py_func.__module__.startswith("grapheme_numba."):
+        return _compile(self, signature)
     left = _room_left()
     if left < COMPILE_ROOM:
         raise NoMemoryError(
@@ -134,7 +134,7 @@ def _compile_in_room(typing_context: Any, target_context: Any, function: Any, *a
             f"and {COMPILE_ROOM >> 20} MB are wanted; raise the limit (ulimit -v), or use fewer --threads"
         )
     try:
-        return _compile(typing_context, target_context, function, *args, **options)  # type: ignore[no-untyped-call]
+        return _compile(self, signature)
     except MemoryError:
         raise NoMemoryError(
             "there is not enough memory to compile kernels; free some, or raise the limit (ulimit -v)"
@@ -154,7 +154,7 @@ def _room_left() -> float:
     return max(0, limit - used)
 
 
-compiler.compile_extra = _compile_in_room  # type: ignore[assignment]
+CPUDispatcher.compile = _compile_in_room  # type: ignore[method-assign, assignment]
 
 
 def _takes_several_callers() -> bool:

@@ -85,7 +85,8 @@ def test_json_lists_all(data):
 
 
 def test_a_run_says_a_few_lines_of_a_few_domains(data, tmp_path):
-    done = cli("agi", "--data", data / "part.parquet", "--output", tmp_path / "run", "--epochs", 1, "--hidden", 8)
+    options = ["--epochs", "1", "--hidden", "8", "--split", "none"]
+    done = cli("agi", "--data", data / "part.parquet", "--output", tmp_path / "run", *options)
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert len(lines) < 100

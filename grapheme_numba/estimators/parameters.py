@@ -70,8 +70,10 @@ class DagParameters(BaseEstimator):
         for name in ("standardize", "early_stopping", "warm_start"):
             arguments.flag(name, getattr(self, name))
         for name, known in NAMES.items():
-            if not arguments.is_name(getattr(self, name), known):
-                self._refuse(f"one of {', '.join(known)}", name)
+            value = getattr(self, name)
+            if not arguments.is_name(value, known):
+                what = f"{name.replace('_', ' ')} {arguments.shown(value)}"
+                raise UsageError(f"unknown {what}; choose one of {', '.join(known)}")
         if not arguments.is_number(self.learning_rate, LEAST, LARGEST) or not _is_share(self.validation_fraction):
             self._refuse("a rate above 0 and a share between 0 and 1", "learning_rate", "validation_fraction")
         if not arguments.is_number(self.density, LEAST, 1):
