@@ -2,7 +2,6 @@
 
     python benchmarks/defaults.py measured/defaults.json              # everything that the file does not hold yet
     python benchmarks/defaults.py measured/defaults.json agi gelu     # settings of `agi` whose name has "gelu"
-    python benchmarks/tables.py                                       # the table of docs/benchmarks.md
 
 Each setting is trained on the shipped training split and judged on examples of the generator's val split that another
 seed draws: 1,500 series, every unseen expression once, 500 pictures. Seconds are those of the processor, of all
