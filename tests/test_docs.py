@@ -155,7 +155,7 @@ def test_links_of_readme_lead_somewhere():
 
 
 def test_the_shipped_data_are_as_readme_says():
-    """All text questions of the test split are in the training file, and no other input is."""
+    """No input of the test split stands in the training file."""
     import json
 
     def inputs(split):
@@ -164,7 +164,7 @@ def test_the_shipped_data_are_as_readme_says():
 
     train = set(inputs("train"))
     repeated = [domain for domain, text in inputs("test") if (domain, text) in train]
-    assert repeated == ["text"] * 100
+    assert not repeated
     assert len({text for domain, text in train if domain == "text"}) == 58
 
 
