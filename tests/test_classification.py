@@ -72,7 +72,7 @@ def test_large_logits_stay_finite():
         (lambda y: gn.cross_entropy(y, [0.0, 1.0]), "labels has dtype float64"),
         (lambda y: gn.cross_entropy(y, [0]), r"one whole number per example, \(2,\)"),
         (lambda y: gn.cross_entropy(y[0], [0]), r"shape \(3,\); cross_entropy wants float32 or float64"),
-        (lambda y: gn.cross_entropy(y, [0, 1], [1.0]), r"weight has shape \(1,\)"),
+        (lambda y: gn.cross_entropy(y, [0, 1], [1.0]), r"weight has dtype float64 and shape \(1,\)"),
         (lambda y: gn.binary_cross_entropy(y, y + 2), "target runs from 2.0 to 2.0; give numbers from 0 to 1"),
         (lambda y: gn.huber(y, y, delta=0), "delta is 0; give a number above 0"),
         (lambda y: gn.huber(y, y[:1]), r"target has dtype float64 and shape \(1, 3\)"),

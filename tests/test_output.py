@@ -57,7 +57,7 @@ DISPLAYS = [
     ("train", "attribute run --data data/test.jsonl --limit 3 --output TMP/a.parquet"),
     ("train", "export run --to TMP/net.csv"),
     ("train", "plot run --output TMP/c.html"),
-    ("train", "predict run --input data/test.jsonl --output TMP/a.jsonl"),
+    ("train", "predict run --input data/train.jsonl --output TMP/a.jsonl"),
     ("data", "generate TMP/g --samples 10"),
     ("data", "convert data/test.jsonl -o TMP/c.parquet"),
     ("data", "export t.parquet -o TMP/e.jsonl"),

@@ -93,7 +93,7 @@ def test_a_csv_and_a_parquet_of_questions(tmp_path):
 def test_rows_that_are_none_are_refused_in_their_places(tmp_path):
     rows = [answered("text-label", i) for i in range(60)]
     runs.train(lines(tmp_path / "d.jsonl", rows), tmp_path / "run", split="none", epochs=2)
-    asked = lines(tmp_path / "q.jsonl", [{"text": "a good film"}, {"text": None}, 3, {"text": "x" * 999}])
+    asked = lines(tmp_path / "q.jsonl", [{"text": "a good film"}, {"text": None}, 3, {"text": "ab " * 400}])
     done = cli("predict", tmp_path / "run", "--input", asked, "--rejects", tmp_path / "r.jsonl")
     assert done.exit_code == 65
     assert [json.loads(line).get("answer") is None for line in done.stdout.splitlines()] == [False, True, True, True]
@@ -101,7 +101,7 @@ def test_rows_that_are_none_are_refused_in_their_places(tmp_path):
     assert reasons[0] == (2, "field text is missing or not a string")
     assert reasons[1] == (3, "the row is not a JSON object")
     assert reasons[2][0] == 4
-    assert "input has 999 bytes of text" in reasons[2][1]
+    assert "input has 799 words and pairs of words" in reasons[2][1]
 
 
 def test_pictures_in_parquet(tmp_path):

@@ -64,7 +64,7 @@ def test_sizes_that_have_no_stages():
         radixnet.layers(1000, 6)
     with pytest.raises(errors.GraphError, match="n_neuron is 16; give 16 times a power of two"):
         radixnet.layers(16, 6)
-    with pytest.raises(errors.GraphError, match="n_layer is 0; give at least one layer"):
+    with pytest.raises(errors.GraphError, match="n_layer is 0; give a whole number of at least 1"):
         radixnet.layers(64, 0)
     with pytest.raises(errors.GraphError, match="stage is 2; 64 neurons have the stages 0 to 1"):
         radixnet.stage_senders(64, 2)

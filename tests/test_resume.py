@@ -94,7 +94,7 @@ def test_what_alters_results_is_refused_and_listed(tmp_path, data):
     with pytest.raises(StoppedEarly):
         train(data, tmp_path / "run", max_steps=2)
     with pytest.raises(
-        UsageError, match=r"alter its results: epochs: 3 -> 4; lr: 0.005 -> 0.1; drop them, or add --override"
+        UsageError, match=r"alter its results: epochs: 3 -> 4; lr: 0.01 -> 0.1; drop them, or add --override"
     ):
         train(data, tmp_path / "run", resume="auto", lr=0.1, epochs=4)
     with pytest.raises(UsageError, match=r"keeps its network, but these differ: hidden: \(16,\) -> \(8,\)"):

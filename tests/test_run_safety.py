@@ -52,7 +52,7 @@ def test_going_on_from_an_older_checkpoint_sets_the_later_ones_aside(tmp_path, d
     (run / "checkpoint_last" / MODEL).write_bytes(b"broken")
     found, _ = run_folder.newest(run)
     assert found.progress.step == 4  # and not 6, of the future that was given up
-    train(data, run, resume="auto", override=True, lr=0.005)
+    train(data, run, resume="auto", override=True, lr=0.01)
     assert digest(run) == digest(whole)
     assert digest(run / "set_aside_1") != digest(run)
 

@@ -186,8 +186,8 @@ def test_domains_of_one_input_type_share_its_slice():
     layout = shared_layout(summary_of(list(generate(40, "train"))), embedding_dim=8)
     math, text, series, vision = layout.domains
     assert (math.input_start, math.n_input) == (text.input_start, text.n_input)
-    assert (math.n_token, text.n_token, layout.text_length) == (28, 28, 28 + text.n_word)
-    assert math.n_input == (28 + 1) * 8  # and the words' row of the embedding
+    assert (math.n_token, text.n_token, layout.text_length) == (44, 44, 44 + text.n_word)
+    assert math.n_input == (44 + 1) * 8  # and the words' row of the embedding
     assert (math.n_bag, text.n_bag) == (0, 1)
     assert (math.spelled, text.spelled) == (True, True)
     assert series.input_start == math.n_input
@@ -215,7 +215,7 @@ def test_texts_that_are_answered_with_labels_enter_by_their_words():
 
 def test_slices_can_be_given_out_apart():
     needs = domain_needs(summary_of(list(generate(40, "train"))), embedding_dim=4)
-    assert [need.n_input for need in needs] == [8 * 4, (28 + 1) * 4, 8, 64]
+    assert [need.n_input for need in needs] == [8 * 4, (44 + 1) * 4, 8, 64]
     placed = needs[0].at(100, 50)
     assert (placed.input_start, placed.n_input, placed.output_start, placed.answer) == (100, 32, 50, needs[0].answer)
 

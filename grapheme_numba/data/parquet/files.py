@@ -33,7 +33,7 @@ from grapheme_numba.data.schema import (
     widened,
 )
 from grapheme_numba.errors import MissingInputError, RecordError
-from grapheme_numba.files.storage import WholeFile
+from grapheme_numba.files.storage import WholeFile, write_file
 
 LEVELS = 4 << 20  # beside the content: lengths, definition and repetition levels, dictionaries of numbers
 # Domains up to LONG_DOMAIN bytes are not counted where row groups are cut. Unknown fields are written anew, where
@@ -76,8 +76,8 @@ def _kind(name: str, rows: int) -> str:
     return "numbers" if rows == 1 and name in (*LISTS, "numbers") else "content"
 
 
-KEYS = ("schema", "row_groups", "footer", "origin")
-VERSION_KEY, GROUPS_KEY, FOOTER_KEY, ORIGIN_KEY = (f"grapheme_numba.{name}" for name in KEYS)
+KEYS = ("schema", "row_groups", "footer")
+VERSION_KEY, GROUPS_KEY, FOOTER_KEY = (f"grapheme_numba.{name}" for name in KEYS)
 BLANK = "0" * 64
 # Dictionaries only where what a page unpacks to is known from its number of values: numbers, and the two
 # columns that are read as dictionaries. (Dictionaries of numbers also write a quarter faster and half as large
@@ -194,17 +194,18 @@ class ParquetSink:
         try:
             version = TABULAR_VERSION if self._schema is TABULAR_SCHEMA else VERSION
             metadata = {VERSION_KEY: str(version), GROUPS_KEY: json.dumps(self._groups), FOOTER_KEY: BLANK}
-            if self._origin is not None:
-                metadata[ORIGIN_KEY] = self._origin
             self._writer.add_key_value_metadata(metadata)
             self._writer.close()
             self._stream.flush()
             footer, at = _read_footer(self._file.read_back(), self.path)
-            self._file.patch(at + footer.index(BLANK.encode()), _footer_digest(footer))
+            digest = _footer_digest(footer)
+            self._file.patch(at + footer.index(BLANK.encode()), digest)
         except BaseException:
             self.abandon()
             raise
         self._file.finish()
+        if self._origin is not None:
+            write_file(origin_file(self.path), f"{self._origin} {digest.decode()}\n".encode())
 
 
 def origin_of(source: Path) -> str:
@@ -213,11 +214,18 @@ def origin_of(source: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {os.fsencode(source.name).hex()}"
 
 
+def origin_file(path: Path) -> Path:
+    """Where a conversion's origin is kept: beside it, since its own bytes depend on the rows alone."""
+    return path.with_name(f".{path.name}.origin")
+
+
 def conversion_of(path: Path) -> tuple[str, bool] | None:
     """(name of the file beside it that a Parquet file was made of, whether that is unchanged since), None if none."""
     try:
         found = pq.read_metadata(path).metadata or {}
-        size, time, name = found[ORIGIN_KEY.encode()].decode().split(" ")
+        size, time, name, digest = origin_file(path).read_text("ascii").split()
+        if digest.encode() != found[FOOTER_KEY.encode()]:
+            return None  # another file has taken its place
         source = path.with_name(os.fsdecode(bytes.fromhex(name)))
         return source.name, origin_of(source) == f"{size} {time} {name}"
     except (pa.ArrowException, OSError, KeyError, ValueError):
