@@ -9,6 +9,9 @@ Numba has no place for such code, so the two functions that write its wrappers a
 this package alone.
 """
 
+from grapheme_numba.jit import SERIAL  # before Numba, which then knows its cache folder
+
+# isort: split
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +19,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import callwrapper
 from numba.extending import intrinsic
 from numba.np.ufunc import wrappers
 from numba.parfors import parfor_lowering
-
-from grapheme_numba.jit import SERIAL
 
 PACKAGE = __name__.split(".", 1)[0]
 # Of the register that holds the mode: the assembler's words to read and to set it, the bits that are the mode (the
@@ -162,6 +163,13 @@ def _exchange(typing_context: Any, mode: Any) -> Any:
 def exchange(mode):
     """Set this thread's mode to `mode` (uint64); the one before."""
     return _exchange(mode)
+
+
+if config.DISABLE_JIT:  # type: ignore[attr-defined]  # kernels as plain Python: nothing to set
+
+    def exchange(mode: Any) -> Any:
+        """The mode as it was."""
+        return mode
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def test_names_live_through_training_resume_and_prediction(trained, data):
     assert model.dag.names[-1].startswith("vision = ")
     resumed = cli("agi", "--resume", "auto", "--output", trained, "--epochs", 3, "--override", "--log-format", "plain")
     assert resumed.exit_code == 0, resumed.output
-    lines = (data / "test.jsonl").read_text()
+    lines = (data / "train.jsonl").read_text()
     result = cli("predict", trained, "--node", "TP53", "--node", "cell", stdin=lines)
     assert result.exit_code == 0, result.output
     answers = [json.loads(line) for line in result.stdout.splitlines()]
