@@ -141,6 +141,7 @@ def test_killed_runs_resume_to_the_same_bits(tmp_path, server, data, whole):
     assert len(spread(ends)) >= 2
 
 
+@pytest.mark.long
 def test_terminated_runs_save_and_exit_75(tmp_path, server, data, whole):
     ends = campaign(5, lambda *a: terminated(server, a[0], data, *a[1:]), tmp_path, 5)
     assert len(spread(ends)) >= 2

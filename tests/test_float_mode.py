@@ -134,6 +134,7 @@ print(hashlib.sha256(b"".join(test_float_mode.passes())).hexdigest(), jit.thread
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layer", ["tbb", "omp", "workqueue"])
 def test_threads_that_start_in_another_mode_round_as_others_do(layer):
     """A new thread takes over the mode of the one that starts it."""

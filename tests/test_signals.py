@@ -49,6 +49,7 @@ def wait_for(run: subprocess.Popen, words: str) -> None:
     raise AssertionError(f"{words!r} was never printed: {run.stderr.read()}")
 
 
+@pytest.mark.long
 def test_a_signal_while_compiling_ends_within_five_seconds(tmp_path, data):
     """With an empty cache every kernel has to be compiled first, which takes far longer."""
     run = start(
