@@ -179,10 +179,12 @@ def records(n):
 @pytest.mark.parametrize("name", ["train.jsonl", "train.csv"])
 def test_a_conversion_beside_its_source_is_used_while_that_is_unchanged(tmp_path, name):
     source = write(tmp_path / name, records(20) if name.endswith("jsonl") else table(20, a=lambda i: i, y=lambda i: i))
+    source.chmod(0o600)
     more = [] if name.endswith("jsonl") else ["--target", "y"]
     assert CliRunner().invoke(main, ["convert", str(source), *more]).exit_code == 0
     found = open_splits(str(tmp_path), split="none", mapping=Y)
     assert found.train.path == tmp_path / "train.parquet"
+    assert (tmp_path / ".train.parquet.origin").stat().st_mode & 0o777 == 0o600
     os.utime(source, ns=(1, 1))
     with pytest.raises(UsageError, match=f"train.parquet was converted from {name}, which is not what it was then"):
         open_splits(str(tmp_path), split="none", mapping=Y)

@@ -76,8 +76,7 @@ def _kind(name: str, rows: int) -> str:
     return "numbers" if rows == 1 and name in (*LISTS, "numbers") else "content"
 
 
-KEYS = ("schema", "row_groups", "footer")
-VERSION_KEY, GROUPS_KEY, FOOTER_KEY = (f"grapheme_numba.{name}" for name in KEYS)
+VERSION_KEY, GROUPS_KEY, FOOTER_KEY = (f"grapheme_numba.{name}" for name in ("schema", "row_groups", "footer"))
 BLANK = "0" * 64
 # Dictionaries only where what a page unpacks to is known from its number of values: numbers, and the two
 # columns that are read as dictionaries. (Dictionaries of numbers also write a quarter faster and half as large
@@ -205,7 +204,7 @@ class ParquetSink:
             raise
         self._file.finish()
         if self._origin is not None:
-            write_file(origin_file(self.path), f"{self._origin} {digest.decode()}\n".encode())
+            write_file(origin_file(self.path), f"{self._origin} {digest.decode()}\n".encode(), self._mode)
 
 
 def origin_of(source: Path) -> str:
