@@ -89,6 +89,7 @@ def test_kill_9_leaves_the_old_or_the_new_file(tmp_path):
         process.wait()
         assert open_parquet(tmp_path / "a.parquet").n_rows == len(records_)
     convert([tmp_path / "a.jsonl"], tmp_path / "a.parquet")  # clears what the dead ones left
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.parquet"]
+    kept = [".a.parquet.origin", "a.jsonl", "a.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
     export(tmp_path / "a.parquet", tmp_path / "b.jsonl")
     assert read(tmp_path / "b.jsonl") == records_
