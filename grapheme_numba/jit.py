@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -124,10 +124,20 @@ COMPILE_ROOM = 256 << 20  # bytes of address space; with less LLVM ends the proc
 _compile = CPUDispatcher.compile
 
 
+_waits: dict[str, Callable[[], None]] = {}  # module -> what is called before a kernel of it is compiled
+
+
+def wait_before(modules: tuple[str, ...], wait: Callable[[], None]) -> None:
+    """Call `wait` before kernels of these modules are loaded or compiled: another process is compiling them."""
+    _waits.update(dict.fromkeys(modules, wait))
+
+
 def _compile_in_room(self: Any, signature: Any) -> Any:
     """Load or compile a kernel, or say that there is not enough memory for it."""
     if not self.py_func.__module__.startswith("grapheme_numba."):
         return _compile(self, signature)
+    if _waits and (wait := _waits.get(self.py_func.__module__)) is not None:
+        wait()
     left = _room_left()
     if left < COMPILE_ROOM:
         raise NoMemoryError(
@@ -211,8 +221,9 @@ BORROWED_INLINE = {**INLINE, "_nrt": False}
 
 
 def cache_in_use() -> bool:
-    """Whether the cache folder holds any compiled kernel."""
-    return any(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
+    """Whether the cache folder holds any compiled kernel, but for the one that looks at the floating-point mode."""
+    found = Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi")
+    return any(not path.name.startswith("float_mode.") for path in found)
 
 
 def set_threads(n_thread: int | None) -> int:

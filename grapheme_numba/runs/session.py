@@ -27,6 +27,7 @@ from grapheme_numba.files import locks, storage
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.files.storage import WholeFile, mode_of
 from grapheme_numba.models.router import rejects_of, with_brains
+from grapheme_numba.network import first_start
 from grapheme_numba.optim import optimizers, schedules
 from grapheme_numba.runs import run_folder, snapshot
 from grapheme_numba.runs.handover import FolderStore
@@ -112,6 +113,8 @@ def prepare(
         observer.note(note)
     if not jit.cache_in_use():
         observer.note("first start with these kernels on this machine: compiling kernels, a minute or two, once")
+        if comm.size == 1:
+            first_start.compile_beside(config.optimizer)
     jit.set_threads(comm.use_cores(config.threads))
     splits = open_splits(
         config.data,

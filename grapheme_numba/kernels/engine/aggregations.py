@@ -246,13 +246,13 @@ def backward_tiles(dag, edges, tiles, gy, planes, gradients_out, gx_out, status_
                 if slot < n_busy:
                     if step == 0:
                         status_out[tile] = load_ports(gy, tiles, tile, slot)
-                    if step < n_window and uses_planes:
-                        share = share_of_window(dag, lanes, bounds[window], bounds[window + 1])
-                        room = planes.room[step & 1, slot]
-                        _backward_nodes(dag, edges, tiles, tile, share, slot, room, False)
-                    elif step < n_window:
+                    if step < n_window:
                         share = Share(bounds[window], bounds[window + 1], np.int64(0), np.int64(n_edge))
-                        _backward_nodes(dag, edges, tiles, tile, share, slot, gradients_out, True)
+                        sums_out = gradients_out
+                        if uses_planes:
+                            share = share_of_window(dag, lanes, bounds[window], bounds[window + 1])
+                            sums_out = planes.room[step & 1, slot]
+                        _backward_nodes(dag, edges, tiles, tile, share, slot, sums_out, not uses_planes)
                     if step == n_window - 1:
                         store_ports(tiles, tile, slot, gx_out)
 
@@ -261,7 +261,7 @@ def backward_tiles(dag, edges, tiles, gy, planes, gradients_out, gx_out, status_
 def backward_levels(dag, edges, tiles, gy, shares, gradients_out, gx_out, status_out):
     """As `backward.backward_levels`; the `t_indices` of `dag` are rows of the deltas, as for `backward_tiles`."""
     parts, n_tile, n_part = shares.parts, tiles.activations.shape[0], shares.parts.shape[1] - 1
-    n_edge = edges.by_sender.size
+    n_edge, adds = edges.by_sender.size, n_tile > 0
     for last in range(n_tile, 0, -shares.group):
         first = max(0, last - shares.group)
         for index in prange(n_part):
@@ -273,7 +273,7 @@ def backward_levels(dag, edges, tiles, gy, shares, gradients_out, gx_out, status
                 part = np.int64(index)
                 share = Share(parts[level, part], parts[level, part + 1], np.int64(0), np.int64(n_edge))
                 for tile in range(last - 1, first - 1, -1):
-                    _backward_nodes(dag, edges, tiles, tile, share, part, gradients_out, True)
+                    _backward_nodes(dag, edges, tiles, tile, share, part, gradients_out, adds)
         for index in prange(n_part):
             part = np.int64(index)
             for tile in range(first + part, last, n_part):

@@ -188,12 +188,13 @@ def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, statu
                 if slot < n_busy:
                     if step == 0:
                         status_out[tile] = load_ports(gy, tiles, tile, slot)
-                    if step < n_window and uses_planes:
-                        share = share_of_window(dag, lanes, bounds[window], bounds[window + 1])
-                        backward_rows(dag, weights, tiles, tile, share, slot, planes.room[step & 1, slot], False)
-                    elif step < n_window:
+                    if step < n_window:
                         share = Share(bounds[window], bounds[window + 1], np.int64(0), np.int64(n_edge))
-                        backward_rows(dag, weights, tiles, tile, share, slot, gradients_out, True)
+                        sums_out = gradients_out
+                        if uses_planes:
+                            share = share_of_window(dag, lanes, bounds[window], bounds[window + 1])
+                            sums_out = planes.room[step & 1, slot]
+                        backward_rows(dag, weights, tiles, tile, share, slot, sums_out, not uses_planes)
                     if step == n_window - 1:
                         store_ports(tiles, tile, slot, gx_out)
 
@@ -202,6 +203,7 @@ def backward_tiles(dag, weights, tiles, gy, planes, gradients_out, gx_out, statu
 def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, status_out):
     """The nodes of a level shared among threads, a group of tiles at a time (`tiles.Shares`)."""
     parts, n_tile, n_part, n_edge = shares.parts, tiles.activations.shape[0], shares.parts.shape[1] - 1, weights.size
+    adds = n_tile > 0  # not `True`, for whose literal type all would be compiled again
     for last in range(n_tile, 0, -shares.group):
         first = max(0, last - shares.group)
         for index in prange(n_part):
@@ -213,7 +215,7 @@ def backward_levels(dag, weights, tiles, gy, shares, gradients_out, gx_out, stat
                 part = np.int64(index)
                 share = Share(parts[level, part], parts[level, part + 1], np.int64(0), np.int64(n_edge))
                 for tile in range(last - 1, first - 1, -1):
-                    backward_rows(dag, weights, tiles, tile, share, part, gradients_out, True)
+                    backward_rows(dag, weights, tiles, tile, share, part, gradients_out, adds)
         for index in prange(n_part):
             part = np.int64(index)
             for tile in range(first + part, last, n_part):
