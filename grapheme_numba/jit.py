@@ -198,8 +198,8 @@ if not _takes_several_callers():
 # multiply-adds or several partial sums say so themselves (`kernels/engine/simd.py`, fixed-chunk sums).
 SERIAL = {"cache": True, "error_model": "numpy", "nogil": True}
 PARALLEL = {**SERIAL, "parallel": True}
-# For sums over one fixed chunk, in one serial function of their own: several partial sums side by side
-# (8 times as fast), in an order that depends on the chunk's length alone.
+# Only for a sum whose value no order changes (of zeros and NaNs): several partial sums side by side, as many as the
+# processor's registers hold.
 SUMS = {**SERIAL, "fastmath": {"reassoc", "nsz"}}
 # For functions whose arguments are vectors: a call would pass them through memory.
 INLINE = {**SERIAL, "forceinline": True}

@@ -22,7 +22,10 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant",
+    [name if name in ("epoch", "structural") else pytest.param(name, marks=pytest.mark.long) for name in VARIANTS],
+)
 def test_resume_from_every_step_gives_the_same_bits(tmp_path, data, variant):
     options = VARIANTS[variant]
     whole = train(data, tmp_path / "whole", **options)

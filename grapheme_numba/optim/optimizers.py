@@ -22,6 +22,7 @@ import numpy.typing as npt
 from grapheme_numba.arguments import is_number, shown
 from grapheme_numba.errors import CheckpointError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
+from grapheme_numba.kernels.engine.elementary import power
 
 LARGEST, LEAST, BELOW_1 = sys.float_info.max, math.ulp(0.0), math.nextafter(1.0, 0.0)
 Vector = npt.NDArray[Any]  # (n,) float32 or float64
@@ -218,8 +219,8 @@ class Adam(Optimizer):
         """The numbers of step `count`."""
         (beta1, beta2), undone = self.betas, super().rates(count, lr, scale)
         return undone._replace(
-            beta1=beta1, beta2=beta2, eps=self.eps, correction1=1.0 / (1.0 - beta1**count),
-            correction2=1.0 / math.sqrt(1.0 - beta2**count),
+            beta1=beta1, beta2=beta2, eps=self.eps, correction1=1.0 / (1.0 - power(beta1, count)),
+            correction2=1.0 / math.sqrt(1.0 - power(beta2, count)),
         )  # fmt: skip
 
 

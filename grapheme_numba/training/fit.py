@@ -230,7 +230,7 @@ def _weighted_mse(y: Array, target: Array, weight: Array) -> tuple[float, Array]
         return losses.mse(y, target)
     _, grad = losses.mse(y, target)
     each = ((y.astype(np.float64) - target) ** 2).mean(axis=1)
-    return float(each @ weight), grad * weight[:, None].astype(grad.dtype)
+    return float((each * weight).sum()), grad * weight[:, None].astype(grad.dtype)
 
 
 def _weighted(loss: Loss) -> Callable[[Array, Array, Array], tuple[float, Array]]:

@@ -3,7 +3,6 @@
 What is done at a step follows from the parameters, the seed, the step and the step's last batch alone.
 """
 
-import math
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from grapheme_numba.data.stream.batches import Batch
 from grapheme_numba.errors import ShapeError
 from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.optim.schedules import half_cosine
 from grapheme_numba.sparsity import evolve, prune
 from grapheme_numba.training import step
 from grapheme_numba.training.config import Config
@@ -47,7 +47,7 @@ def after_step(run: "Run", parts: Sequence[Batch] | None) -> None:
     if config.prune_to < 1.0:
         prune_edges(run, share)
     if config.evolve != "none" and share < UNTIL:
-        fraction = config.evolve_fraction * 0.5 * (1 + math.cos(math.pi * share / UNTIL))
+        fraction = config.evolve_fraction * half_cosine(share / UNTIL)
         change = chosen(run, parts, fraction)
         if change is not None:
             evolve.replace_edges(run.model.dag, change, list(run.state.moments.values()))

@@ -12,6 +12,7 @@ from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer
 from grapheme_numba.data.codec.calibration import N_BIN, Calibration, calibration_error, reliability, score_counts
 from grapheme_numba.data.codec.layout import DomainLayout
 from grapheme_numba.kernels.codec.decode import edit_distance
+from grapheme_numba.kernels.engine.elementary import log_each
 from grapheme_numba.training.baseline import ConstantBaseline, to_number
 
 MOST_SHOWN = 32  # classes of a confusion matrix; larger ones nobody reads
@@ -182,7 +183,7 @@ class LabelSums(Sums):
         probabilities = cast(LabelAnswer, self.domain.answer).probabilities(judged.outputs)
         guess, true = probabilities.argmax(axis=1), judged.targets[fit].argmax(axis=1)
         of_true = probabilities[fit][np.arange(len(true)), true]
-        self.extra[0] -= np.log(np.maximum(of_true, LEAST_PROBABILITY)).sum()
+        self.extra[0] -= log_each(np.maximum(of_true, LEAST_PROBABILITY)).sum()
         counts = self.extra[1 : 1 + 4 * k].reshape(4, k)
         counts += np.stack(
             [

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from grapheme_numba.kernels.codec import decode, encode
 from grapheme_numba.kernels.codec.tables import LABEL, NUMBER, REAL, TEXT, Answers
+from grapheme_numba.kernels.engine import elementary
 
 LARGEST_NUMBER = 10**12  # scaled; beyond it the finest angle loses its digits in float64
 FINEST_PERIOD = 8.5  # an angle within 0.0575 of a turn then names one whole number: 8.5 * 0.0575 < 0.5
@@ -126,7 +127,8 @@ class NumberAnswer(_Codec, frozen=True, tag="number"):
         """Periods of the sines, in units of 10**-decimals, coarse to fine."""
         coarsest = max(2.3 * self.limit, FINEST_PERIOD)
         stages = math.ceil(math.log(coarsest / FINEST_PERIOD) / math.log(STEEPEST) - 1e-9)
-        return tuple(coarsest * (FINEST_PERIOD / coarsest) ** (i / max(stages, 1)) for i in range(stages + 1))
+        fall = elementary.log.py_func(FINEST_PERIOD / coarsest) / max(stages, 1)
+        return tuple(coarsest * elementary.exp.py_func(fall * i) for i in range(stages + 1))
 
     @property
     def n_output(self) -> int:
@@ -249,7 +251,7 @@ class LabelAnswer(_Codec, frozen=True, tag="label"):
         """(n, n_output) float64: the softmax of outputs; a NaN counts as the least of outputs."""
         logits = np.nan_to_num(outputs.astype(np.float64), nan=-LARGEST_LOGIT, posinf=LARGEST_LOGIT)
         logits = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        powers = elementary.exp_each(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
     def score(self, outputs: np.ndarray) -> np.ndarray:
@@ -258,9 +260,9 @@ class LabelAnswer(_Codec, frozen=True, tag="label"):
         logits = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
         best = logits.argmax(axis=1)
         most = logits[np.arange(len(logits)), best]
-        others = np.exp(logits - most[:, None])
+        others = elementary.exp_each(logits - most[:, None])
         others[np.arange(len(logits)), best] = 0.0
-        return -np.log(others.sum(axis=1) + 1e-9)
+        return -elementary.log_each(others.sum(axis=1) + 1e-9)
 
     def decode(self, outputs: np.ndarray) -> Decoded:
         """The label of the highest output, and its probability as confidence."""

@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.kernels.engine.elementary import exp_each
+
 N_BIN = 64  # of scores; 10 of confidences are shown
 SHOWN = 10
 STEPS = 50  # of Newton's method; ten are enough where it converges at all
@@ -25,7 +27,12 @@ class Calibration(msgspec.Struct, frozen=True):
 
     def of(self, score: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """The confidences of scores."""
-        return 1.0 / (1.0 + np.exp(-np.clip(self.slope * np.asarray(score, np.float64) + self.offset, -30.0, 30.0)))
+        return 1.0 / (
+            1.0
+            + exp_each(-np.clip(self.slope * np.atleast_2d(np.asarray(score, np.float64)) + self.offset, -30.0, 30.0))[
+                0
+            ]
+        )
 
 
 def score_counts(

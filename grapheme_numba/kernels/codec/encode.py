@@ -10,6 +10,7 @@ from grapheme_numba.kernels.codec.decimals import real_number
 from grapheme_numba.kernels.codec.tables import LABEL, REAL, TEXT, code_points, scaled_number
 from grapheme_numba.kernels.codec.tabular import enter_cells
 from grapheme_numba.kernels.codec.text_tokens import enter_text
+from grapheme_numba.kernels.engine.elementary import cos, sin
 
 TABULAR = 3  # kind of input
 AHEAD = 64  # rows whose memory is fetched at once
@@ -41,9 +42,9 @@ def number_code(scaled, answers, domain, targets_out, row):
     column = 1
     for stage in range(answers.period_start[domain], answers.period_start[domain + 1]):
         turns = scaled / answers.periods[stage]
-        angle = 2.0 * np.pi * (turns - np.floor(turns))  # a polynomial instead of sin and cos was no faster
-        targets_out[row, column] = wave * np.sin(angle)
-        targets_out[row, column + 1] = wave * np.cos(angle)
+        angle = 2.0 * np.pi * (turns - np.floor(turns))
+        targets_out[row, column] = wave * sin(angle)
+        targets_out[row, column + 1] = wave * cos(angle)
         column += 2
 
 

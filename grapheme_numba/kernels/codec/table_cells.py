@@ -43,6 +43,7 @@ class Cells(NamedTuple):
     odd : (n_odd, 4) int32, of rows with another number of cells: row, cells, first byte, and where the next begins
     blanks : (1,) int64, texts that begin or end with a blank, or may do so
     missing, low, high, fraction : (n_number,), count, range, and count of numbers with a fraction
+    padded : (n_number,) int64, count of numerals that begin with 0 before another digit, as 01234
     """
 
     numbers: np.ndarray
@@ -56,6 +57,7 @@ class Cells(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     fraction: np.ndarray
+    padded: np.ndarray
 
 
 @njit(**BORROWED)
@@ -152,6 +154,8 @@ def read_cells(data, at, wanted, out):
                         out.numbers[n_row, place[column]] = value
                     else:
                         out.bits[n_row, place[column]] = bits
+                    if data[at] == 48 and 48 <= data[at + 1] <= 57:
+                        out.padded[place[column]] += 1
                     column, at = column + 1, end + 1
                     if data[end] == delimiter:
                         continue
@@ -190,6 +194,8 @@ def read_cells(data, at, wanted, out):
                         out.numbers[n_row, place[column]] = value
                     else:
                         out.bits[n_row, place[column]] = bits
+                    if data[start] == 48 and 48 <= data[start + 1] <= 57:
+                        out.padded[place[column]] += 1
             column += 1
             if data[at] == delimiter:
                 at += 1

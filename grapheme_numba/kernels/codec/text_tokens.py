@@ -12,6 +12,7 @@ from numba import njit
 
 from grapheme_numba.jit import BORROWED, BORROWED_INLINE
 from grapheme_numba.kernels.codec.tabular import add_number
+from grapheme_numba.kernels.engine.elementary import log, log1p
 
 NUMBER = 257  # the token of a number; a byte is the token byte + 1, 0 is padding
 LARGEST = 1e300  # larger numbers of a text count as this
@@ -94,7 +95,7 @@ def small(value, knee):
     size = abs(value)
     if size <= knee:
         return value
-    return math.copysign(knee * (1.0 + math.log(size / knee)), value)
+    return math.copysign(knee * (1.0 + log(size / knee)), value)
 
 
 @njit(**BORROWED)
@@ -120,7 +121,7 @@ def scan_texts(rows, offset, text, numbers_out, logs_out, counts_out):
             n += 1
             if is_number:
                 add_number(value, numbers_out)
-                add_number(math.log1p(abs(value)), logs_out)
+                add_number(log1p(abs(value)), logs_out)
         counts_out[0] = max(counts_out[0], stop - start)
         counts_out[1] = max(counts_out[1], n)
         counts_out[2] = max(counts_out[2], 2 * words - 1)

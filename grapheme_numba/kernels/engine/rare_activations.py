@@ -9,6 +9,7 @@ import math
 from numba import njit
 
 from grapheme_numba.jit import SERIAL
+from grapheme_numba.kernels.engine import elementary
 
 FIRST = 11
 ABS, SQUARE, CUBE, EXP, LOG, INVERSE, CLAMPED, HAT, SELU, LELU, SOFTPLUS_5, SIN_60 = range(FIRST, FIRST + 12)
@@ -27,9 +28,9 @@ def function(kind, x):
     if kind == CUBE:
         return x * x * x
     if kind == EXP:
-        return math.exp(max(-MOST_EXP, min(MOST_EXP, x)))
+        return elementary.exp(max(-MOST_EXP, min(MOST_EXP, x)))
     if kind == LOG:
-        return math.log(max(LEAST_LOG, x))
+        return elementary.log(max(LEAST_LOG, x))
     if kind == INVERSE:
         return 1.0 / x if x != 0.0 else 0.0
     if kind == CLAMPED:
@@ -37,13 +38,13 @@ def function(kind, x):
     if kind == HAT:
         return max(0.0, 1.0 - abs(x))
     if kind == SELU:
-        return SELU_SCALE * x if x > 0.0 else SELU_SCALE * SELU_ALPHA * math.expm1(x)
+        return SELU_SCALE * x if x > 0.0 else SELU_SCALE * SELU_ALPHA * elementary.expm1(x)
     if kind == LELU:
         return x if x > 0.0 else LELU_SLOPE * x
     if kind == SIN_60:
-        return math.sin(max(-MOST_SIN, min(MOST_SIN, x)))
+        return elementary.sin(max(-MOST_SIN, min(MOST_SIN, x)))
     x = max(-MOST_SOFTPLUS, min(MOST_SOFTPLUS, x))
-    return max(x, 0.0) + 0.2 * math.log1p(math.exp(-5.0 * abs(x)))
+    return max(x, 0.0) + 0.2 * elementary.log1p(elementary.exp(-5.0 * abs(x)))
 
 
 @njit(**SERIAL)
@@ -56,7 +57,7 @@ def derivative(kind, x):
     if kind == CUBE:
         return 3.0 * x * x
     if kind == EXP:
-        return math.exp(x) if abs(x) < MOST_EXP else 0.0
+        return elementary.exp(x) if abs(x) < MOST_EXP else 0.0
     if kind == LOG:
         return 1.0 / x if x > LEAST_LOG else 0.0
     if kind == INVERSE:
@@ -66,14 +67,14 @@ def derivative(kind, x):
     if kind == HAT:
         return -math.copysign(1.0, x) if 0.0 < abs(x) < 1.0 else 0.0
     if kind == SELU:
-        return SELU_SCALE if x > 0.0 else SELU_SCALE * SELU_ALPHA * math.exp(x)
+        return SELU_SCALE if x > 0.0 else SELU_SCALE * SELU_ALPHA * elementary.exp(x)
     if kind == LELU:
         return 1.0 if x > 0.0 else LELU_SLOPE
     if kind == SIN_60:
-        return math.cos(x) if abs(x) < MOST_SIN else 0.0
+        return elementary.cos(x) if abs(x) < MOST_SIN else 0.0
     if abs(x) >= MOST_SOFTPLUS:
         return 0.0
-    small = math.exp(-5.0 * abs(x))
+    small = elementary.exp(-5.0 * abs(x))
     return 1.0 / (1.0 + small) if x >= 0.0 else small / (1.0 + small)
 
 

@@ -1,18 +1,14 @@
-"""Vector operations for kernels: memory and arithmetic.
+"""The SIMD type of the kernels, and operations on it: memory, arithmetic, and sums and transposes across lanes.
 
-Every operation has a plain-Python meaning of the same name in `vector_meanings.py`. Positions are flat,
-in C-contiguous arrays, without bounds or wrap-around. `simd_blocks.py` holds those across lanes.
-
-The SIMD type of the kernels and how operations on it are written.
+Every operation has a meaning in plain NumPy, of the same name, in `simd_reference.py`. Positions are flat, in
+C-contiguous arrays, without bounds or wrap-around.
 
 A vector holds one, two or four registers side by side. Its width follows from the array's dtype and
 from a *token*, a tuple whose length is the number of registers (`ONE`, `TWO`, `FOUR`): a type that
 Numba knows at compile time, so one kernel source serves every width. A register is `LANES` elements:
 16 float32 or 8 float64; LLVM splits it where the machine's registers are narrower.
 
-Only the `simd` files mention LLVM.
-
-Vector operations across lanes: dot products, sums of many rows at once, transposes.
+No other kernel mentions LLVM.
 """
 
 import numba
@@ -191,6 +187,20 @@ def vsingle(typing, x):
     return emit(types.boolean, (x,), lambda builder, _: ir.Constant(ir.IntType(1), int(single)))
 
 
+@operation
+def vwiden(typing, array, index):
+    """The 16 elements that start at `index`, as one vector of float64."""
+    wide = Vector(types.float64, 16)
+
+    def write(builder, pointer, _array, index):
+        narrow = ir.VectorType(register_of(array.dtype).llvm.element, 16)
+        loaded = builder.load(pointer(0, index, narrow))
+        loaded.align = bytes_of(array.dtype)
+        return loaded if narrow == wide.llvm else builder.fpext(loaded, wide.llvm)
+
+    return emit_memory(wide, (array, types.intp), write)
+
+
 # --- arithmetic ---------------------------------------------------------------------------------
 
 
@@ -301,6 +311,19 @@ def vdot(typing, x, y):
         return result
 
     return emit(register, (x, x), write)
+
+
+@operation
+def vtotal(typing, x):
+    """The sum of a vector's elements: the second half is added to the first, then halves again."""
+
+    def write(builder, x):
+        while x.type.count > 1:
+            half = x.type.count // 2
+            x = builder.fadd(*(shuffle(builder, x, x, list(range(k, k + half))) for k in (0, half)))
+        return builder.extract_element(x, ir.Constant(I32, 0))
+
+    return emit(x.dtype, (x,), write)
 
 
 def _load_rows(builder, pointer, start, stride, register):

@@ -35,6 +35,10 @@ def prefetch(array, index):
     """Nothing: a prefetch changes no value."""
 
 
+def vwiden(array, index):
+    return array.reshape(-1)[index : index + 16].astype(np.float64)
+
+
 def vlanes(array):
     return LANES[array.dtype]
 
@@ -103,6 +107,12 @@ def vdot(x, y):
     for start in range(lanes, len(x), lanes):
         result = vfma(x[start : start + lanes], y[start : start + lanes], result)
     return result
+
+
+def vtotal(x):
+    while len(x) > 1:
+        x = x[: len(x) // 2] + x[len(x) // 2 :]
+    return x[0]
 
 
 def vrow_sums(rows, start):

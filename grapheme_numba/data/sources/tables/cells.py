@@ -1,4 +1,4 @@
-"""Cells of text as numbers: signs, exponents, spaces, thousands marks and decimal commas, whole arrays at once."""
+"""Cells of text as numbers: signs, exponents, spaces, thousands marks, decimal commas and units, arrays at once."""
 
 import re
 
@@ -15,8 +15,11 @@ MISSING_NUMBER = ("-", "--", "---", ".", "..", "None", "none", "nil", "NONE", "n
 NUMERAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 PLAIN = re.compile(NUMERAL)
 BLANKS = "[\\s\u00a0\u202f\u2009']"
+# Signs that may stand before or behind a number without being part of it; 12 % is 12.
+UNITS = "$\u20ac\u00a3\u00a5\u20b9%"
+PADDED = r"^\s*0\d+\s*$"  # as zip codes and keys are written, and numbers are not
 _MAY_START = np.zeros(257, bool)
-_MAY_START[[ord(sign) for sign in "0123456789+-., \t'"]] = True
+_MAY_START[[ord(sign) for sign in "0123456789+-., \t'$%"]] = True
 _MAY_START[[0xC2, 0xE2]] = True  # a hard or thin space, a minus of typographers
 
 
@@ -42,6 +45,9 @@ def plain_numerals(strings: pa.StringArray, decimal: str = ".") -> pa.StringArra
     text = pc.utf8_trim_whitespace(strings)
     text = pc.replace_substring_regex(text, "^([+\u2212-])\\s+", "\\1")
     text = pc.replace_substring(text, "\u2212", "-")
+    if pc.any(pc.match_substring_regex(text, f"[{UNITS}]"), min_count=0).as_py():
+        text = pc.replace_substring_regex(text, f"^([+-]?)[{UNITS}]\\s*([+-]?)", "\\1\\2")
+        text = pc.replace_substring_regex(text, f"\\s*[{UNITS}]$", "")
     grouped = pc.match_substring_regex(
         text, f"^[+-]?\\d{{1,3}}(({mark}\\d{{3}})+|({BLANKS}\\d{{3}})+)({point}\\d*)?([eE][+-]?\\d+)?$"
     )

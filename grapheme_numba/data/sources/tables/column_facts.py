@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.sources.tables.cells import may_be_numbers, numbers_of
+from grapheme_numba.data.sources.tables.cells import PADDED, UNITS, may_be_numbers, numbers_of
 from grapheme_numba.data.sources.tables.dialect import Dialect
 
 TOLERATED = 20
@@ -27,6 +27,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
 
     n, missing : rows, and those without a value; marks : cells that are missing where the column is of numbers
     numbers, others : cells that are numerals, and that are not; low, high, whole : range, and no fraction anywhere
+    padded : of the numerals, those that begin with 0 before another digit; units : signs that stand beside numerals
     distinct : different texts, None for more than MOST_DISTINCT; longest : most bytes of a text
     strange : the first few cells that are no numerals, with their row
     """
@@ -41,6 +42,8 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
     low: float = float("inf")
     high: float = float("-inf")
     whole: bool = True
+    padded: int = 0
+    units: str = ""
     distinct: set[str] | None = msgspec.field(default_factory=set)
     longest: int = 0
     strange: list[tuple[int, str]] = msgspec.field(default_factory=list)
@@ -48,10 +51,11 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
     def add(self, other: "ColumnFacts", first_row: int) -> None:
         """Take in the facts of the next block, whose first row is `first_row`."""
         self.typed = other.typed
-        for key in ("n", "missing", "marks", "numbers", "others"):
+        for key in ("n", "missing", "marks", "numbers", "others", "padded"):
             setattr(self, key, getattr(self, key) + getattr(other, key))
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.whole, self.longest = self.whole and other.whole, max(self.longest, other.longest)
+        self.units = "".join(sorted({*self.units, *other.units}))
         if self.distinct is not None:
             self.distinct = None if other.distinct is None else self.distinct | other.distinct
             if self.distinct is not None and len(self.distinct) > MOST_DISTINCT:
@@ -67,7 +71,14 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
             return "empty" if self.typed == "number" and self.missing == self.n else self.typed
         if not self.numbers:
             return "text" if self.others or self.marks else "empty"
+        if self.are_codes:
+            return "text"
         return "number" if self.others * TOLERATED <= self.numbers + self.others else "text"
+
+    @property
+    def are_codes(self) -> bool:
+        """Whether numerals begin with 0 as in 01234: more than a few cells do, and none has a fraction."""
+        return self.whole and self.typed is None and self.padded * TOLERATED > self.numbers
 
     def sentence(self, role: str, forced: str | None = None) -> str:
         """One line for people: name, role, kind, why, missing cells, range or classes."""
@@ -83,11 +94,15 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
             if self.others:
                 row, text = self.strange[0]
                 parts.append(f"rows of the others are refused, as row {row}: {text[:40]!r}")
+        elif kind == "text" and self.are_codes:
+            parts.append(f"{self.padded:,} of {n:,} cells begin with 0 as codes do (--kind {self.name}=number)")
         elif kind == "text":
             parts.append(f"{n - self.numbers + self.marks:,} of {n + self.marks:,} cells are no numerals")
         if missing:
             parts.append(f"{missing:,} of {self.n:,} missing")
         if kind == "number" and self.numbers:
+            if self.units:
+                parts.append(f"without the signs {' '.join(self.units)}")
             parts.append(f"from {_short(self.low)} to {_short(self.high)}{', whole' if self.whole else ''}")
         elif kind == "text":
             distinct = self.distinct
@@ -169,6 +184,11 @@ def _facts_of_each(
         if len(held):
             facts.low, facts.high = float(held.min()), float(held.max())
             facts.whole = bool(np.all(held == np.floor(held)))
+            written = cells.take(pa.array(rows[fits]))
+            padded = pc.match_substring_regex(written, PADDED).to_numpy(zero_copy_only=False)
+            facts.padded = int(times[rows[fits]][padded].sum())
+            if pc.any(pc.match_substring_regex(written, f"[{UNITS}]")).as_py():
+                facts.units = "".join(unit for unit in UNITS if pc.any(pc.match_substring(written, unit)).as_py())
     facts.numbers = int(times[readable].sum())
     facts.others = int(times[valid].sum()) - facts.marks - facts.numbers
     if facts.others and facts.numbers:

@@ -184,7 +184,7 @@ def likely_numbers(sample: bytes, dialect: Dialect) -> set[str]:
     found = set()
     for name, column in zip(dialect.names, cells, strict=False):
         given = [cell.strip() for cell in column if cell.strip() not in marks]
-        if given and all(map(_looks_numeric, given)):
+        if given and all(map(_looks_numeric, given)) and not any(re.match(r"0\d", cell) for cell in given):
             found.add(name)
     return found
 

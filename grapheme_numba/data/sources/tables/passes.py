@@ -152,11 +152,11 @@ class TablePasses:
                 found[name] = ColumnFacts(name=name, typed="number", n=len(cells), missing=cells.null_count)
         if block.numbers is not None:
             n, plain = len(block.row), block.numbers
-            for name, *facts in zip(plain.names, plain.missing, plain.low, plain.high, plain.fraction):
-                missing, low, high, fraction = (fact.item() for fact in facts)
+            for name, *facts in zip(plain.names, plain.missing, plain.low, plain.high, plain.fraction, plain.padded):
+                missing, low, high, fraction, padded = (fact.item() for fact in facts)
                 found[name] = ColumnFacts(
                     name=name, n=n, missing=missing, numbers=n - missing, low=low, high=high, whole=not fraction,
-                    distinct=None,
+                    padded=padded, distinct=None,
                 )  # fmt: skip
         return found
 

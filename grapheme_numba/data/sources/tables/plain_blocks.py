@@ -46,6 +46,7 @@ def plain_block(
         low=np.full(len(numbers), np.inf),
         high=np.full(len(numbers), -np.inf),
         fraction=np.zeros(len(numbers), np.int64),
+        padded=np.zeros(len(numbers), np.int64),
     )
     raw = np.frombuffer(data, np.uint8)
     signs = ord("\t" if dialect.delimiter == SPACE else dialect.delimiter), ord(dialect.decimal)
@@ -70,7 +71,7 @@ def plain_block(
         Refused(row + 1, f"the row has {cells} cells instead of {len(number_of)}", _shown(data[begin:end], shown))
         for row, cells, begin, end in out.odd[:n_odd].tolist()
     ]
-    plain = PlainNumbers(numbers, values, out.missing, out.low, out.high, out.fraction)
+    plain = PlainNumbers(numbers, values, out.missing, out.low, out.high, out.fraction, out.padded)
     return Block(arrays, out.row[:m].astype(np.int64), m + n_odd, refused, plain)
 
 

@@ -31,11 +31,15 @@ class Refused(NamedTuple):
     start: str
 
 
+PADDED = re.compile(rb"[^\d.+-]0\d")  # what may begin a cell
+
+
 class PlainNumbers(NamedTuple):
     """Columns of numbers side by side.
 
     names : of the columns; values : (n, n_column) float64, NaN where missing
-    missing, low, high, fraction : (n_column,), count, range, and count of numbers with a fraction
+    missing, low, high, fraction, padded : (n_column,), count, range, and counts of numbers with a fraction and of
+        numerals that begin with 0 before another digit
     """
 
     names: tuple[str, ...]
@@ -44,6 +48,7 @@ class PlainNumbers(NamedTuple):
     low: npt.NDArray[np.float64]
     high: npt.NDArray[np.float64]
     fraction: npt.NDArray[np.int64]
+    padded: npt.NDArray[np.int64]
 
 
 class Block(NamedTuple):
@@ -139,7 +144,8 @@ class TextTable:
         while True:
             numbers: list[int | None] = []
             refused.clear()
-            fast = numeric - self._slow
+            # Numerals as 01234 may be codes: their cells are looked at as they are written.
+            fast = set() if PADDED.search(data) else numeric - self._slow
             try:
                 table = self._parsed(data, header, columns, fast, odd)
                 break
