@@ -16,6 +16,7 @@ imports nothing of the package, and reads lines from its standard input:
 """
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -27,6 +28,7 @@ GRACE = 5.0  # seconds that the launcher has to end the others before we do
 SAVING = 8.0  # seconds that ranks have to save together when the launcher was lost
 LEAVING = 6.0  # seconds that ranks have to take leave of the MPI library, all at the same time
 LEAST = 1.5  # seconds between two steps against a launcher that stays
+PIDFD_GETFD = 438  # the number of this call of Linux
 PF_EXITING = 4  # among the kernel's flags of a process
 WHOLE = ("checkpoint_last/manifest.json", "checkpoint_best/manifest.json")
 # Names as in /proc/PID/comm. Slurm's own processes are watched, but end by themselves.
@@ -118,6 +120,15 @@ def way_on(folder: str, command: str) -> str:
     return "there is no checkpoint yet, so start the same command again"
 
 
+def standard_error_of(descriptor: int, process: int) -> int:
+    """A descriptor of the standard error of a process, which its pidfd also names. Raises OSError."""
+    copied = ctypes.CDLL(None).syscall(PIDFD_GETFD, descriptor, 2, 0)
+    if copied >= 0:
+        return copied
+    # Not allowed everywhere. In a file this one has a place of its own, and the launcher may write over our line.
+    return os.open(f"/proc/{process}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+
+
 def say(text: str, *descriptors: int) -> None:
     """One line for the first of these that somebody reads."""
     for descriptor in descriptors:
@@ -180,8 +191,7 @@ class Watch:
             self.launchers[descriptor] = name, launcher
             if name not in NOT_OURS | CONNECTIONS:
                 with contextlib.suppress(OSError):
-                    opened = os.open(f"/proc/{launcher}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
-                    self.heard_at.insert(1, opened)
+                    self.heard_at.insert(1, standard_error_of(descriptor, launcher))
 
     def be_quiet(self, *_: object) -> None:
         """A rank of this host ends because others are silent, and has said so."""
