@@ -31,21 +31,21 @@ CLASSES = {
         "OPENBLAS_CORETYPE": "Prescott",
     },
 }
-SMALL = {"epochs": 2, "hidden": (24, 24), "fan_in": 8, "log_format": "json", "val_freq": 1}
+SMALL = {"epochs": 2, "hidden": (24, 24), "fan_in": 8, "val_freq": 1}
 TABLE = {"data": str(ROOT / "data/penguins.csv"), "split": "0.8,0.1,0.1"}
 RUNS = {
     "agi": ("agi", {}),
     "unified": ("unified", {}),
     "unified, a step per batch": ("unified", {"accumulate": "batch", "structural_weight": "sqrt"}),
-    "labels of a table": ("agi", {**TABLE, "target": ("species",), "lr_schedule": "cosine"}),
-    "numbers of a table": ("agi", {**TABLE, "target": ("body_mass_g",), "lr_schedule": "step", "activation": "selu"}),
+    "labels of a table": ("agi", {**TABLE, "target": "species", "lr_schedule": "cosine"}),
+    "numbers of a table": ("agi", {**TABLE, "target": "body_mass_g", "lr_schedule": "step", "activation": "selu"}),
     "sgd": ("agi", {"optimizer": "sgd", "lr": 0.01, "activation": "gelu"}),
     "momentum": ("agi", {"optimizer": "momentum", "lr": 0.01, "activation": "tanh"}),
     "adam": ("agi", {"optimizer": "adam", "activation": "sin", "warmup_steps": 5}),
-    "rmsprop": ("unified", {"optimizer": "rmsprop", "lr": 0.001, "activation": "silu"}),
+    "adamw": ("unified", {"optimizer": "adamw", "lr": 0.001, "activation": "silu"}),
     "drop and grow": ("agi", {"evolve": "rigl", "evolve_every": 5, "activation": "elu"}),
     "pruned": ("agi", {"prune_to": 0.3, "clip_grad_norm": 0.1, "activation": "softplus"}),
-    "float64": ("agi", {"dtype": "float64", "activation": "gaussian"}),
+    "a batch in parts": ("agi", {"gradient_shards": 2, "activation": "gaussian"}),
 }
 CHILD = """
 import hashlib, json, sys

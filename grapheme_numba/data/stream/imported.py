@@ -22,7 +22,7 @@ from grapheme_numba.data.sources.tables.row_examples import Form
 from grapheme_numba.data.stream.cache import KEPT, Make, cached_parquet, decisions_of
 from grapheme_numba.errors import RecordError
 
-FORMAT = 2  # of the decisions; older conversions are made again
+FORMAT = 3  # of the decisions, and of how cells are read; older conversions are made again
 
 
 class Decisions(msgspec.Struct, frozen=True):
