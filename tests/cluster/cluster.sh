@@ -71,5 +71,6 @@ down) for f in "$S"/h*.pid; do [ -e "$f" ] || continue; h=$(basename "$f" .pid)
         kill -9 "$(pid_of "$h")" 2>/dev/null || true
         ip netns del "g$h" 2>/dev/null || true; rm -f "$f" "$S/$h.log"
     done
+    for n in $(ls /run/netns | grep -E '^gh[0-9]+$'); do ip netns del "$n"; done  # of an "up" that was broken off
     ip netns del gsw 2>/dev/null || true ;;
 esac
