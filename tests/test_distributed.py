@@ -8,10 +8,10 @@ import subprocess
 import time
 
 import pytest
-from ranks import SMALL, command, environment, job, ranks_of
+from ranks import MPIEXEC, SMALL, command, environment, job, ranks_of
 from runs import digest, small_data
 
-from grapheme_numba.distributed.lost_rank import shared_files
+from grapheme_numba.distributed.watcher import shared_files
 from grapheme_numba.runs.journal import read_rows
 
 CLOCKS = ("seconds", "examples_per_s", "check")
@@ -103,7 +103,7 @@ def test_a_killed_rank_ends_all_and_is_named(tmp_path, data, lost):
     assert time.monotonic() - began < 10
     assert not any(map(os.path.exists, shared))
     assert f"rank {lost} (process {ranks[lost]}" in said
-    assert f"resume from {folder}/checkpoint_last with: mpiexec -n 2 grapheme-train agi --resume auto" in said
+    assert f"resume from {folder}/checkpoint_last with: {MPIEXEC} -n 2 grapheme-train agi --resume auto" in said
     assert not any(os.path.exists(f"/proc/{one}") for one in ranks.values())
     # what is left resumes on another number of ranks
     done = job(1, "agi", "--resume", "auto", "--output", folder, "--max-steps", "1", "--threads", "1")

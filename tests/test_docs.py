@@ -20,7 +20,10 @@ NOT_RUN = {
     ("CONTRIBUTING.md", "the tests would start themselves"),
     ("docs/benchmarks.md", "measures for minutes"),
     ("docs/data-format.md", "needs downloads of GSM8K, MATH or SQuAD"),
+    # `test_cluster.py` runs these.
     ("docs/several-machines.md", "needs Slurm"),
+    ("docs/several-machines.md", "needs hosts h1 and h2 with ssh"),
+    ("docs/several-machines.md", "needs Open MPI, and hosts h1 and h2 with ssh"),
 }
 LANGUAGES = {"sh", "python", "json", "text"}
 

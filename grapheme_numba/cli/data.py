@@ -111,7 +111,7 @@ def convert(
     if layout is not None or are_tables(inputs, table):
         inputs, output = output_of(inputs, output)
         return import_data(report, layout, inputs, output, table, domain, rejects, max_rejects, None)
-    if n_announced() not in (None, 1):
+    if n_announced() is not None:  # also with one rank: the output does not depend on their number
         from grapheme_numba.cli.ranks import convert_on_ranks
 
         folder = None if shards > 1 or rows_per_file else output

@@ -39,7 +39,7 @@ SECTIONS = {
     "Network": "depth fan_in skip activation init embedding_dim break_cycles",
     "Brains": "brain unknown_domain route threshold",
     "Sparsity": "evolve evolve_fraction evolve_every prune_to",
-    "Run": "seed threads shards gradient_shards nan_policy max_steps max_time",
+    "Run": "seed threads shards gradient_shards rank_timeout nan_policy max_steps max_time",
     "Saving and resuming": "save_every keep_last",
 }
 SECTION_OF = {key: section for section, keys in SECTIONS.items() for key in keys.split()}

@@ -18,7 +18,7 @@ import click
 
 from grapheme_numba import __version__
 from grapheme_numba.cli.output import ReaderGone, answer, open_missing_streams, warn
-from grapheme_numba.distributed.launcher import place
+from grapheme_numba.distributed.launcher import n_announced, place
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError, StoppedEarly
 
 INTERNAL = GraphemeError.exit_code
@@ -159,6 +159,10 @@ class Program(_AnsweringHelp, click.Group):
                 text = io.StringIO()
                 error.show(text)
                 warn(*text.getvalue().split("\n")[:-1])
+            if given and given[0] in self.for_all and n_announced() not in (None, 1):
+                from grapheme_numba.distributed.lost_rank import end_launcher
+
+                end_launcher()
             sys.exit(error.exit_code)
         except click.Abort:
             fail(*describe_error(KeyboardInterrupt()))

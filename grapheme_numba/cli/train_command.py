@@ -12,7 +12,9 @@ import msgspec
 from grapheme_numba.cli import options
 from grapheme_numba.cli.display import JsonDisplay, PlainDisplay, describe
 from grapheme_numba.cli.output import aligned, answer, as_json, figure, is_terminal, percent
+from grapheme_numba.distributed import likeness
 from grapheme_numba.distributed.comm import Ranks, Serial
+from grapheme_numba.distributed.launcher import command_line, n_announced, shows_terminal
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.config import parse_setting, read_config
 from grapheme_numba.training.observer import Observer, Observers
@@ -30,7 +32,8 @@ def choose_display(log_format: str, quiet: bool) -> Observer:
     """The observer for `--log-format` and `--quiet`."""
     if quiet:
         return Observer()
-    if log_format == "rich" or (log_format == "auto" and is_terminal(sys.stdout)):
+    watched = is_terminal(sys.stdout) and (n_announced() is None or shows_terminal())
+    if log_format == "rich" or (log_format == "auto" and watched):
         from grapheme_numba.cli.live import LiveDisplay
 
         return LiveDisplay()
@@ -78,16 +81,19 @@ def train(name: str, values: dict[str, Any], comm: Serial | Ranks) -> None:
     """Train as the options say. Signals are handled from here on, before the heavy imports."""
     stop = StopRequest()
     with stop.listening():
-        if isinstance(comm, Ranks) and comm.rank:
+        if isinstance(comm, Ranks):
             comm.holding = stop.deferred
-            return follow(values, stop, comm)
+            comm.limit_waiting(values["rank_timeout"] or comm.roll.limit)
+            likeness.refuse_unlike(comm, likeness.versions(), "install the same versions on all hosts")
+            asked = {"trainer": name} | likeness.options_of(values)
+            likeness.refuse_unlike(comm, asked, "start all ranks with the same options")
+            if comm.rank:
+                return follow(values, stop, comm)
         display = choose_display(values["log_format"], values["quiet"])
         if values["tensorboard"]:
             from grapheme_numba.report.event_files import EventFiles
 
             display = Observers(display, EventFiles())
-        if isinstance(comm, Ranks):
-            comm.holding = stop.deferred
         try:
             run_it(name, values, stop, display, comm)
         finally:
@@ -101,9 +107,11 @@ def follow(values: dict[str, Any], stop: StopRequest, comm: Ranks) -> None:
     received = handover.take(comm)
     if received is None:
         return
-    name, start = received
+    name, start, command = received
     run = session.prepare(find_task(name), start, stop, Observer(), cache=not values["no_cache"], comm=comm)
+    run.resumed_by = command
     announce(run, comm)
+    agree(run, values, comm)
     session.execute(run, start)
     if values.get("compare_single"):
         show_comparison(name, run, start, values["log_format"])
@@ -120,7 +128,8 @@ def run_it(name: str, values: dict[str, Any], stop: StopRequest, display: Observ
             if isinstance(comm, Ranks):
                 handover.dismiss(comm)
         elif isinstance(comm, Ranks):
-            share_out(run, comm)
+            run.resumed_by = f"{command_line(comm.host_names)} {run.command()}{again(values)}"
+            share_out(run, values, comm)
         return not values["dry_run"]
 
     choice = {"resume": values["resume"], "override": values["override"], "cache": not values["no_cache"]}
@@ -129,24 +138,47 @@ def run_it(name: str, values: dict[str, Any], stop: StopRequest, display: Observ
         show_comparison(name, run, start, values["log_format"])
 
 
-def share_out(run: "Run", comm: Ranks) -> None:
+def share_out(run: "Run", values: dict[str, Any], comm: Ranks) -> None:
     """Hand the run to the other ranks and say how the work is shared."""
     from grapheme_numba import jit
     from grapheme_numba.runs import handover
 
     handover.give(run)
     announce(run, comm)
+    agree(run, values, comm)
     run.observer.note(
-        f"{comm.size} ranks, {comm.host_size} of them on this host with {jit.n_threads()} threads each"
+        f"{comm.size} ranks: {comm.roll.names(range(comm.size))}, {jit.n_threads()} threads each"
         f"{comm.cores.note(run.config.threads)}; "
         f"{run.team.n_shard} shards, so up to {run.team.n_shard} ranks give the same bits"
     )
 
 
+def agree(run: "Run", values: dict[str, Any], comm: Ranks) -> None:
+    """Before anything is written: all ranks have the same lanes, and rank 0 does not start afresh by mistake."""
+    from grapheme_numba.runs import output_hosts
+
+    likeness.refuse_unlike(
+        comm, likeness.lanes(), "their sums would have other bits, so use the same kind of processor"
+    )
+    fresh, auto = not any(run.progress.position), values["resume"] == "auto"
+    for note in output_hosts.check(comm, run.folder, fresh=fresh, auto=auto):
+        run.observer.note(note)
+
+
+# Options that come back neither with a checkpoint nor with --output.
+OF_A_START = ("threads", "max_time", "log_format")
+FLAGS_OF_A_START = ("no_cache", "quiet", "tensorboard", "debug", "compare_single")
+
+
+def again(values: dict[str, Any]) -> str:
+    """The options of this start that its checkpoint does not hold, as words after the command that resumes it."""
+    words = [f" --{key.replace('_', '-')} {values[key]}" for key in OF_A_START if values[key] not in (None, "auto")]
+    return "".join(words + [f" --{key.replace('_', '-')}" for key in FLAGS_OF_A_START if values.get(key)])
+
+
 def announce(run: "Run", comm: Ranks) -> None:
     """Tell the process that watches the ranks what to print should one be lost."""
-    comm.report(f"folder {run.folder.resolve()}")
-    comm.report(f"command {run.command()}")
+    comm.announce(str(run.folder.resolve()), run.command())
 
 
 def config_layers(values: dict[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

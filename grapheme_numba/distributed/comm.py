@@ -19,12 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.distributed.host import Cores, HostMemory, own_mask
-from grapheme_numba.distributed.launcher import n_announced
+from grapheme_numba.distributed.launcher import is_open_mpi, lacks_mpi, n_announced
+from grapheme_numba.distributed.roll_call import RanksSilent, RollCall
+from grapheme_numba.distributed.watcher import way_on
 from grapheme_numba.errors import GraphemeError, UsageError
 
 PIECE_BYTES = 1 << 28  # broadcast at once: MPI counts elements in 32 bits
 PATIENCE = 0.005  # seconds of yielding before a waiting rank begins to sleep
 NAP = 5e-5
+LONG, LONG_NAP = 1.0, 1e-3  # after so many seconds of waiting it sleeps longer at a time
+NAME_BYTES = 64  # of a host's name
 SHORT = 4096, 1024  # bytes that travel at the first exchange of `all_gather`, for up to 16 ranks and for more
 ALONE = Cores(np.ones((1, 1), np.uint8), 0)
 Parts = tuple[Sequence[int], Sequence[int]]  # counts and displacements
@@ -51,16 +55,26 @@ class Serial:
     hosts: Sequence[Sequence[int]] = [[0]]
     unbroken: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
 
+    def limit_waiting(self, seconds: float) -> None:
+        """How long ranks may wait for others."""
+
+    def working(self, doing: str) -> AbstractContextManager[None]:
+        """Around long work between two collective operations: the others learn that it goes on."""
+        return contextlib.nullcontext()
+
     def use_cores(self, n_thread: int | None) -> int | None:
         """Kernel threads of this rank where `n_thread` are requested; None: all cores."""
         return n_thread
 
-    def all_gather(self, payload: bytes = b"") -> list[bytes]:
-        """Every rank's payload, in rank order. Raises RankFailed on all when one of them has failed."""
+    def all_gather(self, payload: bytes = b"", doing: str = "") -> list[bytes]:
+        """Every rank's payload, in rank order. `doing` says what others may have to do first that takes long.
+
+        Raises RankFailed on all when one of them has failed, RanksSilent when one does not come.
+        """
         return [payload]
 
-    def broadcast(self, data: bytes | None) -> bytes:
-        """Rank 0's bytes; the others give None."""
+    def broadcast(self, data: bytes | None, doing: str = "") -> bytes:
+        """Rank 0's bytes; the others give None. `doing` as for `all_gather`."""
         return b"" if data is None else data
 
     def reserve(self, n_byte: int) -> None:
@@ -89,10 +103,16 @@ class Ranks:
         self._mpi, self._world = mpi, mpi.COMM_WORLD
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
         self.holding: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
-        self.report: Callable[[str], None] = lambda line: None  # to whoever reports a lost rank
+        self.report: Callable[[str], None] = lambda line: None  # to the process that watches the ranks
+        self.goes_on_with: tuple[str, str] = "", ""  # folder of the run, command that resumes it
         self.broken, self.cores = False, ALONE
         self._row = np.zeros(16 + SHORT[self.size > 16], np.uint8)
         self._rows = np.zeros((self.size, self._row.size), np.uint8)
+        name = np.frombuffer(os.uname().nodename.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0"), np.uint8)
+        names = np.empty((self.size, NAME_BYTES), np.uint8)
+        self._world.Allgather(name, names)  # the first meeting: the process that watches limits it
+        self.host_names = [one.tobytes().rstrip(b"\0").decode(errors="replace") for one in names]
+        self.roll = RollCall(mpi, self._world.Dup(), self.host_names)
         self._settle_down(self._world.Split_type(mpi.COMM_TYPE_SHARED))
         masks = np.empty((self.host_size, len(mine := own_mask())), np.uint8)
         self._wait(self._host.Iallgather(mine, masks))
@@ -110,33 +130,45 @@ class Ranks:
         self.host = next(i for i, ranks in enumerate(self.hosts) if self.rank in ranks)
         self.n_rail = min(map(len, self.hosts))
         on_rail = self.host_rank < self.n_rail
+        self._wait(self._world.Ibarrier())  # a call that blocks has no limit, so all have to be there before it
         self._rail = self._world.Split(self.host_rank if on_rail else self._mpi.UNDEFINED, self.host)
+
+    def limit_waiting(self, seconds: float) -> None:
+        """How long ranks may wait for others; then all end with RanksSilent."""
+        self.roll.limit = seconds
+
+    def working(self, doing: str) -> AbstractContextManager[None]:
+        """Around long work between two collective operations: the others learn that it goes on."""
+        return self.roll.working(doing)
 
     def use_cores(self, n_thread: int | None) -> int:
         """This rank's kernel threads: `n_thread`, or as many as its share of the host's cores, to which it is bound."""
         return self.cores.use(n_thread)
 
-    def host_processes(self) -> list[tuple[int, int]]:
-        """(rank, process id) of the ranks of this host."""
-        found = np.empty((self.host_size, 2), np.int64)
-        self._wait(self._host.Iallgather(np.array([self.rank, os.getpid()], np.int64), found))
-        return [(int(rank), int(process)) for rank, process in found]
+    def host_processes(self, own: int) -> list[tuple[int, int, int]]:
+        """(rank, process, watching process) of the ranks of this host; `own` watches this one."""
+        found = np.empty((self.host_size, 3), np.int64)
+        self._wait(self._host.Iallgather(np.array([self.rank, os.getpid(), own], np.int64), found))
+        return [(int(rank), int(process), int(watcher)) for rank, process, watcher in found]
 
-    def all_gather(self, payload: bytes = b"") -> list[bytes]:
-        """Every rank's payload, in rank order. Raises RankFailed on all when one of them has failed."""
-        return self._all_gather(payload, 0)
+    def all_gather(self, payload: bytes = b"", doing: str = "") -> list[bytes]:
+        """Every rank's payload, in rank order. `doing` says what others may have to do first that takes long.
+
+        Raises RankFailed on all when one of them has failed, RanksSilent when one does not come.
+        """
+        return self._all_gather(payload, 0, doing)
 
     def fail(self, text: str, exit_code: int) -> None:
         """Fail on all ranks, each at its next collective operation. Raises RankFailed, as it does there."""
         self._all_gather(text.encode(), exit_code)
 
-    def _all_gather(self, payload: bytes, exit_code: int) -> list[bytes]:
+    def _all_gather(self, payload: bytes, exit_code: int, doing: str = "") -> list[bytes]:
         row, rows = self._row, self._rows
         head = row[:16].view(np.int64)
         head[0], head[1] = exit_code, len(payload)
         part = payload[: row.size - 16]
         row[16 : 16 + len(part)] = np.frombuffer(part, np.uint8)
-        self._wait(self._world.Iallgather(row, rows))
+        self._wait(self._world.Iallgather(row, rows), doing)
         heads = rows[:, :16].copy().view(np.int64)
         codes, lengths = heads[:, 0], heads[:, 1]
         if lengths.max() <= row.size - 16:
@@ -153,9 +185,9 @@ class Ranks:
             raise RankFailed(place + found[first].decode(), int(codes[first]), first)
         return found
 
-    def broadcast(self, data: bytes | None) -> bytes:
-        """Rank 0's bytes; the others give None."""
-        size = int(self.all_gather(b"" if data is None else str(len(data)).encode())[0])
+    def broadcast(self, data: bytes | None, doing: str = "") -> bytes:
+        """Rank 0's bytes; the others give None. `doing` as for `all_gather`."""
+        size = int(self.all_gather(b"" if data is None else str(len(data)).encode(), doing)[0])
         buffer = np.empty(size, np.uint8) if data is None else np.frombuffer(data, np.uint8)
         for first in range(0, size, PIECE_BYTES):
             self._wait(self._world.Ibcast(buffer[first : first + PIECE_BYTES], 0))
@@ -172,6 +204,7 @@ class Ranks:
 
         The next array of the same name may take its place.
         """
+        self._wait(self._host.Ibarrier())
         return self._shared.array(name, shape, dtype)
 
     def barrier(self) -> None:
@@ -192,6 +225,21 @@ class Ranks:
         place = counts.tolist(), [int(first) for first in bounds[:-1]]
         self._wait(self._rail.Iallgatherv(self._mpi.IN_PLACE, [whole, place]))
 
+    def part(self) -> None:
+        """Meet for the last time: the MPI library would wait for all ranks without a limit."""
+        self._wait(self._world.Ibarrier())
+        self.roll.forget()
+
+    def announce(self, folder: str, command: str) -> None:
+        """The run's folder and the command that resumes it, for what is said when a rank is lost."""
+        self.goes_on_with = folder, command
+        self.report(f"folder {folder}")
+        self.report(f"command {command}")
+
+    def way_on(self) -> str:
+        """How the run goes on after its ranks have ended."""
+        return way_on(*self.goes_on_with)
+
     @contextlib.contextmanager
     def unbroken(self) -> Iterator[None]:
         """Around work between two collective operations that no rank may leave: an error in here ends the job hard."""
@@ -203,16 +251,24 @@ class Ranks:
         """End every rank now."""
         self._world.Abort(exit_code)
 
-    def _wait(self, request: Any) -> None:
+    def _wait(self, request: Any, doing: str = "") -> None:
         # Spinning inside MPI would starve the ranks that share the core, and Python's signal handlers.
-        if request.Test():
-            return
-        with self.holding():
-            until = time.monotonic() + (0 if self.cores.crowded else PATIENCE)
-            while not request.Test():
-                if time.monotonic() > until:
-                    time.sleep(NAP)
-                os.sched_yield()
+        try:
+            if request.Test():
+                return
+            with self.holding():
+                began = now = time.monotonic()
+                until, call = began + (0 if self.cores.crowded else PATIENCE), began + self.roll.call_after
+                while not request.Test():
+                    if (now := time.monotonic()) > until:
+                        if now > call:
+                            self.roll.call(began, now, doing)
+                        time.sleep(NAP if now < began + LONG else LONG_NAP)
+                    os.sched_yield()
+                if now > call:
+                    self.roll.over(now)
+        except self._mpi.Exception as error:
+            raise RanksSilent(f"the connection to another rank was lost (MPI says: {error})") from None
 
 
 def parts(counts: npt.NDArray[np.int64]) -> Parts:
@@ -229,21 +285,35 @@ def join() -> Serial | Ranks:
     expected = n_announced()
     if expected is None or expected == 1:
         return Serial()
+    if lacks_mpi():
+        raise UsageError(
+            f"srun started {expected} processes that cannot find each other; add --mpi=pmi2, or another of "
+            "srun --mpi=list for which the MPI library was built"
+        )
     if importlib.util.find_spec("mpi4py") is None:
         raise UsageError(
             "several ranks were started, but mpi4py is not installed; pip install '.[mpi]' in a clone on every host"
         )
+    if is_open_mpi():
+        # With several libraries there mpi4py takes MPICH's, which ends the process in a launch of Open MPI.
+        os.environ.setdefault("MPI4PY_MPIABI", "openmpi")
     import mpi4py
 
     mpi4py.rc.thread_level = "funneled"  # only the main thread communicates
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
+        if is_open_mpi():
+            raise UsageError(
+                f"Open MPI's launcher started {expected} ranks, but mpi4py does not find its library ({error}); use "
+                "the mpiexec of the library that is there, or install Open MPI's where MPI4PY_LIBMPI names it"
+            ) from None
         raise UsageError(f"mpi4py finds no MPI library: {error}; install one, as with pip install mpich") from None
     size = MPI.COMM_WORLD.Get_size()
     if expected and size != expected:
         raise UsageError(
             f"the launcher started {expected} ranks, but the MPI library sees {size}: they are of different MPIs; "
-            "use the mpiexec that belongs to the library of mpi4py"
+            "use the mpiexec that belongs to the library of mpi4py, or name its library with MPI4PY_MPIABI=mpich or "
+            "MPI4PY_MPIABI=openmpi (with srun, another --mpi)"
         )
     return Ranks(MPI) if size > 1 else Serial()

@@ -44,6 +44,7 @@ class BatchResult(NamedTuple):
         return math.isfinite(self.loss.sum())
 
 
+COMPILES = "compiles kernels"
 DTYPES = (np.int32, np.bool_, np.float64, np.float64, np.bool_)
 
 
@@ -186,10 +187,11 @@ class Team:
     def rank_zero_first(self) -> Iterator[None]:
         """Rank 0 does the body, then all others: it compiles, they load what it compiled."""
         if not self.writes:
-            self.comm.all_gather()
+            self.comm.all_gather(doing=COMPILES)
         yield
         if self.writes:
-            self.comm.all_gather()
+            self.comm.all_gather(doing=COMPILES)
+        self.comm.all_gather(doing=COMPILES)  # rank 0 is told while others, whose caches are their own, compile
 
     def requests(self, stop: StopRequest) -> Requests:
         """What signals or limits have requested of any rank since the last call."""

@@ -21,16 +21,17 @@ FROM = Path("what rank 0 sent")
 
 
 class RunMessage(msgspec.Struct, frozen=True):
-    """What rank 0 sends: the task and folder, and the shipped checkpoint's manifest. An empty task: nothing to do."""
+    """What rank 0 sends: task, folder, resuming command, and a checkpoint's manifest. An empty task: nothing to do."""
 
     task: str = ""
     folder: str = ""
     manifest: bytes = b""
+    command: str = ""
 
 
 def give(run: Run) -> None:
     """Rank 0: hand the prepared run to all others."""
-    _give(run.team.comm, snapshot.take(run), run.folder)
+    _give(run.team.comm, snapshot.take(run), run.folder, run.command())
 
 
 def dismiss(comm: Serial | Ranks) -> None:
@@ -38,12 +39,12 @@ def dismiss(comm: Serial | Ranks) -> None:
     comm.broadcast(msgspec.msgpack.encode(RunMessage()))
 
 
-def take(comm: Serial | Ranks) -> tuple[str, Start] | None:
-    """The others: task and start of the run, None where there is nothing to train."""
+def take(comm: Serial | Ranks) -> tuple[str, Start, str] | None:
+    """The others: task and start of the run, the command that resumes it; None where there is nothing to train."""
     message, checkpoint = _take(comm)
     if checkpoint is None:
         return None
-    return message.task, Start(checkpoint.config, Path(message.folder), checkpoint, None, [])
+    return message.task, Start(checkpoint.config, Path(message.folder), checkpoint, None, []), message.command
 
 
 def newest(run: Run) -> tuple[Checkpoint | None, list[str]]:
@@ -61,14 +62,14 @@ def newest(run: Run) -> tuple[Checkpoint | None, list[str]]:
     return checkpoint, notes
 
 
-def _give(comm: Serial | Ranks, checkpoint: Checkpoint, folder: Path) -> None:
+def _give(comm: Serial | Ranks, checkpoint: Checkpoint, folder: Path, command: str = "") -> None:
     manifest = checkpoints.manifest_bytes(checkpoints.manifest_of(checkpoint, {}))
-    comm.broadcast(msgspec.msgpack.encode(RunMessage(checkpoint.task, str(folder), manifest)))
+    comm.broadcast(msgspec.msgpack.encode(RunMessage(checkpoint.task, str(folder), manifest, command)))
     comm.broadcast(b"".join(checkpoints.tensor_file_parts(checkpoints.named_arrays(checkpoint))))
 
 
 def _take(comm: Serial | Ranks) -> tuple[RunMessage, Checkpoint | None]:
-    message = msgspec.msgpack.decode(comm.broadcast(None), type=RunMessage)
+    message = msgspec.msgpack.decode(comm.broadcast(None, "prepares the run"), type=RunMessage)
     if not message.task:
         return message, None
     manifest = checkpoints.parse_manifest(message.manifest, str(FROM))

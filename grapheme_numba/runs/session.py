@@ -116,6 +116,15 @@ def prepare(
         if comm.size == 1:
             first_start.compile_beside(config.optimizer)
     jit.set_threads(comm.use_cores(config.threads))
+    comm.limit_waiting(config.rank_timeout)
+    with comm.working("prepares the run"):
+        return _prepared(task, start._replace(config=config), team, stop, observer, override, cache)
+
+
+def _prepared(
+    task: Task, start: Start, team: Team, stop: StopRequest, observer: Observer, override: bool, cache: bool
+) -> Run:
+    config, checkpoint = start.config, start.checkpoint
     splits = open_splits(
         config.data,
         split=config.split,
@@ -139,6 +148,11 @@ def prepare(
         config = with_decay(config, task.decay, config.epochs * steps_per_epoch(config, train.n_rows))
         model = task.build(summary, config)
     else:
+        if fingerprint != checkpoint.fingerprint and team.comm.rank:  # it resumes from what rank 0 has just read
+            raise UsageError(
+                f"the data at {train.path} is another copy than that of rank 0 (its fingerprint differs); "
+                "give all hosts the same files"
+            )
         if fingerprint != checkpoint.fingerprint and not override:
             raise UsageError(
                 "the data is not what the run was trained on (its fingerprint differs); "

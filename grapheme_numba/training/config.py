@@ -132,6 +132,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     threads: Annotated[
         Positive | None, about("Kernel threads; all cores when not given. Results do not depend on it.")
     ] = None
+    rank_timeout: Annotated[
+        Rate, about("Seconds that ranks wait for one that is silent; then all stop, with code 75.")
+    ] = 600.0
     nan_policy: Annotated[Literal["stop", "skip", "rollback"], about("What a non-finite loss or gradient does.")] = (
         "stop"
     )
@@ -158,7 +161,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 # These may change when a run resumes: none of them alters a single bit of the result.
-FREE_KEYS = frozenset({"data", "output", "threads", "max_steps", "max_time", "save_every", "keep_last"})
+FREE_KEYS = frozenset({"data", "output", "threads", "max_steps", "max_time", "save_every", "keep_last", "rank_timeout"})
 KEYS = Config.__struct_fields__
 RENAMED = {"shards": "gradient_shards"}  # old names: refused where a user writes them, taken from old checkpoints
 

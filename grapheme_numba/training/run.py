@@ -133,6 +133,7 @@ class Run:
     observer: Observer
     team: Team = field(default_factory=Team)
     saved_at: tuple[int, ...] = ()
+    resumed_by: str | None = None  # the command that resumes it, where a launcher belongs to it
     stopped: bool = False  # whether a callback has ended the run after its present epoch
     clock: float = field(default_factory=time.perf_counter)  # when `progress.elapsed` was last brought up to date
     epoch_clock: float = field(default_factory=time.perf_counter)
@@ -198,6 +199,8 @@ class Run:
 
     def command(self) -> str:
         """The command that resumes this run, as a shell takes it."""
+        if self.resumed_by is not None:
+            return self.resumed_by
         return f"grapheme-train {self.task} --resume auto --output {shlex.quote(str(self.folder))}"
 
     def save(self, best: bool = False) -> None:
