@@ -224,8 +224,9 @@ PARAMETERS = {
     "topology": "layered", "hidden": (3,), "fan_in": 2, "skip": 0.0, "activation": "tanh", "init": "he",
     "optimizer": "sgd", "learning_rate": 0.01, "lr_schedule": "cosine", "max_iter": 1, "batch_size": 4,
     "weight_decay": 0.0, "clip_grad_norm": 0.0, "standardize": True, "early_stopping": False,
-    "validation_fraction": 0.3, "n_iter_no_change": 2, "tol": 1e-4, "warm_start": False, "density": 1.0, "evolve": None,
-    "evolve_fraction": 0.3, "evolve_every": 1, "callback": None, "n_jobs": 1, "verbose": 0, "random_state": 0,
+    "validation_fraction": 0.3, "n_iter_no_change": 2, "tol": 1e-4, "warm_start": False, "density": 1.0,
+    "select_inputs": None, "evolve": None, "evolve_fraction": 0.3, "evolve_every": 1, "callback": None, "n_jobs": 1,
+    "verbose": 0, "random_state": 0,
 }  # fmt: skip
 # scikit-learn checks these itself, and its own callers know its errors.
 OF_SKLEARN = ("class_weight", "random_state")

@@ -8,17 +8,19 @@ import msgspec
 
 from grapheme_numba import jit
 from grapheme_numba.cli.output import aligned, answer, as_json, first_domains, visible, warn
+from grapheme_numba.errors import few
 from grapheme_numba.graph.formats.dispatch import SUFFIXES, load_graph
 from grapheme_numba.models.naming import node_names
 from grapheme_numba.report.anatomy import anatomy
 from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.training.kept_columns import MOST_NAMES, selected_inputs
 from grapheme_numba.training.tasks.build import network_on
 
 if TYPE_CHECKING:
     from grapheme_numba.models.brain_model import BrainModel
     from grapheme_numba.runs.checkpoint import Checkpoint
 
-MOST_NAMES, MOST_WIDTHS = 5, 12
+MOST_OF_FACT, MOST_WIDTHS = 5, 12
 
 Step: TypeAlias = tuple[int, str | None, bool]  # batch size, optimizer, whether to measure
 
@@ -43,6 +45,9 @@ def show(path: str, break_cycles: str | None, step: Step, threads: int | None, l
         shown, others = first_domains(facts["domains"])
         rows += [tuple(one[key] for key in ("name", "input_type", *rows[0][2:])) for one in shown]
         answer("", *aligned(rows), *([others] if others else []))
+        selected = [(one["name"], one["selected_inputs"]) for one in shown if "selected_inputs" in one]
+        for name, kept in selected:
+            answer(f"selected inputs of {visible(name)}: {len(kept):,}: {visible(few(kept, MOST_NAMES))}")
     if not quiet and "config" in facts:
         answer("", "configuration", *listed({key: str(value) for key, value in facts["config"].items()}))
 
@@ -71,7 +76,7 @@ def of_checkpoint(path: str, _: str | None, step: Step) -> tuple[dict[str, Any],
 def describe(checkpoint: "Checkpoint", model: "BrainModel", step: Step) -> dict[str, Any]:
     """The facts of a checkpoint as plain values."""
     progress, (batch_size, optimizer, measure) = checkpoint.progress, step
-    names = node_names(model.layout, model.dag)
+    names, selected = node_names(model.layout, model.dag), selected_inputs(model.layout, checkpoint.config)
     network = {
         "hidden nodes shared by all domains": model.sharing().n_shared,
         "embedding": f"{model.layout.vocab_size} x {model.layout.embedding_dim}",
@@ -100,6 +105,7 @@ def describe(checkpoint: "Checkpoint", model: "BrainModel", step: Step) -> dict[
                 "inputs": f"{domain.input_start}..{domain.input_start + domain.n_input - 1}",
                 "outputs": f"{domain.output_start}..{domain.output_start + domain.n_output - 1}",
                 "answer": type(domain.answer).__name__.removesuffix("Answer").lower(),
+                **({"selected_inputs": selected[domain.name]} if domain.name in selected else {}),
             }
             for domain in model.layout.domains
         ],
@@ -128,8 +134,8 @@ def formatted(key: str, value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {n:,}" for name, n in value.items())
     if isinstance(value, list):
-        more = f" and {len(value) - MOST_NAMES:,} more" if len(value) > MOST_NAMES else ""
-        return f"{len(value):,}: {', '.join(map(str, value[:MOST_NAMES]))}{more}" if value else ""
+        more = f" and {len(value) - MOST_OF_FACT:,} more" if len(value) > MOST_OF_FACT else ""
+        return f"{len(value):,}: {', '.join(map(str, value[:MOST_OF_FACT]))}{more}" if value else ""
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -129,3 +129,23 @@ class NumberList(ParamType):
         if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
             self.fail(f"wants whole numbers of at least 1 with commas between, as 1,2, got {value!r}", param, ctx)
         return [int(part) for part in parts]
+
+
+class NumberOr(ParamType):
+    """A whole number of at least 1, or one word."""
+
+    def __init__(self, word: str):
+        self.word, self.name = word, f"N|{word}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """The number, or the word."""
+        text = str(value)
+        if text == self.word:
+            return text
+        if not (text.isascii() and text.isdecimal() and int(text) > 0):
+            self.fail(f"wants a whole number of at least 1, or {self.word}, got {value!r}", param, ctx)
+        return int(text)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The word."""
+        return [CompletionItem(self.word)] if self.word.startswith(incomplete) else []

@@ -17,6 +17,7 @@ from grapheme_numba.cli.option_types import (
     NameList,
     Names,
     NumberList,
+    NumberOr,
     OutputName,
     RunName,
     Widths,
@@ -38,7 +39,7 @@ SECTIONS = {
     "Training": "val_freq patience accumulate lr_schedule warmup_steps weight_decay clip_grad_norm structural_weight",
     "Network": "depth fan_in skip activation init embedding_dim break_cycles",
     "Brains": "brain unknown_domain route threshold",
-    "Sparsity": "evolve evolve_fraction evolve_every prune_to",
+    "Sparsity": "evolve evolve_fraction evolve_every prune_to select_inputs",
     "Run": "seed threads shards gradient_shards rank_timeout nan_policy max_steps max_time",
     "Saving and resuming": "save_every keep_last",
 }
@@ -93,6 +94,8 @@ def option_type(key: str) -> Any:
         return FileName()
     if key in ("output", "external"):
         return FileName("dir")
+    if key == "select_inputs":
+        return NumberOr("auto")
     if choices(key):
         return click.Choice(choices(key))
     return click.INT if int in kinds else click.FLOAT if float in kinds else click.STRING

@@ -47,6 +47,11 @@ class DagClassifier(ClassifierMixin, DagEstimator):
         Below 1: training begins with all edges of the topology and gradually loses the smallest weights,
         until this share of the edges is left. `"dense"` with `density=0.1` is more accurate than as many
         edges at random. Not in `partial_fit`, which does not know how long training lasts.
+    select_inputs : int, "auto" or None
+        Features that the network reads: so many, or ("auto") as many as answer best on rows held out of the
+        training data. A first network with a strong decay learns from all features and loses the weakest, by the
+        L2 norm of their outgoing weights; the network that answers is a fresh one on those that stay. For tables
+        of many columns of which few inform. Not in `partial_fit` before a `fit`; with `warm_start` they stay.
     evolve, evolve_fraction, evolve_every
         None, "set" or "rigl": drop that share of the edges and grow others every so many epochs.
     class_weight : dict, "balanced" or None
@@ -61,6 +66,10 @@ class DagClassifier(ClassifierMixin, DagEstimator):
     network_ : DagNN
     columns_ : ndarray (n_input,)
         Feature of each input of the network.
+    selected_inputs_ : ndarray (n_input,) of str
+        Their names; "x0", "x1" and so on where `X` came without.
+    selection_scores_ : dict of int to float
+        With `select_inputs="auto"` the mean held-out score of each number of features that was tried.
     n_iter_ : int
     loss_curve_, validation_scores_ : list of float
     n_features_in_, feature_names_in_
@@ -76,7 +85,8 @@ class DagClassifier(ClassifierMixin, DagEstimator):
         batch_size: int | str = "auto", weight_decay: float | str = "auto", clip_grad_norm: float = 0.0,
         standardize: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
         n_iter_no_change: int = 10, tol: float = 1e-4, warm_start: bool = False, density: float = 1.0,
-        evolve: str | None = None, evolve_fraction: float = 0.3, evolve_every: int = 1,
+        select_inputs: int | str | None = None, evolve: str | None = None, evolve_fraction: float = 0.3,
+        evolve_every: int = 1,
         class_weight: Mapping[Any, float] | str | None = None, callback: Callable[[Any], object] | None = None,
         n_jobs: int | None = None, verbose: int = 0, random_state: int | np.random.RandomState | None = None,
     ) -> None:  # fmt: skip
@@ -85,9 +95,9 @@ class DagClassifier(ClassifierMixin, DagEstimator):
             optimizer=optimizer, learning_rate=learning_rate, lr_schedule=lr_schedule, max_iter=max_iter,
             batch_size=batch_size, weight_decay=weight_decay, clip_grad_norm=clip_grad_norm,
             standardize=standardize, early_stopping=early_stopping, validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, density=density, evolve=evolve,
-            evolve_fraction=evolve_fraction, evolve_every=evolve_every, callback=callback, n_jobs=n_jobs,
-            verbose=verbose, random_state=random_state,
+            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, density=density,
+            select_inputs=select_inputs, evolve=evolve, evolve_fraction=evolve_fraction, evolve_every=evolve_every,
+            callback=callback, n_jobs=n_jobs, verbose=verbose, random_state=random_state,
         )  # fmt: skip
         self.class_weight = class_weight
 
@@ -147,7 +157,7 @@ class DagClassifier(ClassifierMixin, DagEstimator):
     def _n_output(self, target: Array) -> int:
         return len(self.classes_)
 
-    def _measure_target(self, target: Array, weight: Array) -> None:
+    def _measure_target(self, target: Array, weight: Array, dtype: npt.DTypeLike) -> None:
         return None
 
     def _scaled_target(self, target: Array) -> Array:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from grapheme_numba import arguments, float_mode, jit
 from grapheme_numba.errors import NonFiniteError, UsageError
-from grapheme_numba.estimators import scaling
+from grapheme_numba.estimators import kept_inputs, scaling
 from grapheme_numba.estimators.parameters import DagParameters
 from grapheme_numba.estimators.scaling import Array, Rows
 from grapheme_numba.estimators.topology import build_network
@@ -35,6 +35,8 @@ class Predicting:
     n_jobs: int | None
     network_: DagNN
     columns_: npt.NDArray[np.intp]
+    selected_inputs_: npt.NDArray[np.object_]
+    selection_scores_: dict[int, float]
     scale_: scaling.Scale
 
     @contextmanager
@@ -92,7 +94,7 @@ class Predicting:
 
 LARGEST_AUTO_BATCH = 200
 LAST_GROWTH = 0.75  # of the epochs: no edge grows later
-OF_NETWORK = ("topology", "hidden", "fan_in", "skip", "activation", "standardize")
+OF_NETWORK = ("topology", "hidden", "fan_in", "skip", "activation", "standardize", "select_inputs")
 # Of 0.1, 0.3 and 1 on ten data sets of 60 to 1,000 examples and on handwritten digits: 1 costs the small ones 2 points,
 # 0.1 costs pruned networks 0.2. Regression wants none: R^2 of Friedman's three functions, 200 to 1,000 examples, never
 # rose with it and fell by up to 0.025 at 0.3.
@@ -145,9 +147,14 @@ class DagEstimator(Predicting, DagParameters):
     def partial_fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """One pass over `X` at the full learning rate; the first call fixes sizes and scales.
 
-        Parameters are those of `fit`.
+        Parameters are those of `fit`, which has to come first where inputs are to be selected.
         """
         again = self.__sklearn_is_fitted__()
+        if not again and self.select_inputs is not None:
+            raise UsageError(
+                "select_inputs needs all examples at once, and partial_fit may see a part of them; "
+                "call fit first, or give select_inputs=None"
+            )
         with self._undone_on_failure(deep=False):
             X, y, weight = self._checked(X, y, sample_weight, reset=not again)
             target = self._encoded(y, first=not again)
@@ -233,14 +240,25 @@ class DagEstimator(Predicting, DagParameters):
                 self._state = optimizers.build(self.optimizer).init(self.network_.parameters)
             return
         n_feature = X.shape[1]
-        names = getattr(self, "feature_names_in_", [f"x{column}" for column in range(n_feature)])
-        self.network_, self.columns_ = build_network(
-            self.get_params(deep=False), list(names), self._n_output(target), seed, X.dtype
+        names = list(getattr(self, "feature_names_in_", [f"x{column}" for column in range(n_feature)]))
+        self.scale_ = scaling.measure(X, weight) if self.standardize else scaling.unscaled(n_feature, X.dtype)
+        self._measure_target(target, weight, X.dtype)
+        kept, self.selection_scores_, n_output = np.arange(n_feature), {}, self._n_output(target)
+        if self.select_inputs is not None:
+            scaled = self._scaled_target(target)
+
+            def loss(y: Array, rows: npt.NDArray[np.intp]) -> tuple[float, Array]:
+                return self._loss(y, scaled[rows], weight[rows])
+
+            with self._threads():
+                kept, self.selection_scores_ = kept_inputs.keep(self, X, target, weight, loss, n_output, seed)
+        self.network_, columns = build_network(
+            self.get_params(deep=False), [names[column] for column in kept], n_output, seed, X.dtype
         )
+        self.columns_ = kept[columns]
+        self.selected_inputs_ = np.array([names[column] for column in self.columns_], object)
         self._built_with = {name: getattr(self, name) for name in OF_NETWORK}
         self._n_edge_full = self.network_.n_edge
-        self.scale_ = scaling.measure(X, weight) if self.standardize else scaling.unscaled(n_feature, X.dtype)
-        self._measure_target(target, weight)
         self._state = optimizers.build(self.optimizer).init(self.network_.parameters)
         self.loss_curve_, self.validation_scores_, self.n_iter_ = [], [], 0
 

@@ -13,6 +13,7 @@ from grapheme_numba.network.initializers import INITS
 from grapheme_numba.optim.optimizers import BELOW_1, LARGEST, LEAST, OPTIMIZERS
 from grapheme_numba.optim.schedules import SCHEDULES
 from grapheme_numba.sparsity.evolve import METHODS
+from grapheme_numba.training import input_selection
 
 NAMES = {"activation": ACTIVATIONS, "init": INITS, "optimizer": OPTIMIZERS, "lr_schedule": SCHEDULES}
 
@@ -27,7 +28,8 @@ class DagParameters(BaseEstimator):
         batch_size: int | str = "auto", weight_decay: float | str = "auto", clip_grad_norm: float = 0.0,
         standardize: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
         n_iter_no_change: int = 10, tol: float = 1e-4, warm_start: bool = False, density: float = 1.0,
-        evolve: str | None = None, evolve_fraction: float = 0.3, evolve_every: int = 1,
+        select_inputs: int | str | None = None, evolve: str | None = None, evolve_fraction: float = 0.3,
+        evolve_every: int = 1,
         callback: Callable[[Any], object] | None = None, n_jobs: int | None = None, verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:  # fmt: skip
@@ -51,6 +53,7 @@ class DagParameters(BaseEstimator):
         self.tol = tol
         self.warm_start = warm_start
         self.density = density
+        self.select_inputs = select_inputs
         self.evolve = evolve
         self.evolve_fraction = evolve_fraction
         self.evolve_every = evolve_every
@@ -78,6 +81,7 @@ class DagParameters(BaseEstimator):
             self._refuse("a rate above 0 and a share between 0 and 1", "learning_rate", "validation_fraction")
         if not arguments.is_number(self.density, LEAST, 1):
             self._refuse("the share of edges to keep, above 0 and at most 1", "density")
+        input_selection.checked("select_inputs", self.select_inputs)
         if not arguments.is_number(self.skip, 0, 1):
             self._refuse("a share between 0 and 1", "skip")
         if self.evolve is not None and not (

@@ -30,13 +30,14 @@ class DagRegressor(RegressorMixin, DagEstimator):
     delta : float
     topology, hidden, fan_in, skip, activation, init, optimizer, learning_rate, lr_schedule, max_iter
     batch_size, weight_decay, clip_grad_norm, standardize, early_stopping, validation_fraction
-    n_iter_no_change, tol, warm_start, evolve, evolve_fraction, evolve_every, callback, n_jobs, verbose
-    random_state
+    n_iter_no_change, tol, warm_start, density, select_inputs, evolve, evolve_fraction, evolve_every
+    callback, n_jobs, verbose, random_state
         As for `DagClassifier`; `standardize` scales the targets too, and the decay "auto" is 0.
 
     Attributes
     ----------
-    network_, columns_, n_iter_, loss_curve_, validation_scores_, n_features_in_, feature_names_in_
+    network_, columns_, selected_inputs_, selection_scores_, n_iter_, loss_curve_, validation_scores_
+    n_features_in_, feature_names_in_
         As for `DagClassifier`; the validation score is R^2.
     """
 
@@ -50,7 +51,8 @@ class DagRegressor(RegressorMixin, DagEstimator):
         max_iter: int = 200, batch_size: int | str = "auto", weight_decay: float | str = "auto",
         clip_grad_norm: float = 0.0, standardize: bool = True, early_stopping: bool = False,
         validation_fraction: float = 0.1, n_iter_no_change: int = 10, tol: float = 1e-4, warm_start: bool = False,
-        density: float = 1.0, evolve: str | None = None, evolve_fraction: float = 0.3, evolve_every: int = 1,
+        density: float = 1.0, select_inputs: int | str | None = None, evolve: str | None = None,
+        evolve_fraction: float = 0.3, evolve_every: int = 1,
         callback: Callable[[Any], object] | None = None, n_jobs: int | None = None, verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:  # fmt: skip
@@ -59,9 +61,9 @@ class DagRegressor(RegressorMixin, DagEstimator):
             optimizer=optimizer, learning_rate=learning_rate, lr_schedule=lr_schedule, max_iter=max_iter,
             batch_size=batch_size, weight_decay=weight_decay, clip_grad_norm=clip_grad_norm,
             standardize=standardize, early_stopping=early_stopping, validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, density=density, evolve=evolve,
-            evolve_fraction=evolve_fraction, evolve_every=evolve_every, callback=callback, n_jobs=n_jobs,
-            verbose=verbose, random_state=random_state,
+            n_iter_no_change=n_iter_no_change, tol=tol, warm_start=warm_start, density=density,
+            select_inputs=select_inputs, evolve=evolve, evolve_fraction=evolve_fraction, evolve_every=evolve_every,
+            callback=callback, n_jobs=n_jobs, verbose=verbose, random_state=random_state,
         )  # fmt: skip
         self.loss = loss
         self.delta = delta
@@ -94,8 +96,7 @@ class DagRegressor(RegressorMixin, DagEstimator):
     def _n_output(self, target: Array) -> int:
         return target.shape[1]
 
-    def _measure_target(self, target: Array, weight: Array) -> None:
-        dtype = self.network_.dtype
+    def _measure_target(self, target: Array, weight: Array, dtype: npt.DTypeLike) -> None:
         scale = scaling.measure(target, weight) if self.standardize else scaling.unscaled(target.shape[1], dtype)
         self.target_scale_ = scale
 

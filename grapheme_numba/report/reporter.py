@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from grapheme_numba import __version__, jit
-from grapheme_numba.errors import GraphemeError, NonFiniteError, StoppedEarly
+from grapheme_numba.errors import GraphemeError, NonFiniteError, StoppedEarly, few
 from grapheme_numba.files import storage
 from grapheme_numba.report.answers import MOST_ASKED, answers_of
 from grapheme_numba.report.pages import FORMAT, run_page
 from grapheme_numba.report.topology import topology_of
 from grapheme_numba.training.config import KEYS, Config
+from grapheme_numba.training.kept_columns import MOST_NAMES, selected_inputs
 from grapheme_numba.training.observer import Observer
 
 REPORT, FACTS = "report.html", "report.json"
@@ -113,6 +114,10 @@ def facts_of(run: Any, error: BaseException | None = None, running: bool = False
             ["training examples", f"{run.train.n_rows:,}"],
             ["validation examples", f"{run.val.n_rows:,}" + (", the training data" if run.val is run.train else "")],
             ["brains", f"{len(names):,}"],
+            *(
+                [f"selected inputs of {name}", f"{len(kept):,}: {few(kept, MOST_NAMES)}"]
+                for name, kept in selected_inputs(run.model.layout, run.config).items()
+            ),
             ["fingerprint (training + validation)", run.fingerprint],
             ["to repeat it", f"grapheme-train {run.task} --config {run.folder / 'config.toml'} --output NEW"],
         ],

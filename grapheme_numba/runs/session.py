@@ -35,7 +35,7 @@ from grapheme_numba.runs.journal import METRICS, Journal, MemoryJournal
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.run_folder import CONFIG, REJECTS
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training import baseline, loop, sparse_training, step
+from grapheme_numba.training import baseline, kept_columns, loop, sparse_training, step
 from grapheme_numba.training.config import Config, to_toml
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run, RunState, steps_per_epoch, with_decay
@@ -146,6 +146,10 @@ def _prepared(
         summary = select_examples(task, train, config).summary()
         config = task.fitted(config, start.chosen, summary)
         config = with_decay(config, task.decay, config.epochs * steps_per_epoch(config, train.n_rows))
+        if config.select_inputs is not None:
+            all_columns = task.layout(summary, config)
+            seen = select_examples(task, train, config, all_columns)
+            summary = kept_columns.of_summary(seen, summary, all_columns, config, comm, observer.note)
         model = task.build(summary, config)
     else:
         if fingerprint != checkpoint.fingerprint and team.comm.rank:  # it resumes from what rank 0 has just read

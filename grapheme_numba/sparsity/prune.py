@@ -208,6 +208,20 @@ def prune_to(dag: DagNN, n_edge: int, moments: Sequence[Array] = ()) -> tuple[Da
         return dag, tuple(moments)
     keep = np.empty(dag.n_edge, bool)
     keep[dag.dag.edge_order] = _kept(dag, n_edge)
+    return with_edges(dag, keep, moments)
+
+
+def with_edges(dag: DagNN, keep: Mask, moments: Sequence[Array] = ()) -> tuple[DagNN, tuple[Array, ...]]:
+    """A network of all nodes and some edges, and the moments that belong to them.
+
+    Parameters
+    ----------
+    dag : DagNN
+    keep : (n_edge,) bool
+        In the caller's order.
+    moments : sequence of ndarray (n_edge + n_node,)
+        In internal order, as those that are returned.
+    """
     arrays = dag.topology()
     for end in ("senders", "receivers"):
         arrays[end] = arrays[end][keep]

@@ -124,6 +124,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Annotated[float, Meta(gt=0.0, le=1.0)],
         about("Share of the edges that remain: the weakest are pruned until 3/5 of the run."),
     ] = 1.0
+    select_inputs: Annotated[
+        Positive | Literal["auto"] | None,
+        about("Table: so many columns enter, the most telling; auto: as many as answer held-out rows best."),
+    ] = None
     # Reproducing and surviving
     seed: Annotated[Natural, about("Everything random follows from it.")] = 0
     gradient_shards: Annotated[

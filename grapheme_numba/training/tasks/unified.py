@@ -15,7 +15,11 @@ def layout(summary: Any, config: Any) -> Any:
     from grapheme_numba.models.placement import place_brains
 
     needs = domain_needs(summary, config.embedding_dim, answer=config.answer)
-    return place_brains(needs, config.brain, config.embedding_dim, config.unknown_domain)
+    requests = dict(config.brain)
+    if config.select_inputs is not None:  # nobody knows beforehand how many inputs the columns that stay will have
+        tables = {need.name: need.n_input for need in needs if need.input_type == "tabular"}
+        requests = {name: (tables.get(name, sizes[0]), sizes[1]) for name, sizes in requests.items()}
+    return place_brains(needs, requests, config.embedding_dim, config.unknown_domain)
 
 
 def model(layout: Any, dag: Any, embedding: Any) -> Any:
