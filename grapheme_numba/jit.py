@@ -45,7 +45,6 @@ import numba  # noqa: E402
 from numba.core import caching  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
-from numba.np.ufunc import parallel  # noqa: E402
 
 # Where Numba puts kernels of these sources: below the cache's folder, named by the sources' own.
 OWN_FOLDERS = {caching.UserProvidedCacheLocator.get_suitable_cache_subpath(str(source)) for source in _SOURCES}  # type: ignore[no-untyped-call]
@@ -235,8 +234,7 @@ def set_threads(n_thread: int | None) -> int:
 
 def n_threads() -> int:
     """The number of threads the next kernel call uses."""
-    # Numba's own function takes two locks first, 2 of the 20 us that a small pass lasts.
-    return numba.get_num_threads() if not parallel._is_initialized else parallel._get_num_threads()
+    return numba.get_num_threads()
 
 
 def threading_layer() -> str:

@@ -22,7 +22,6 @@ import numpy.typing as npt
 from grapheme_numba.arguments import is_number, shown
 from grapheme_numba.errors import CheckpointError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
-from grapheme_numba.kernels.engine.elementary import power
 
 LARGEST, LEAST, BELOW_1 = sys.float_info.max, math.ulp(0.0), math.nextafter(1.0, 0.0)
 Vector = npt.NDArray[Any]  # (n,) float32 or float64
@@ -370,3 +369,14 @@ class Factored:
         parameters += before
         np.copyto(parameters, before, where=self.factors == 0)
         return state, finite
+
+
+def power(base: float, exponent: int) -> float:
+    """`base ** exponent` of a whole exponent of at least 0, by squaring: the C library's own differs between processors."""
+    result = 1.0
+    while exponent:
+        if exponent & 1:
+            result *= base
+        base *= base
+        exponent >>= 1
+    return result

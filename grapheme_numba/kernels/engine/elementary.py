@@ -150,14 +150,3 @@ def log_each(values):
     for i in range(values.shape[0]):
         result[i] = log(values[i])
     return result
-
-
-def power(base: float, exponent: int) -> float:
-    """`base ** exponent` of a whole exponent of at least 0, by squaring."""
-    result = 1.0
-    while exponent:
-        if exponent & 1:
-            result *= base
-        base *= base
-        exponent >>= 1
-    return result
