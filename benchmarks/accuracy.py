@@ -6,8 +6,7 @@
 
 No configuration was chosen on these data. The defaults come from UCI's 3,823 training digits (of other writers
 than scikit-learn's 1,797, which are UCI's test digits) and ten other sets of the KEEL repository; the setting of
-drop-and-grow from other seeds of the generator, and so do those of input selection. How many inputs it keeps it finds
-on parts of the training rows.
+drop-and-grow from other seeds of the generator.
 """
 
 import sys
@@ -29,7 +28,6 @@ from grapheme_numba.bench import records
 from grapheme_numba.estimators import DagClassifier
 
 THIN = {"topology": "dense", "density": 0.1}
-SELECTED = {"topology": "dense", "hidden": (100, 100), "select_inputs": "auto"}
 
 
 class Accuracy(NamedTuple):
@@ -92,31 +90,10 @@ def needles(**options):
         "drop-and-grow, RigL": DagClassifier(evolve="rigl"),
         "pruned to a fortieth": DagClassifier("dense", density=0.025),
         "dense": DagClassifier("dense"),
-        "inputs selected": DagClassifier(**SELECTED),
         "MLPClassifier, StandardScaler": make_pipeline(StandardScaler(), MLPClassifier()),
         **trees(),
     }
     return data, lambda seed: ShuffleSplit(1, test_size=600, random_state=seed), models
-
-
-def of_lightgbm():
-    """LightGBM as it comes; it is of the extra `peers`."""
-    from lightgbm import LGBMClassifier
-
-    return LGBMClassifier(verbose=-1, n_jobs=1)
-
-
-def mostly_noise():
-    """Task of 600 columns of which 20 inform, by the recipe of Madelon: 5 to make the classes, 15 mixed from them."""
-    recipe = {**MADELON, "n_samples": 2600, "n_features": 600, "n_informative": 5, "class_sep": 1.0}
-    models = {
-        "inputs selected": DagClassifier(**SELECTED),
-        "the same network, all inputs": DagClassifier("dense", hidden=(100, 100)),
-        "MLPClassifier, StandardScaler": make_pipeline(StandardScaler(), MLPClassifier()),
-        "random forest": RandomForestClassifier(),
-        "LightGBM": of_lightgbm,
-    }
-    return lambda seed: make_classification(random_state=seed, **recipe), shuffled, models
 
 
 def in_order(seed):
@@ -137,7 +114,6 @@ TASKS = {
     "breast cancer": small(load_breast_cancer),
     "make_classification": needles(),
     "make_classification as Madelon": needles(**MADELON),
-    "600 columns": mostly_noise(),
 }
 SEEDS = {"wine": 20, "breast cancer": 10}
 FEWEST_SEEDS = 5
@@ -151,7 +127,7 @@ def measured(task, name):
         X, y = data(seed)
         X, of_seed = X.astype(np.float32), []
         for train, test in folds(seed).split(X, y):
-            model = models[name]() if callable(models[name]) else clone(models[name])
+            model = clone(models[name])
             last = model.steps[-1][1] if hasattr(model, "steps") else model
             last.set_params(random_state=seed)
             model.fit(X[train], y[train])
