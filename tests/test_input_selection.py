@@ -77,6 +77,11 @@ def test_numbers_tried_rise_to_all_and_end_when_more_is_no_better():
     assert found.scores == {n: -abs(n - 10) for n in sorted(set(asked))}
 
 
+def test_of_numbers_with_one_score_the_smallest_is_kept():
+    found = input_selection.select(random_examples(40), "auto", lambda columns, learn, held: 0.5, 0)
+    assert len(found.columns) == 5
+
+
 def random_examples(n_input, n=40, column=None):
     rng = np.random.default_rng(0)
     x, key = rng.normal(size=(n, n_input)), rng.integers(0, 3, n)

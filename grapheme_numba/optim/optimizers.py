@@ -372,7 +372,7 @@ class Factored:
 
 
 def power(base: float, exponent: int) -> float:
-    """`base ** exponent` of a whole exponent of at least 0, by squaring: the C library's own differs between processors."""
+    """`base ** exponent` of a whole exponent from 0 on, by squaring: C libraries differ in the last bit."""
     result = 1.0
     while exponent:
         if exponent & 1:
