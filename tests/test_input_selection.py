@@ -79,7 +79,7 @@ def test_numbers_tried_rise_to_all_and_end_when_more_is_no_better():
 
 def test_of_numbers_with_one_score_the_smallest_is_kept():
     found = input_selection.select(random_examples(40), "auto", lambda columns, learn, held: 0.5, 0)
-    assert len(found.columns) == 5
+    assert len(found.kept) == 5
 
 
 def random_examples(n_input, n=40, column=None):
