@@ -74,6 +74,29 @@ def test_the_comparison_in_json(data, tmp_path):
     assert [one["brain"] for one in objects if one["kind"] == "compared"] == ["math", "text", "timeseries", "vision"]
 
 
+def test_several_seeds_are_compared_by_geometric_means(data, tmp_path):
+    folder = tmp_path / "run"
+    result = cli("unified", "--data", data, "--output", folder, "--compare-single", "--seeds", 2, *SMALL)
+    assert result.exit_code == 0, result.output
+    seeds = [json.loads((one / "compared.json").read_text()) for one in (folder, folder / "seeds" / "1")]
+    found = json.loads((folder / "compared_seeds.json").read_text())
+    for brain, first, second in zip(found, *seeds, strict=True):
+        assert brain["brain"] == first["brain"] == second["brain"]
+        both = first["ratio"], second["ratio"]
+        assert brain["held_out"] == pytest.approx([(both[0] * both[1]) ** 0.5, min(both), max(both)])
+    assert seeds[0] != seeds[1]
+    table = result.stdout[result.stdout.index("geometric means over 2 seeds") :].splitlines()
+    assert [line.split()[0] for line in table[2:]] == ["math", "text", "timeseries", "vision"]
+
+
+@pytest.mark.parametrize("options", [("--seeds", 2), ("--seeds", 0, "--compare-single")])
+def test_seeds_without_a_comparison_are_refused(data, tmp_path, options):
+    result = cli("unified", "--data", data, "--output", tmp_path / "run", *options, *SMALL)
+    assert result.exit_code == 2
+    assert "--seeds" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluate_predict_and_inspect(trained, data):
     folder, _ = trained
     scores = [

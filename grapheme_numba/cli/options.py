@@ -201,6 +201,10 @@ compare_single_option = option(
     "--compare-single", is_flag=True, section="Brains",
     help="Then train each brain alone and print shared against alone.",
 )  # fmt: skip
+seeds_option = option(
+    "--seeds", type=click.IntRange(min=1), default=1, metavar="N", section="Brains",
+    help="With --compare-single: so many seeds, and the geometric means of shared / alone.  [default: 1]",
+)  # fmt: skip
 dry_run_option = option("--dry-run", is_flag=True, section="Run", help="Show what would be trained, and write nothing.")
 tensorboard_option = option(
     "--tensorboard", is_flag=True, section=OUTPUT,

@@ -65,6 +65,7 @@ unified = task_command(
     Without options it learns from the data shipped with the clone:  grapheme-train unified
     """,
     options.compare_single_option,
+    options.seeds_option,
 )
 
 

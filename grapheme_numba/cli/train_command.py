@@ -15,6 +15,7 @@ from grapheme_numba.cli.output import aligned, answer, as_json, figure, is_termi
 from grapheme_numba.distributed import likeness
 from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.distributed.launcher import command_line, n_announced, shows_terminal
+from grapheme_numba.errors import UsageError
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.config import parse_setting, read_config
 from grapheme_numba.training.observer import Observer, Observers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from grapheme_numba.runs.resume import Start
     from grapheme_numba.training.run import Run
 
+SPREAD_HEADER = ("brain", "train shared/alone", "least", "largest", "val shared/alone", "least", "largest")
 HEADER = ("brain", "train shared", "alone", "ratio", "val shared", "alone", "ratio", "exact shared", "alone")
 
 
@@ -40,21 +42,49 @@ def choose_display(log_format: str, quiet: bool) -> Observer:
     return JsonDisplay() if log_format == "json" else PlainDisplay()
 
 
-def show_comparison(name: str, run: "Run", start: "Start", log_format: str) -> None:
+def show_comparison(name: str, run: "Run", start: "Start", log_format: str) -> "list[Comparison]":
     """Train every brain alone and print the comparison: an aligned table, or one JSON object per brain."""
     from grapheme_numba.report.reporter import Reporter
     from grapheme_numba.runs.compare_single import compare
 
     rows = list(compare(find_task(name), run, start, Reporter))
     if not run.team.writes:
-        return
+        return rows
     if log_format == "json":
         for row in rows:
             plain = msgspec.to_builtins(row)
             answer(as_json({"kind": "compared", **plain, "train_ratio": row.train_ratio, "ratio": row.ratio}))
-        return
+        return rows
     answer("each brain trained with all others (shared) and alone: same network, seed, batches and steps")
     answer(*aligned([HEADER, *(cells(row) for row in rows)]))
+    return rows
+
+
+def compare_seeds(
+    name: str, values: dict[str, Any], first: "Run", compared: "list[Comparison]", stop: StopRequest, display: Observer
+) -> None:
+    """Train and compare with the seeds after that of the first run, and print geometric means over all of them."""
+    from grapheme_numba.api.training import run_task
+    from grapheme_numba.files import storage
+    from grapheme_numba.runs.compare_single import SEEDS, spreads
+
+    found = [compared]
+    for seed in range(first.config.seed + 1, first.config.seed + values["seeds"]):
+        folder = first.folder / "seeds" / str(seed)
+        own = [*config_layers(values), ("--seeds", {"seed": seed, "output": str(folder)})]
+        display.note(f"seed {seed}, in {folder}")
+        run, start = run_task(name, own, resume="auto", cache=not values["no_cache"], stop=stop, observer=display)
+        found.append(show_comparison(name, run, start, values["log_format"]))
+    rows = spreads(found)
+    storage.write_file(first.folder / SEEDS, msgspec.json.encode(rows))
+    if values["log_format"] == "json":
+        for row in rows:
+            answer(as_json({"kind": "compared_seeds", **msgspec.to_builtins(row)}))
+        return
+    answer(f"geometric means over {len(found)} seeds of the losses shared / alone")
+    unknown = (None, None, None)
+    lines = [(row.brain, *map(times, (*(row.train or unknown), *(row.held_out or unknown)))) for row in rows]
+    answer(*aligned([SPREAD_HEADER, *lines]))
 
 
 def cells(row: "Comparison") -> tuple[str, ...]:
@@ -132,10 +162,17 @@ def run_it(name: str, values: dict[str, Any], stop: StopRequest, display: Observ
             share_out(run, values, comm)
         return not values["dry_run"]
 
+    seeds = values.get("seeds", 1)
+    if seeds > 1 and not values["compare_single"]:
+        raise UsageError(f"--seeds {seeds} repeats a comparison; add --compare-single")
+    if seeds > 1 and isinstance(comm, Ranks):
+        raise UsageError(f"--seeds {seeds} wants a single process; start it without a launcher")
     choice = {"resume": values["resume"], "override": values["override"], "cache": not values["no_cache"]}
     run, start = run_task(name, config_layers(values), **choice, stop=stop, observer=display, comm=comm, ready=ready)
     if values.get("compare_single") and not values["dry_run"]:
-        show_comparison(name, run, start, values["log_format"])
+        compared = show_comparison(name, run, start, values["log_format"])
+        if seeds > 1:
+            compare_seeds(name, values, run, compared, stop, display)
 
 
 def share_out(run: "Run", values: dict[str, Any], comm: Ranks) -> None:

@@ -25,7 +25,7 @@ def half_cosine(progress: float) -> float:
     """Half a cosine from 1 down to 0 (Loshchilov and Hutter 2017, without restarts)."""
     from grapheme_numba.kernels.engine import elementary  # Numba takes a second, and names are looked up without it
 
-    return 0.5 * (1.0 + elementary.cos.py_func(math.pi * min(progress, 1.0)))
+    return 0.5 * (1.0 + elementary.cos(math.pi * min(progress, 1.0)))
 
 
 def stairs(progress: float) -> float:

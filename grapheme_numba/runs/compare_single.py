@@ -4,7 +4,8 @@ Alone means the same network from the same seed, the same batches in the same or
 the other brains' examples taken out. What differs is only that the other brains learn too.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -22,6 +23,7 @@ from grapheme_numba.training.run import Run, RunState
 from grapheme_numba.training.tasks import Task
 
 COMPARED = "compared.json"
+SEEDS = "compared_seeds.json"
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -49,6 +51,36 @@ class Comparison(msgspec.Struct, frozen=True):
     def ratio(self) -> float | None:
         """The same over the validation examples."""
         return ratio(self.shared, self.alone)
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """A brain over several seeds: geometric mean of the ratios shared / alone, the least and the largest.
+
+    train, held_out : (mean, least, largest), of training losses and of validation losses; None where one is unknown
+    n : seeds
+    """
+
+    brain: str
+    n: int
+    train: tuple[float, float, float] | None
+    held_out: tuple[float, float, float] | None
+
+
+def spreads(seeds: Sequence[Sequence[Comparison]]) -> list[Spread]:
+    """The `Spread` of each brain; one seed's comparisons are in the order of the brains."""
+    found = []
+    for of_brain in zip(*seeds, strict=True):
+        both = [[one.train_ratio for one in of_brain], [one.ratio for one in of_brain]]
+        found.append(Spread(of_brain[0].brain, len(of_brain), *map(_spread, both)))
+    return found
+
+
+def _spread(ratios: list[float | None]) -> tuple[float, float, float] | None:
+    known = [one for one in ratios if one]
+    if len(known) < len(ratios):
+        return None
+    mean = math.exp(sum(map(math.log, known)) / len(known))
+    return mean, min(known), max(known)
 
 
 def ratio(shared: float | None, alone: float | None) -> float | None:

@@ -127,8 +127,10 @@ class NumberAnswer(_Codec, frozen=True, tag="number"):
         """Periods of the sines, in units of 10**-decimals, coarse to fine."""
         coarsest = max(2.3 * self.limit, FINEST_PERIOD)
         stages = math.ceil(math.log(coarsest / FINEST_PERIOD) / math.log(STEEPEST) - 1e-9)
-        fall = elementary.log.py_func(FINEST_PERIOD / coarsest) / max(stages, 1)
-        return tuple(coarsest * elementary.exp.py_func(fall * i) for i in range(stages + 1))
+        if not stages:
+            return (coarsest,)
+        fall = elementary.log(FINEST_PERIOD / coarsest) / stages
+        return (*(float(coarsest * elementary.exp(fall * i)) for i in range(stages)), FINEST_PERIOD)
 
     @property
     def n_output(self) -> int:

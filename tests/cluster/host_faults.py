@@ -1,4 +1,4 @@
-"""What happens to a run over two hosts when a host, a launcher or a rank is lost: `faults.py [LAUNCHER...]`.
+"""What happens to a run over two hosts when a host, a launcher or a rank is lost: `host_faults.py [LAUNCHER...]`.
 
 Needs root and apt: the hosts are namespaces of this machine, made by `cluster.sh`. Prints a line for each fault and
 ends with 1 where a job did not end in time, was not explained, or left processes or shared memory behind.
