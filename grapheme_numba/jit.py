@@ -123,19 +123,19 @@ COMPILE_ROOM = 256 << 20  # bytes of address space; with less LLVM ends the proc
 _compile = CPUDispatcher.compile
 
 
-_waits: dict[str, Callable[[], None]] = {}  # module -> what is called before a kernel of it is compiled
+_waits: dict[str, Callable[[], None]] = {}  # kernel -> what is called before it is compiled
 
 
-def wait_before(modules: tuple[str, ...], wait: Callable[[], None]) -> None:
-    """Call `wait` before kernels of these modules are loaded or compiled: another process is compiling them."""
-    _waits.update(dict.fromkeys(modules, wait))
+def wait_before(kernels: tuple[str, ...], wait: Callable[[], None]) -> None:
+    """Call `wait` before these kernels, as `module.name`, are loaded or compiled: another process compiles them."""
+    _waits.update(dict.fromkeys(kernels, wait))
 
 
 def _compile_in_room(self: Any, signature: Any) -> Any:
     """Load or compile a kernel, or say that there is not enough memory for it."""
     if not self.py_func.__module__.startswith("grapheme_numba."):
         return _compile(self, signature)
-    if _waits and (wait := _waits.get(self.py_func.__module__)) is not None:
+    if _waits and (wait := _waits.get(f"{self.py_func.__module__}.{self.py_func.__name__}")) is not None:
         wait()
     left = _room_left()
     if left < COMPILE_ROOM:

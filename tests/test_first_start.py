@@ -20,12 +20,12 @@ def noted(self, signature):
     hits = sum(self.stats.cache_hits.values())
     result = compile_it(self, signature)
     if sum(self.stats.cache_hits.values()) == hits:
-        compiled.append(self.py_func.__module__)
+        compiled.append(f"{self.py_func.__module__}.{self.py_func.__name__}")
     return result
 CPUDispatcher.compile = noted
 import grapheme_numba as gn
 gn.train("agi", output=sys.argv[1], epochs=1, max_steps=2)
-print(len(compiled), [name for name in compiled if name in first_start.MODULES])
+print(len(compiled), [name for name in compiled if name in first_start.KERNELS])
 """
 
 
@@ -39,7 +39,7 @@ def test_whoever_wants_a_kernel_waits_for_the_process_that_compiles_it(waits):
     from grapheme_numba.kernels.engine import updates
 
     called = []
-    jit.wait_before((updates.__name__,), lambda: called.append(1))
+    jit.wait_before((f"{updates.__name__}.in_order",), lambda: called.append(1))
     signature = updates.in_order.signatures[0] if updates.in_order.signatures else "float64(float64[::1])"
     updates.in_order.compile(signature)
     assert called == [1]
@@ -55,7 +55,7 @@ def test_a_process_that_fails_or_hangs_is_no_trouble(waits, monkeypatch):
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
         first_start.compile_beside("adam")
         monkeypatch.setattr(subprocess, "Popen", real)
-        waits[first_start.MODULES[0]]()
+        waits[first_start.KERNELS[0]]()
 
 
 def test_without_room_for_a_process_all_is_compiled_here(waits, monkeypatch):
