@@ -36,6 +36,7 @@ def test_a_pathway_classifier_names_the_cause():
     assert text.split("strongest pathways: ")[1].startswith("{'Pathway 17'")
 
 
+@pytest.mark.long
 def test_digits_with_few_edges():
     found, _ = numbers("digits", "--short")
     (_, _, few, edges), (_, _, fewer, _), (_, dense, most) = found[:4], found[4:8], found[8:]

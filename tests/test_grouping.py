@@ -56,6 +56,7 @@ def test_blocks_packing_and_judges_leave_no_trace(tmp_path, monkeypatch):
     assert len(set(found)) == 1
 
 
+@pytest.mark.long
 def test_packed_data_of_any_size_has_the_fingerprint_of_the_plain(tmp_path):
     data = b"".join(line + b"\n" for line in itertools.islice(odd_records(12_000), 48_000))
     assert len(data) > parsing.SMALL_BYTES

@@ -38,6 +38,7 @@ def digests(folder, jobs, *options):
     return found
 
 
+@pytest.mark.long
 def test_ranks_on_several_hosts_give_the_same_bits(tmp_path, data):
     """Messages between hosts instead of memory: 3 ranks apart, and 2 and 1 on two hosts that take ranks in turn."""
     options = ("agi", "--data", data, *WIDE, "--epochs", 2, "--batch-size", 23, "--val-freq", 1, "--gradient-shards", 5)
