@@ -27,12 +27,8 @@ class Calibration(msgspec.Struct, frozen=True):
 
     def of(self, score: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """The confidences of scores."""
-        return 1.0 / (
-            1.0
-            + exp_each(-np.clip(self.slope * np.atleast_2d(np.asarray(score, np.float64)) + self.offset, -30.0, 30.0))[
-                0
-            ]
-        )
+        odds = np.clip(self.slope * np.asarray(score, np.float64) + self.offset, -30.0, 30.0)
+        return 1.0 / (1.0 + exp_each(-odds[None])[0])
 
 
 def score_counts(

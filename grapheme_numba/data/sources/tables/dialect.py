@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from grapheme_numba.data.sources.tables.cells import MISSING, MISSING_NUMBER, is_numeral
+from grapheme_numba.data.sources.tables.cells import MISSING, MISSING_NUMBER, PADDED, is_numeral
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.errors import RecordError, UsageError
 
@@ -184,7 +184,7 @@ def likely_numbers(sample: bytes, dialect: Dialect) -> set[str]:
     found = set()
     for name, column in zip(dialect.names, cells, strict=False):
         given = [cell.strip() for cell in column if cell.strip() not in marks]
-        if given and all(map(_looks_numeric, given)) and not any(re.match(r"0\d", cell) for cell in given):
+        if given and all(map(_looks_numeric, given)) and not any(re.match(PADDED, cell) for cell in given):
             found.add(name)
     return found
 

@@ -31,7 +31,7 @@ class Refused(NamedTuple):
     start: str
 
 
-PADDED = re.compile(rb"[^\d.+-]0\d")  # what may begin a cell
+ZERO_LED = re.compile(rb"[^\d.+-]0\d")  # what may begin a cell
 
 
 class PlainNumbers(NamedTuple):
@@ -145,7 +145,7 @@ class TextTable:
             numbers: list[int | None] = []
             refused.clear()
             # Numerals as 01234 may be codes: their cells are looked at as they are written.
-            fast = set() if PADDED.search(data) else numeric - self._slow
+            fast = set() if ZERO_LED.search(data) else numeric - self._slow
             try:
                 table = self._parsed(data, header, columns, fast, odd)
                 break
