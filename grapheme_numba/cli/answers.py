@@ -12,9 +12,10 @@ from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input
 from grapheme_numba.data.sources.tables.answer_writer import ANSWER, CONFIDENCE, AnswerWriter, Kind, free_names, kind_of
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files import storage
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.files.storage import refuse_overwriting
+from grapheme_numba.runs import run_folder
 from grapheme_numba.runs.answer_sources import Source, lines_of, source_of
+from grapheme_numba.runs.checkpoint import restore_model
 from grapheme_numba.runs.evaluate import of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
 from grapheme_numba.runs.predict_rows import RowsAnswerer
@@ -34,7 +35,7 @@ def answer_questions(
     checkpoint, _ = load(path, threads)
     written = [name for name in (target, rejects) if name is not None]
     refuse_overwriting(written, [source, *run_folder.files_of(Path(path))])
-    model = snapshot.restore_model(checkpoint)
+    model = restore_model(checkpoint)
     mapping = of_the_model(checkpoint.config.table(), model)
     answerer = Answerer(model, **choice)
     with source_of(source, mapping, model.layout) as found:

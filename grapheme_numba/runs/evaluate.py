@@ -15,9 +15,8 @@ from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.models.brain_model import BrainModel
-from grapheme_numba.runs import snapshot
 from grapheme_numba.runs.answer_sources import kind_of_source
-from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.runs.checkpoint import Checkpoint, restore_baselines
 from grapheme_numba.runs.session import left_out, select_examples
 from grapheme_numba.training import metrics
 from grapheme_numba.training.tasks import find_task
@@ -76,7 +75,7 @@ def evaluate_checkpoint(
     sentence = left_out(dataset)
     if sentence and note is not None:
         note(sentence)
-    return Evaluation(file, metrics.evaluate(model, dataset, snapshot.restore_baselines(checkpoint), batch_size))
+    return Evaluation(file, metrics.evaluate(model, dataset, restore_baselines(checkpoint), batch_size))
 
 
 def of_the_model(mapping: TableMapping, model: BrainModel) -> TableMapping:

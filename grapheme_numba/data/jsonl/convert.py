@@ -24,8 +24,7 @@ from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.rejects import Reject, RejectSink
 from grapheme_numba.data.stream.prefetch import ahead
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError, UsageError
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.storage import WholeFile, fsync_folder, mode_of
+from grapheme_numba.files.storage import WholeFile, fsync_folder, mode_of, refuse_overwriting
 
 
 class Converted(NamedTuple):

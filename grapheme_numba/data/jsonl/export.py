@@ -7,8 +7,7 @@ from typing import BinaryIO, cast
 
 from grapheme_numba.data.schema import from_arrow, to_line
 from grapheme_numba.data.stream.dataset import open_parquet
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.storage import WholeFile, mode_of
+from grapheme_numba.files.storage import WholeFile, mode_of, refuse_overwriting
 
 ROWS = 4096  # made into Python objects at once
 
