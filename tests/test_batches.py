@@ -17,7 +17,7 @@ from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream import dataset as source
 from grapheme_numba.data.stream import order, slabs
 from grapheme_numba.data.stream.dataset import Dataset
-from grapheme_numba.data.stream.prefetch import ahead
+from grapheme_numba.data.threads import ahead
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.codec.encode import encode_rows
 from grapheme_numba.kernels.codec.text_tokens import NUMBER

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import runs
 
-from grapheme_numba.data.example_weights import weights_of
+from grapheme_numba.data.parquet.columns import weights_of
 from grapheme_numba.data.stream.dataset import open_dataset
 from grapheme_numba.errors import RecordError
 

@@ -9,7 +9,14 @@ from typing import Any, BinaryIO
 
 from grapheme_numba.cli.checkpoint_commands import load
 from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, warn
-from grapheme_numba.data.sources.tables.answer_writer import ANSWER, CONFIDENCE, AnswerWriter, Kind, free_names, kind_of
+from grapheme_numba.data.sources.tables.given_rows import (
+    ANSWER,
+    CONFIDENCE,
+    AnswerWriter,
+    Written,
+    format_of,
+    free_names,
+)
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.files.overwriting import refuse_overwriting
@@ -57,7 +64,7 @@ def answer_questions(
 def answer_table(table: TableAnswerer | RowsAnswerer, target: str | None, rejects: str | None) -> tuple[int, int]:
     """The rows of a table with their answers, as `target` says; returns how many have one, and how many none."""
     given, nodes = table.table, list(table.answerer.nodes)
-    kind = kind_of(target, given)
+    kind = format_of(target, given)
     names = free_names([ANSWER, CONFIDENCE, *nodes], given.names)
     for wanted, name in zip([ANSWER, CONFIDENCE, *nodes], names, strict=True):
         if wanted != name:
@@ -97,7 +104,7 @@ def added_columns(names: list[str], answers: list[Answer | Refusal], nodes: list
 
 def answer_records(answerer: Answerer, source: Source, target: str | None, rejects: str | None) -> tuple[int, int]:
     """The answers to records, without those that have none; returns how many have one, and how many none."""
-    kind = kind_of(target, None)
+    kind = format_of(target, None)
     answers = (
         answerer.answer(str(source.path))
         if source.kind == "lines"
@@ -117,7 +124,7 @@ def answer_records(answerer: Answerer, source: Source, target: str | None, rejec
 
 
 @contextlib.contextmanager
-def record_sink(target: str | None, kind: Kind, mode: int, nodes: list[str]) -> Iterator[Callable[[Answer], None]]:
+def record_sink(target: str | None, kind: Written, mode: int, nodes: list[str]) -> Iterator[Callable[[Answer], None]]:
     """A function that writes the answer to one record: a line of JSON, or a row of id, domain, answer, confidence."""
     if kind == "jsonl":
         with sink(target, False, mode) as write:

@@ -217,7 +217,7 @@ def inspect(path: Path, samples: int, domain: str | None, table: dict[str, Any],
     """
     from grapheme_numba.data.inspect import inspect as run
     from grapheme_numba.data.inspect import lacks_target
-    from grapheme_numba.data.sources.tables.describe import describe_table
+    from grapheme_numba.data.sources.tables.passes import describe_table
 
     mapping = mapping_of(table, domain)
     if lacks_target(path, mapping):

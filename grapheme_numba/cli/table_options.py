@@ -12,8 +12,8 @@ from grapheme_numba.cli.option_types import FileName
 from grapheme_numba.cli.options import option
 
 if TYPE_CHECKING:
-    from grapheme_numba.data.sources.tables.describe import Described
     from grapheme_numba.data.sources.tables.mapping import TableMapping
+    from grapheme_numba.data.sources.tables.passes import Described
 
 LAYOUTS = ("gsm8k", "squad", "math", "chat", "alpaca", "completion", "text-label", "images", "records", "table", "csv")
 TABLES = (".csv", ".tsv", ".tab", ".arrow", ".feather", ".ipc", ".arrows", ".json", ".txt", ".dat", ".data")

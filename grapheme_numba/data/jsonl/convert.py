@@ -22,7 +22,7 @@ from grapheme_numba.data.parquet.row_groups import row_groups
 from grapheme_numba.data.parquet.sinks import FileSink, FolderSink, deal, folder_mode, refuse_existing
 from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.rejects import Reject, RejectSink
-from grapheme_numba.data.stream.prefetch import ahead
+from grapheme_numba.data.threads import ahead
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError, UsageError
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.files.storage import WholeFile, fsync_folder, mode_of

@@ -20,7 +20,6 @@ from typing import BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grapheme_numba.data.large_allocations import exclusive_if_large
 from grapheme_numba.data.parquet.row_groups import GROUP_BYTES, GROUP_ROWS, LISTS, LONG_DOMAIN
 from grapheme_numba.data.records import DEFAULT_LIMITS
 from grapheme_numba.data.schema import (
@@ -32,6 +31,7 @@ from grapheme_numba.data.schema import (
     is_tabular,
     widened,
 )
+from grapheme_numba.data.threads import exclusive_if_large
 from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.files.storage import WholeFile, write_file
 

@@ -13,11 +13,19 @@ import pyarrow as pa
 
 from grapheme_numba import arguments
 from grapheme_numba.data.codec.layout import Layout
-from grapheme_numba.data.example_weights import EXTRA, Weights, weights_in, weights_of
 from grapheme_numba.data.folders import files_in
 from grapheme_numba.data.jsonl.lines import PARQUET
-from grapheme_numba.data.large_allocations import LARGE, release_memory
-from grapheme_numba.data.parquet.columns import CELLS, NEEDED, Window, whole, window_of
+from grapheme_numba.data.parquet.columns import (
+    CELLS,
+    EXTRA,
+    NEEDED,
+    Weights,
+    Window,
+    weights_in,
+    weights_of,
+    whole,
+    window_of,
+)
 from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource
 from grapheme_numba.data.records import Limits, MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow
@@ -26,9 +34,9 @@ from grapheme_numba.data.splits import PICTURES
 from grapheme_numba.data.stream.batches import LEFT_OUT, Batch, Misfits, Plan, count_misfits, kept, row_bytes
 from grapheme_numba.data.stream.cache import cached_parquet
 from grapheme_numba.data.stream.order import Span, rows_of, stream_of
-from grapheme_numba.data.stream.prefetch import in_order
 from grapheme_numba.data.stream.slabs import SLAB_BYTES, slabs
 from grapheme_numba.data.summary import SCANNED, DatasetSummary, summarize
+from grapheme_numba.data.threads import LARGE, in_order, release_memory
 from grapheme_numba.errors import MissingInputError, RecordError
 
 if TYPE_CHECKING:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +22,7 @@ from grapheme_numba.data.parquet.columns import string_views
 from grapheme_numba.data.sources.tables.column_facts import ColumnFacts, Kind, number_facts, text_facts
 from grapheme_numba.data.sources.tables.mapping import ID, Roles, TableMapping, roles_of
 from grapheme_numba.data.sources.tables.open_table import open_table, unusable
-from grapheme_numba.data.sources.tables.readers import Block, Job, Table, TextTable
+from grapheme_numba.data.sources.tables.readers import Block, Job, Refused, Table, TextTable
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
 from grapheme_numba.data.sources.tables.typed import kind_of_type
 from grapheme_numba.data.splits import data_name
@@ -281,3 +283,39 @@ def facts_together(given: Sequence[Mapping[str, ColumnFacts]]) -> dict[str, Colu
             whole.typed = None if not kinds else "text" if "text" in kinds else "number"
         found[name] = whole
     return found
+
+
+class Described(NamedTuple):
+    """rows, refused : numbers of rows; first : the first that is refused; notes, columns : sentences."""
+
+    rows: int
+    refused: int
+    first: Refused | None
+    notes: list[str]
+    columns: list[str]
+
+
+def describe_table(path: Path, mapping: TableMapping, progress: Callable[[int, int], None] | None = None) -> Described:
+    """Read all of a table once. Raises what opening and reading it raises.
+
+    progress : called with bytes read and bytes of the file
+    """
+    done, size = 0, path.stat().st_size
+
+    def read(n: int) -> None:
+        nonlocal done
+        done += n
+        if progress is not None:
+            progress(min(done, size), size)
+
+    table = TablePasses(path, msgspec.structs.replace(mapping, split=None), "", answers=False)
+    form = table.form(table.first_facts(), table.roles)
+    rows, refused, first = 0, 0, None
+    for made, before in table.passes(form, read):
+        rows += len(made.row) + len(made.refused)
+        refused += len(made.refused)
+        if first is None and made.refused:
+            first = made.refused[0]._replace(row=made.refused[0].row + before)
+    form = table.form(table.facts, table.roles)
+    columns = [table.sentence(name, fact, form) for name, fact in table.facts.items()]
+    return Described(rows, refused, first, table.notes, columns)

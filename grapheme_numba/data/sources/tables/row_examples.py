@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.example_weights import WEIGHT
 from grapheme_numba.data.fields import NUMBER, STRING, Field, shape_text
+from grapheme_numba.data.parquet.columns import WEIGHT
 from grapheme_numba.data.schema import SCHEMA, TABULAR_SCHEMA
 from grapheme_numba.data.sources.tables.cells import numbers_of, plain_numerals
 from grapheme_numba.data.sources.tables.column_facts import Kind
