@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 LAYOUTS = ("gsm8k", "squad", "math", "chat", "alpaca", "completion", "text-label", "images", "records", "table", "csv")
 TABLES = (".csv", ".tsv", ".tab", ".arrow", ".feather", ".ipc", ".arrows", ".json", ".txt", ".dat", ".data")
-PARQUET = (".parquet", ".pq", ".parq")
 
 _OPTIONS = (
     ("--target", "target", {"metavar": "COLUMN"}, "Table: column of the answers."),

@@ -8,10 +8,10 @@ import msgspec
 
 from grapheme_numba.data.codec.layout import DomainLayout, Layout, shared_layout
 from grapheme_numba.data.codec.tabular import describe_fields
+from grapheme_numba.data.file_kinds import is_table
 from grapheme_numba.data.schema import NAMELESS, from_arrow, to_plain
 from grapheme_numba.data.sources.row_layouts import first_layout
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.open_table import is_table
 from grapheme_numba.data.stream.batches import Misfits, why_unfit
 from grapheme_numba.data.stream.dataset import Dataset, is_ours, open_dataset
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary

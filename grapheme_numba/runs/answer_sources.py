@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from grapheme_numba.data.codec.layout import Layout
-from grapheme_numba.data.jsonl.lines import PARQUET
+from grapheme_numba.data.file_kinds import ARROW, PARQUET, bare_name
 from grapheme_numba.data.schema import to_line
 from grapheme_numba.data.sources.external import own_rows
 from grapheme_numba.data.sources.row_layouts import (
@@ -21,9 +21,9 @@ from grapheme_numba.data.sources.row_layouts import (
     question_layout,
     rows_of,
 )
+from grapheme_numba.data.sources.tables.blocks import opened, read
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.open_table import ARROW, open_table
-from grapheme_numba.data.sources.tables.streams import bare_name, opened, read
+from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.stream.dataset import Dataset, is_ours
 from grapheme_numba.errors import GraphemeError, MissingInputError
 

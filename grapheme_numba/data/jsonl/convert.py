@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import pyarrow as pa
 
-from grapheme_numba.data.folders import REJECTS
-from grapheme_numba.data.jsonl.lines import PARQUET, find_sources, total_bytes
+from grapheme_numba.data.file_kinds import PARQUET, REJECTS
+from grapheme_numba.data.jsonl.lines import find_sources, total_bytes
 from grapheme_numba.data.jsonl.parsing import parsed_blocks
 from grapheme_numba.data.parquet.files import ParquetSource
 from grapheme_numba.data.parquet.row_groups import row_groups

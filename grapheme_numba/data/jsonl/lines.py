@@ -10,11 +10,9 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from grapheme_numba.data.folders import files_in
+from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, files_in, packed
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
-ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
-PARQUET = (".parquet", ".pq", ".parq")
 BLOCK_BYTES = 4 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -51,9 +49,9 @@ def find_sources(names: Iterable[str | Path]) -> list[str]:
             continue
         path = Path(name)
         if path.is_dir():
-            inside = [str(file) for file in files_in(path, lambda low: low.endswith(ENDINGS))]
+            inside = [str(file) for file in files_in(path, lambda low: low.endswith(packed(JSON_LINES)))]
             if not inside:
-                raise MissingInputError(f"folder {name} holds no {', '.join(ENDINGS[:2])} file (also .gz or .zst)")
+                raise MissingInputError(f"folder {name} holds no {', '.join(JSON_LINES)} file (also .gz or .zst)")
             sources += inside
         elif path.exists():
             sources.append(name)

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from grapheme_numba.data.file_kinds import PICTURES
 from grapheme_numba.data.records import MixedExample
 from grapheme_numba.data.rejects import NO_OFFSET, Reject
 from grapheme_numba.data.sources.row_layouts import LAYOUTS, PICTURE, rows_of
 from grapheme_numba.errors import RecordError, UsageError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 USUAL_SIDE = 28
 MOST_SIDE = 1024
 MOST_PIXELS = 64 << 20  # of a file; a few kilobytes may unpack to a gigabyte
@@ -77,7 +77,7 @@ def picture_files(folder: Path) -> list[tuple[str, Path]]:
     """(class, file) of the pictures in a folder of folders, each of which is named as its class."""
     found = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in ENDINGS and path.is_file() and path.parent != folder:
+        if path.suffix.lower() in PICTURES and path.is_file() and path.parent != folder:
             found.append((path.parent.name, path))
     return found
 

@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from grapheme_numba import arguments
 from grapheme_numba.data.codec.layout import Layout
-from grapheme_numba.data.folders import files_in
-from grapheme_numba.data.jsonl.lines import PARQUET
+from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, PICTURES, TABLES, bare_name, files_in, packed
 from grapheme_numba.data.parquet.columns import (
     CELLS,
     EXTRA,
@@ -30,7 +29,6 @@ from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource
 from grapheme_numba.data.records import Limits, MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.splits import PICTURES
 from grapheme_numba.data.stream.batches import LEFT_OUT, Batch, Misfits, Plan, count_misfits, kept, row_bytes
 from grapheme_numba.data.stream.cache import cached_parquet
 from grapheme_numba.data.stream.order import Span, rows_of, stream_of
@@ -43,8 +41,6 @@ if TYPE_CHECKING:
     from grapheme_numba.data.stream.imported import Decisions
 
 FOOTER_BYTES = 64 << 20  # at the end of a Parquet file, in which the mark of our own is looked for
-OTHER_TABLES = (".csv", ".tsv", ".tab", ".json", ".arrow", ".arrows", ".feather", ".ipc", ".txt", ".dat", ".data")
-DATA = tuple(kind + packed for kind in (*OTHER_TABLES, *PARQUET, ".jsonl", ".ndjson") for packed in ("", ".gz", ".zst"))
 MOST_AHEAD_BYTES = 16 << 20  # of a batch, to be prepared ahead: several are, at the same time
 
 
@@ -254,10 +250,9 @@ def is_ours(path: Path, *, target: bool = False) -> bool:
     with open(path, "rb") as file:
         if file.read(4) == b"PAR1":
             return True
-    for packed in (".gz", ".zst"):
-        name = name.removesuffix(packed)
-    if not name.endswith((".jsonl", ".ndjson")):
-        return not name.endswith(OTHER_TABLES)
+    name = bare_name(path)
+    if not name.endswith(JSON_LINES):
+        return not name.endswith(TABLES)
     from grapheme_numba.data.sources.row_layouts import has_records, is_of_records
 
     return has_records(path) if target else is_of_records(path)
@@ -290,7 +285,7 @@ def open_dataset(
     path = arguments.path("path", path)
     table = mapping is not None and mapping.target is not None
     if path.is_dir() and not parts and not holds_our_parquet(path):
-        files = files_in(path, lambda name: name.endswith((*DATA, *PICTURES)))
+        files = files_in(path, lambda name: name.endswith((*packed(TABLES), *PICTURES)))
         if files:
             return _imported([path], mapping, cache, progress, max_unfit, files)
     if not path.is_file():

@@ -16,8 +16,8 @@ from grapheme_numba.data.jsonl.convert import default_rejects_path
 from grapheme_numba.data.sources.external import import_data
 from grapheme_numba.data.sources.tables.import_table import SPLITS, TableConverted
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.open_table import open_table
 from grapheme_numba.data.sources.tables.passes import domain_of
+from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.sources.tables.row_examples import Form
 from grapheme_numba.data.stream.cache import KEPT, Make, cached_parquet, decisions_of
 from grapheme_numba.errors import RecordError

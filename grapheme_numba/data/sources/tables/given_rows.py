@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from grapheme_numba.data.jsonl.lines import PARQUET
+from grapheme_numba.data.file_kinds import PARQUET
+from grapheme_numba.data.sources.tables.blocks import Block, Table
 from grapheme_numba.data.sources.tables.dialect import SPACE
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.open_table import open_table
-from grapheme_numba.data.sources.tables.readers import Block, Table, TextTable
+from grapheme_numba.data.sources.tables.readers import TextTable, open_table
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
 from grapheme_numba.data.sources.tables.typed import ArrowTable, JsonTable, ParquetTable
 from grapheme_numba.errors import UsageError

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grapheme_numba.data.parquet.columns import string_views
+from grapheme_numba.data.sources.tables.blocks import Block, Job, Refused, Table
 from grapheme_numba.data.sources.tables.column_facts import ColumnFacts, Kind, number_facts, text_facts
 from grapheme_numba.data.sources.tables.mapping import ID, Roles, TableMapping, roles_of
-from grapheme_numba.data.sources.tables.open_table import open_table, unusable
-from grapheme_numba.data.sources.tables.readers import Block, Job, Refused, Table, TextTable
+from grapheme_numba.data.sources.tables.readers import TextTable, open_table, unusable
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
 from grapheme_numba.data.sources.tables.typed import kind_of_type
 from grapheme_numba.data.splits import data_name

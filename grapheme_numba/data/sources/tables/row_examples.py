@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from grapheme_numba.data.fields import NUMBER, STRING, Field, shape_text
 from grapheme_numba.data.parquet.columns import WEIGHT
 from grapheme_numba.data.schema import SCHEMA, TABULAR_SCHEMA
+from grapheme_numba.data.sources.tables.blocks import Block, PlainNumbers, Refused
 from grapheme_numba.data.sources.tables.cells import numbers_of, plain_numerals
 from grapheme_numba.data.sources.tables.column_facts import Kind
 from grapheme_numba.data.sources.tables.dialect import Dialect
 from grapheme_numba.data.sources.tables.mapping import Roles
-from grapheme_numba.data.sources.tables.readers import Block, PlainNumbers, Refused
 from grapheme_numba.data.sources.tables.typed import answer_text
 
 SPLIT_NAMES = {

@@ -12,16 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from grapheme_numba.data.file_kinds import JSON_LINES, bare_name
+from grapheme_numba.data.sources.tables.blocks import BLOCK_BYTES, Array, Block, Job, Refused, opened, read, seekable
 from grapheme_numba.data.sources.tables.dialect import Dialect
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.readers import Array, Block, Job, Refused
-from grapheme_numba.data.sources.tables.streams import BLOCK_BYTES, bare_name, opened, read, seekable
 from grapheme_numba.errors import RecordError
 
 ROWS = 32_768
 MOST_JSON = 512 << 20  # bytes of one JSON document, which has to be read whole
 DAY = 86_400_000_000  # microseconds
-JSON_LINES = (".jsonl", ".ndjson")
 
 
 def _dialect(mapping: TableMapping) -> Dialect:
