@@ -14,8 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from grapheme_numba.cli.data import main
-from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.jsonl.export import export
+from grapheme_numba.data.jsonl.convert import convert, export
 from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
 

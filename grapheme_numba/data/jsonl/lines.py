@@ -1,4 +1,7 @@
-"""Bytes of JSONL from wherever the user points: files, globs, folders, gzip, zstd, standard input."""
+"""Blocks of JSONL lines from wherever the user points: files, globs, folders, gzip, zstd, standard input.
+
+A block is parsed line by line with `parse_example` here, slower than the scanner, but without compiled code.
+"""
 
 import glob
 import gzip
@@ -11,6 +14,9 @@ from typing import BinaryIO, NamedTuple, Protocol
 import pyarrow as pa
 
 from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, files_in, packed
+from grapheme_numba.data.records import Limits, parse_example
+from grapheme_numba.data.rejects import SHOWN, Reject
+from grapheme_numba.data.schema import to_arrow
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 BLOCK_BYTES = 4 << 20
@@ -155,3 +161,36 @@ def split_lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
         if content.strip(b" \t\r"):
             yield number, offset, content
         offset += len(line) + 1
+
+
+def reject(block: Block, line: int, offset: int, content: bytes, reason: str) -> Reject:
+    """The reject of one line of a block."""
+    return Reject(block.source, line, offset, reason, content[:SHOWN].decode(errors="replace"))
+
+
+class Parsed(NamedTuple):
+    """`lines` that are not blank became rows or rejects."""
+
+    rows: pa.RecordBatch
+    rejects: list[Reject]
+    lines: int
+
+
+def too_long(block: Block, limits: Limits) -> Parsed:
+    """The result for a block that stands for one line of too many bytes."""
+    reason = f"the line has {block.too_long} bytes, more than the limit of {limits.line_bytes}"
+    return Parsed(to_arrow([]), [reject(block, block.first_line, block.offset, block.data, reason)], 1)
+
+
+def parse_line_by_line(block: Block, limits: Limits) -> Parsed:
+    """Parse and check every line of a block; blank lines are left out."""
+    if block.too_long:
+        return too_long(block, limits)
+    examples, rejects = [], []
+    lines = list(split_lines(block))
+    for number, offset, content in lines:
+        try:
+            examples.append(parse_example(content, limits))
+        except RecordError as error:
+            rejects.append(reject(block, number, offset, content, str(error)))
+    return Parsed(to_arrow(examples), rejects, len(lines))

@@ -25,7 +25,7 @@ from grapheme_numba.data.parquet.columns import (
     whole,
     window_of,
 )
-from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource
+from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource, parquet_files
 from grapheme_numba.data.records import Limits, MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow
 from grapheme_numba.data.sources.tables.mapping import TableMapping
@@ -35,7 +35,7 @@ from grapheme_numba.data.stream.order import Span, rows_of, stream_of
 from grapheme_numba.data.stream.slabs import SLAB_BYTES, slabs
 from grapheme_numba.data.summary import SCANNED, DatasetSummary, summarize
 from grapheme_numba.data.threads import LARGE, in_order, release_memory
-from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.errors import RecordError
 
 if TYPE_CHECKING:
     from grapheme_numba.data.stream.imported import Decisions
@@ -218,22 +218,7 @@ class Dataset:
 
 def open_parquet(path: str | Path) -> Dataset:
     """Open a .parquet file or a folder of them."""
-    path = Path(path)
-    if not path.exists():
-        raise MissingInputError(f"{path} does not exist; name a .jsonl or .parquet file, or a folder of .parquet")
-    if not path.is_dir() and not path.is_file():
-        raise MissingInputError(
-            f"{path} is a pipe or device; turn what it gives into a file with `grapheme-data convert`"
-        )
-    if not path.is_dir():
-        return Dataset(path, [path])
-    files = sorted(file for file in path.iterdir() if file.name.endswith(PARQUET) and file.name[0] != ".")
-    if not files:
-        raise MissingInputError(
-            f"folder {path} holds no .parquet file; name a .jsonl file in it, or make Parquet with "
-            "`grapheme-data convert`"
-        )
-    return Dataset(path, files)
+    return Dataset(Path(path), parquet_files(path))
 
 
 def is_ours(path: Path, *, target: bool = False) -> bool:
