@@ -13,7 +13,8 @@ from grapheme_numba.data.schema import NAMELESS, from_arrow, to_plain
 from grapheme_numba.data.sources.row_layouts import first_layout
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.stream.batches import Misfits, why_unfit
-from grapheme_numba.data.stream.dataset import Dataset, is_ours, open_dataset
+from grapheme_numba.data.stream.dataset import Dataset
+from grapheme_numba.data.stream.open_dataset import is_ours, open_dataset
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
 

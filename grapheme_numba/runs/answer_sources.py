@@ -24,7 +24,8 @@ from grapheme_numba.data.sources.row_layouts import (
 from grapheme_numba.data.sources.tables.blocks import opened, read
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.readers import open_table
-from grapheme_numba.data.stream.dataset import Dataset, is_ours
+from grapheme_numba.data.stream.dataset import Dataset
+from grapheme_numba.data.stream.open_dataset import is_ours
 from grapheme_numba.errors import GraphemeError, MissingInputError
 
 Kind = Literal["lines", "rows", "parquet", "table", "layout"]

@@ -11,7 +11,7 @@ from grapheme_numba.data.codec.tabular import column_kind
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.splits import find_splits
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.models.brain_model import BrainModel

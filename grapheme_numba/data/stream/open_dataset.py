@@ -1,6 +1,7 @@
-"""Tables and other layouts converted once into the cache, beside what was decided about them.
+"""`open_dataset`: from a path that a user names to a Dataset that streams batches.
 
-What a first run decided and left out is kept with the converted file, and every later run says it again.
+Tables and other layouts are converted once into the cache, beside what was decided about them: what a first run decided
+and left out is kept with the converted file, and every later run says it again.
 """
 
 import hashlib
@@ -8,60 +9,118 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from grapheme_numba import arguments
+from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, PICTURES, TABLES, bare_name, files_in, packed
 from grapheme_numba.data.jsonl.convert import default_rejects_path
+from grapheme_numba.data.parquet.files import VERSION_KEY
+from grapheme_numba.data.records import Limits
 from grapheme_numba.data.sources.external import import_data
+from grapheme_numba.data.sources.row_layouts import has_records, is_of_records
 from grapheme_numba.data.sources.tables.import_table import SPLITS, TableConverted
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.passes import domain_of
 from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.sources.tables.row_examples import Form
 from grapheme_numba.data.stream.cache import KEPT, Make, cached_parquet, decisions_of
+from grapheme_numba.data.stream.dataset import Dataset, Decisions, open_parquet
 from grapheme_numba.errors import RecordError
 
+FOOTER_BYTES = 64 << 20  # at the end of a Parquet file, in which the mark of our own is looked for
 FORMAT = 3  # of the decisions, and of how cells are read; older conversions are made again
 
 
-class Decisions(msgspec.Struct, frozen=True):
-    """What was decided in a conversion.
+def is_ours(path: Path, *, target: bool = False) -> bool:
+    """Whether a file is to be read as JSONL of records, or is Parquet that this program wrote.
 
-    sentences : for people; kinds : of the columns that are used; inputs : columns, in order; layout : as of a mapping
-    decimal, header : how the first table's text was read, None where it is none
-    split_rows : of train, val and test, where a column names them
-    rows, refused : their numbers; first : the first refused row and why
+    target : a column of answers is named, so that JSON lines are rows of a table unless they are records
     """
+    name = path.name.lower()
+    if name.endswith(PARQUET):
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - FOOTER_BYTES))
+            tail = file.read()
+        return not tail.endswith(b"PAR1") or VERSION_KEY.encode() in tail
+    with open(path, "rb") as file:
+        if file.read(4) == b"PAR1":
+            return True
+    name = bare_name(path)
+    if not name.endswith(JSON_LINES):
+        return not name.endswith(TABLES)
+    return has_records(path) if target else is_of_records(path)
 
-    sentences: list[str]
-    kinds: dict[str, Literal["number", "text"]]
-    inputs: tuple[str, ...]
-    layout: Literal["row", "cells", "values"]
-    decimal: Literal[".", ","] | None
-    header: bool | None
-    rows: int
-    refused: int
-    first: str
-    split_rows: tuple[int, ...] = ()
 
-    def refusal(self, path: Path) -> str:
-        """How many rows are left out, and why the first."""
-        return f"{self.refused:,} of {self.rows:,} rows of {path} cannot be used; {self.first}"
+def open_dataset(
+    path: str | Path,
+    *,
+    cache: bool = True,
+    progress: Callable[[str], None] | None = None,
+    nameless: bool = False,
+    mapping: TableMapping | None = None,
+    max_unfit: float = 1.0,
+    parts: Sequence[Path] = (),
+) -> Dataset:
+    """Open .jsonl[.gz|.zst] (converted once into a cache), .parquet, or a folder of .parquet.
 
-    def lacking(self, other: "Decisions") -> list[str]:
-        """The input columns that another conversion does not have."""
-        return [name for name in self.inputs if name not in other.inputs] if other.inputs else []
+    Other tables, layouts and folders of them are converted into the cache too: with a target in `mapping` as tables,
+    else by their columns (`sources.row_layouts`); what was decided goes to `progress`.
 
-    def mapping(self, given: TableMapping) -> TableMapping:
-        """A mapping that reads other files of the same data as this one was read."""
-        return msgspec.structs.replace(
-            given,
-            kinds={**given.kinds, **self.kinds},
-            layout=self.layout if given.layout == "row" else given.layout,
-            decimal=given.decimal or self.decimal,
-            header=self.header if given.header is None else given.header,
-        )
+    cache : False converts JSONL into a temporary folder that goes with the Dataset
+    progress : called with one plain sentence when something takes time (a conversion)
+    nameless : take JSONL lines without a domain, for a router to choose one
+    max_unfit : share of a table's rows that may be left out because they cannot be used
+    parts : the files that `path` is the first of, if more than one
+
+    Raises MissingInputError when there is nothing at `path`, RecordError for lines or files that
+    do not hold examples.
+    """
+    path = arguments.path("path", path)
+    table = mapping is not None and mapping.target is not None
+    if path.is_dir() and not parts and not holds_our_parquet(path):
+        files = files_in(path, lambda name: name.endswith((*packed(TABLES), *PICTURES)))
+        if files:
+            return _imported([path], mapping, cache, progress, max_unfit, files)
+    if not path.is_file():
+        return open_parquet(path)
+    if not all(is_ours(part, target=table) for part in parts or [path]):
+        return _imported(list(parts or [path]), mapping, cache, progress, max_unfit)
+    if len(parts) > 1:
+        given: dict[str, Any] = {"cache": cache, "progress": progress, "nameless": nameless}
+        opened = [open_dataset(part, **given) for part in parts]
+        whole = Dataset(path, [file for part in opened for file in part.files])
+        whole.kept_open = opened
+        return whole
+    with open(path, "rb") as file:
+        magic = file.read(4)
+    if path.name.lower().endswith(PARQUET) or magic == b"PAR1":
+        return Dataset(path, [path])
+    converted, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
+    return of_cache(path, converted, temporary)
+
+
+def holds_our_parquet(folder: Path) -> bool:
+    """Whether a folder is one of Parquet files that this program wrote, as its first one shows."""
+    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(PARQUET) and file.name[0] != ".")
+    return bool(files) and is_ours(files[0])
+
+
+def _imported(
+    paths: list[Path], mapping: TableMapping | None, cache: bool, progress: Callable[[str], None] | None,
+    max_unfit: float, files: Sequence[Path] = (),
+) -> Dataset:  # fmt: skip
+    return of_cache(paths[0], *cached_import(paths, mapping, cache, progress, most_refused=max_unfit, files=files))
+
+
+def of_cache(path: Path, converted: Path, temporary: Path | None, decisions: Decisions | None = None) -> Dataset:
+    """The dataset of a conversion of `path`; `temporary` is a folder that goes with it."""
+    dataset = open_parquet(converted)
+    dataset.path, dataset.decisions = path, decisions
+    if temporary is not None:
+        dataset.goes_with(temporary)
+    return dataset
 
 
 def cached_import(
