@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from grapheme_numba.data.codec.inputs import describe_fields
 from grapheme_numba.data.codec.layout import DomainLayout, Layout, shared_layout
-from grapheme_numba.data.codec.tabular import describe_fields
 from grapheme_numba.data.file_kinds import is_table
 from grapheme_numba.data.schema import NAMELESS, from_arrow, to_plain
 from grapheme_numba.data.sources.row_layouts import first_layout

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from grapheme_numba.data.codec.tabular import column_kind
+from grapheme_numba.data.codec.inputs import column_kind
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.splits import find_splits

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from grapheme_numba.data.codec.answers import NumberAnswer, RealAnswer
+from grapheme_numba.data.codec.inputs import column_kind
 from grapheme_numba.data.codec.layout import DomainLayout
-from grapheme_numba.data.codec.tabular import column_kind
 from grapheme_numba.data.rejects import NO_OFFSET
 from grapheme_numba.data.schema import from_arrow
 from grapheme_numba.data.sources.tables.column_facts import Kind

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from grapheme_numba.data.codec.inputs import token_ends, words_of
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
-from grapheme_numba.data.codec.texts import token_ends, words_of
 from grapheme_numba.data.fields import shape_of
 from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
