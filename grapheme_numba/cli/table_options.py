@@ -30,7 +30,12 @@ _OPTIONS = (
     ("--encoding", "encoding", {"metavar": "NAME"}, "Table: encoding of the text [detected]."),
     ("--missing", "missing", {"multiple": True, "metavar": "MARK"}, "Table: mark of a missing cell [NA, NaN, ?, ...]."),
     ("--comment", "comment", {"metavar": "START"}, "Table: start of lines to leave out [#, at the start]."),
-    ("--kind", "kinds", {"multiple": True, "metavar": "COLUMN=number|text"}, "Table: what a column is [detected]."),
+    (
+        "--kind",
+        "kinds",
+        {"multiple": True, "metavar": "COLUMN=number|date|text"},
+        "Table: what a column is [detected].",
+    ),
     ("--image-size", "image_size", {"metavar": "WxH[,rgb]"}, "Pictures: size in pixels, grey or rgb [28, grey]."),
 )
 

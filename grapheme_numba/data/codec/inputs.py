@@ -30,6 +30,7 @@ class FieldCode(msgspec.Struct, frozen=True):
     missing : whether the training data misses cells of the column
     values : categories with an input of their own, sorted by their bytes
     other : whether there is an input for all other categories
+    date : whether the numbers are dates, in days since 1970-01-01
     """
 
     name: str
@@ -38,6 +39,7 @@ class FieldCode(msgspec.Struct, frozen=True):
     missing: bool = False
     values: tuple[str, ...] = ()
     other: bool = False
+    date: bool = False
 
     @property
     def n_input(self) -> int:
@@ -76,12 +78,13 @@ def field_code(field: FieldSummary, n: int) -> FieldCode:
         missing=n_cell < n,
         values=values,
         other=bool(values) and len(values) < len(field.values),
+        date=field.date and numeric,
     )
 
 
-def column_kind(field: FieldCode) -> Literal["number", "text"]:
+def column_kind(field: FieldCode) -> Literal["number", "date", "text"]:
     """What the column of a table was taken for in training."""
-    return "text" if field.values or field.other else "number"
+    return "text" if field.values or field.other else "date" if field.date else "number"
 
 
 def field_codes(fields: Sequence[FieldSummary], n: int) -> tuple[FieldCode, ...]:
@@ -91,13 +94,16 @@ def field_codes(fields: Sequence[FieldSummary], n: int) -> tuple[FieldCode, ...]
 
 def describe_fields(codes: Sequence[FieldCode]) -> str:
     """Columns in a few words."""
-    numbers = sum(code.mean is not None for code in codes)
+    numbers = sum(code.mean is not None and not code.date for code in codes)
+    dates = [code.name for code in codes if code.date]
     categories = [code for code in codes if code.values or code.other]
     idle = [code.name for code in codes if not code.n_input]
     missing = [code.name for code in codes if code.missing]
     parts = []
     if numbers:
         parts.append(f"{numbers} of numbers, standardised")
+    if dates:
+        parts.append(f"dates, as days since 1970-01-01, standardised, in {', '.join(dates[:6])}{_more(dates, 6)}")
     if categories:
         shown = ", ".join(f"{code.name} {len(code.values)}{' and others' * code.other}" for code in categories[:6])
         parts.append(f"{len(categories)} of categories, one-hot ({shown}{_more(categories, 6)})")

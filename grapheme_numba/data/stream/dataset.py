@@ -33,7 +33,7 @@ from grapheme_numba.data.parquet.columns import (
 from grapheme_numba.data.parquet.files import ParquetSource, parquet_files
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow
-from grapheme_numba.data.sources.tables.mapping import TableMapping
+from grapheme_numba.data.sources.tables.mapping import ColumnKind, TableMapping
 from grapheme_numba.data.stream.batches import (
     LEFT_OUT,
     SLAB_BYTES,
@@ -66,7 +66,7 @@ class Decisions(msgspec.Struct, frozen=True):
     """
 
     sentences: list[str]
-    kinds: dict[str, Literal["number", "text"]]
+    kinds: dict[str, ColumnKind]
     inputs: tuple[str, ...]
     layout: Literal["row", "cells", "values"]
     decimal: Literal[".", ","] | None

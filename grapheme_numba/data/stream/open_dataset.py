@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ from grapheme_numba.data.records import Limits
 from grapheme_numba.data.sources.external import import_data
 from grapheme_numba.data.sources.row_layouts import has_records, is_of_records
 from grapheme_numba.data.sources.tables.import_table import SPLITS, TableConverted
-from grapheme_numba.data.sources.tables.mapping import TableMapping
+from grapheme_numba.data.sources.tables.mapping import ColumnKind, TableMapping
 from grapheme_numba.data.sources.tables.passes import domain_of
 from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.sources.tables.row_examples import Form
@@ -30,7 +30,7 @@ from grapheme_numba.data.stream.dataset import Dataset, Decisions, open_parquet
 from grapheme_numba.errors import RecordError
 
 FOOTER_BYTES = 64 << 20  # at the end of a Parquet file, in which the mark of our own is looked for
-FORMAT = 3  # of the decisions, and of how cells are read; older conversions are made again
+FORMAT = 4  # of the decisions, and of how cells are read; older conversions are made again
 
 
 def is_ours(path: Path, *, target: bool = False) -> bool:
@@ -220,6 +220,7 @@ def _decided(done: TableConverted, path: Path, mapping: TableMapping) -> Decisio
     )
 
 
-def _kinds(form: Form) -> dict[str, Literal["number", "text"]]:
+def _kinds(form: Form) -> dict[str, ColumnKind]:
     names = [*form.roles.inputs, *([form.roles.target] if form.roles.target else [])]
-    return {name: "number" if form.kinds[name] == "number" else "text" for name in names if form.kinds[name] != "empty"}
+    kinds = {name: form.kinds[name] for name in names}
+    return {name: kind for name, kind in kinds.items() if kind != "empty"}

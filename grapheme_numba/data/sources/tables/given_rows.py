@@ -200,7 +200,7 @@ def is_number(cell: str) -> bool:
 
 def unseen_categories(given: Given, form: Form, known: dict[str, tuple[str, ...]]) -> dict[str, tuple[int, str]]:
     """Column -> (cells, the first of them) of the examples' categories that are none of `known`; none is left out."""
-    names = [name for name in form.roles.inputs if form.kinds[name] != "number"]
+    names = [name for name in form.roles.inputs if form.kinds[name] not in ("number", "date")]
     if form.input_type != "tabular" or not names or not given.made.batch.num_rows:
         return {}
     flat, found = given.made.batch.column("categories").values, {}

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -12,6 +12,7 @@ from grapheme_numba.errors import UsageError
 
 ID = "id"  # a column of this name is the examples' id where its values do not repeat
 SHOWN = 20  # column names in a message
+ColumnKind: TypeAlias = Literal["number", "date", "text"]
 
 
 class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,7 +25,7 @@ class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     delimiter, decimal : one character each; delimiter `space` is any run of blanks
     encoding : a name that Python knows; header : whether the first row holds names
     missing : marks of missing cells, instead of the usual ones; comment : start of lines to leave out
-    kinds : name or glob of a column -> `number` or `text`, where the rule for whole columns is not wanted
+    kinds : name or glob of a column -> `number`, `date` or `text`, where the rule for whole columns is not wanted
     layout : `row` makes tabular inputs, or a text of a single column of free text; `cells` tabular inputs in any case;
         `values` a sequence or a text, as input columns were joined before
     """
@@ -42,7 +43,7 @@ class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     header: bool | None = None
     missing: tuple[str, ...] = ()
     comment: str | None = None
-    kinds: dict[str, Literal["number", "text"]] = {}
+    kinds: dict[str, ColumnKind] = {}
     layout: Literal["row", "cells", "values"] = "row"
 
 
@@ -63,14 +64,14 @@ class Roles(NamedTuple):
         return list(dict.fromkeys([*self.inputs, *(name for name in more if name is not None)]))
 
 
-def kinds_of(values: Sequence[str]) -> dict[str, Literal["number", "text"]]:
-    """`COLUMN=number` or `COLUMN=text`, several, as a mapping. Raises UsageError."""
-    kinds: dict[str, Literal["number", "text"]] = {}
+def kinds_of(values: Sequence[str]) -> dict[str, ColumnKind]:
+    """`COLUMN=number`, `date` or `text`, several, as a mapping. Raises UsageError."""
+    kinds: dict[str, ColumnKind] = {}
     for one in values:
         name, _, kind = one.rpartition("=")
-        if not name or kind not in ("number", "text"):
-            raise UsageError(f"--kind {one}: wants COLUMN=number or COLUMN=text")
-        kinds[name] = "number" if kind == "number" else "text"
+        if not name or kind not in get_args(ColumnKind):
+            raise UsageError(f"--kind {one}: wants COLUMN=number, COLUMN=date or COLUMN=text")
+        kinds[name] = cast(ColumnKind, kind)
     return kinds
 
 

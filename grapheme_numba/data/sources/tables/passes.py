@@ -24,7 +24,7 @@ from grapheme_numba.data.sources.tables.column_facts import ColumnFacts, Kind, n
 from grapheme_numba.data.sources.tables.mapping import ID, Roles, TableMapping, roles_of
 from grapheme_numba.data.sources.tables.readers import TextTable, open_table, unusable
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
-from grapheme_numba.data.sources.tables.typed import kind_of_type
+from grapheme_numba.data.sources.tables.typed import kind_of_numbers, kind_of_type
 from grapheme_numba.data.splits import data_name
 from grapheme_numba.errors import RecordError, UsageError
 
@@ -99,7 +99,7 @@ class TablePasses:
         self.roles = self.roles._replace(id=None, inputs=(ID, *self.roles.inputs))
         self.notes.append(f"column {ID!r} repeats, so it is an input, and rows are numbered")
 
-    def forced(self, name: str) -> str | None:
+    def forced(self, name: str) -> Kind | None:
         """The kind that the user wants a column to be, None if none."""
         kinds = self.mapping.kinds
         return kinds.get(name) or next((kind for glob, kind in kinds.items() if fnmatchcase(name, glob)), None)
@@ -142,9 +142,8 @@ class TablePasses:
         found = {}
         for name, cells in block.columns.items():
             kind = self.table.types.get(name)
-            word = None if kind is None else kind_of_type(kind)
             if pa.types.is_floating(cells.type):
-                typed: Kind | None = None if word not in ("number", "date") else "number"
+                typed = None if kind is None else kind_of_numbers(kind)
                 found[name] = number_facts(name, cells.to_numpy(zero_copy_only=False), typed)
             elif pa.types.is_string(cells.type):
                 found[name] = text_facts(name, cells, self.table.dialect, None, name in self._many)
@@ -280,7 +279,7 @@ def facts_together(given: Sequence[Mapping[str, ColumnFacts]]) -> dict[str, Colu
             rows += one.n
         if len({one.typed for one in several}) > 1:  # some files say types, others hold text
             kinds = {one.kind() for one in several} - {"empty"}
-            whole.typed = None if not kinds else "text" if "text" in kinds else "number"
+            whole.typed = None if not kinds else kinds.pop() if len(kinds) == 1 else "text"
         found[name] = whole
     return found
 

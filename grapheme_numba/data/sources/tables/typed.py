@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import msgspec
 import numpy as np
@@ -165,6 +165,13 @@ def kind_of_type(kind: pa.DataType) -> str:
     if types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
         return "picture"
     return "other"
+
+
+def kind_of_numbers(kind: pa.DataType) -> Literal["number", "date"] | None:
+    """What a column that `plain` makes doubles of holds; None for one of no numbers."""
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return "date"
+    return "number" if kind_of_type(kind) in ("number", "date") else None
 
 
 def plain(array: Array) -> Array:
