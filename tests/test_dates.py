@@ -14,7 +14,7 @@ from runs import cli
 from grapheme_numba.data.inspect import first_records
 from grapheme_numba.data.sources.tables.cells import date_text, days_of
 from grapheme_numba.data.sources.tables.import_table import import_tables
-from grapheme_numba.data.sources.tables.mapping import TableMapping
+from grapheme_numba.data.sources.tables.mapping import TableMapping, kinds_of
 from grapheme_numba.data.stream.dataset import open_parquet
 from grapheme_numba.errors import UsageError
 
@@ -32,7 +32,9 @@ ODD = [
 def by_python(text):
     """Days since 1970 as the standard library reads a date; None for what is none, or none that we mean to read."""
     text = text.strip().replace(" Z", "Z")
-    if len(text) < 10 or not text.isascii() or text[4:8:3] != "--" or 10 < len(text) < 16 or text[10:11] not in ("", "T", " "):
+    if len(text) < 10 or not text.isascii() or text[4:8:3] != "--":
+        return None
+    if 10 < len(text) < 16 or text[10:11] not in ("", "T", " "):
         return None
     try:
         moment = datetime.datetime.fromisoformat(text)
@@ -136,10 +138,8 @@ def test_a_few_cells_that_are_no_dates_are_refused_and_many_make_a_text(tmp_path
     assert "77 of 79 cells are dates, rows of the others are refused, as row 1: '2024-02-30'" in done.columns[0]
     assert "text" in read(["soon"] * 6).columns[0]
     assert read(["soon"] * 6, day="date").converted.rejects == 6
-    assert "input, text, as you say" in read([], day="text").columns[0]
+    assert "input, text, as --kind or the run says" in read([], day="text").columns[0]
     with pytest.raises(UsageError, match="--kind day=year: wants COLUMN=number, COLUMN=date or COLUMN=text"):
-        from grapheme_numba.data.sources.tables.mapping import kinds_of
-
         kinds_of(["day=year"])
 
 
@@ -186,6 +186,7 @@ def test_a_date_as_the_answer_is_a_number_of_days(tmp_path):
     assert answers == [str(738000 - datetime.date(1970, 1, 1).toordinal() + i) for i in (0, 1)]
     assert "target, date, 40 of 40 cells are dates" in done.columns[1]
     assert "answers are days since 1970-01-01 (--kind day=text)" in done.columns[1]
-    kept = import_tables([tmp_path / "a.csv"], tmp_path / "t.parquet", TableMapping(target="day", kinds={"day": "text"}))
+    as_text = TableMapping(target="day", kinds={"day": "text"})
+    kept = import_tables([tmp_path / "a.csv"], tmp_path / "t.parquet", as_text)
     assert kept.converted.rejects == 0
     assert first_records(open_parquet(tmp_path / "t.parquet"), 1)[0]["expected_output"] == "2021-07-29"

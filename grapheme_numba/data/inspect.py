@@ -68,6 +68,16 @@ def _reading(
     return Reading(domain, summary.n, longest, misfits.n, tuple(misfits.ids), first)
 
 
+def misfit_lines(dataset: Dataset, layout: Layout) -> list[str]:
+    """What of a dataset that is not trained on has no room in the model, one line a domain (a pass over it)."""
+    return [
+        f"{dataset.path}: {one.n_unfit:,} of {one.n:,} examples of domain {one.domain.name!r} do not fit "
+        f"({one.unfit}); they count as wrong"
+        for one in readings(dataset, layout, dataset.misfits(layout))
+        if one.n_unfit
+    ]
+
+
 def check_fit(found: Sequence[Reading], most: float) -> None:
     """Raise RecordError where a domain has nothing that fits, or more than the share `most` that does not."""
     for one in found:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from grapheme_numba.data.codec.inputs import column_kind
+from grapheme_numba.data.inspect import misfit_lines
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.splits import find_splits
@@ -76,7 +77,11 @@ def evaluate_checkpoint(
     sentence = left_out(dataset)
     if sentence and note is not None:
         note(sentence)
-    return Evaluation(file, metrics.evaluate(model, dataset, snapshot.restore_baselines(checkpoint), batch_size))
+    scores = metrics.evaluate(model, dataset, snapshot.restore_baselines(checkpoint), batch_size)
+    if note is not None and scores[-1].n_unfit:
+        for line in misfit_lines(dataset, model.layout):
+            note(line)
+    return Evaluation(file, scores)
 
 
 def of_the_model(mapping: TableMapping, model: BrainModel) -> TableMapping:

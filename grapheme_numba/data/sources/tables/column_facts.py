@@ -97,7 +97,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
         missing = self.missing + (self.marks if kind in ("number", "date") else 0)
         parts = [f"  {self.name}: {role}, {kind}"]
         if forced is not None:
-            parts.append("as you say")
+            parts.append("as --kind or the run says")
         elif self.typed is not None:
             parts.append("as its type says")
         elif kind == "number":
