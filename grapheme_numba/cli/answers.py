@@ -17,11 +17,12 @@ from grapheme_numba.data.sources.tables.given_rows import (
     format_of,
     free_names,
 )
+from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.runs.answer_sources import Source, lines_of, source_of
+from grapheme_numba.runs.answer_sources import Source, lines_of, pictures_of, source_of
 from grapheme_numba.runs.evaluate import of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
 from grapheme_numba.runs.predict_rows import RowsAnswerer
@@ -52,7 +53,7 @@ def answer_questions(
             counts = answer_table(reader(answerer, found.path, mapping, found.name), target, rejects)
             where, unit = "these rows stand in the output without an answer", "rows"
         else:
-            counts = answer_records(answerer, found, target, rejects)
+            counts = answer_records(answerer, found, mapping, target, rejects)
             where, unit = "all other lines were answered", "lines"
     if counts[1]:
         raise RecordError(
@@ -70,7 +71,7 @@ def answer_table(table: TableAnswerer | RowsAnswerer, target: str | None, reject
         if wanted != name:
             warn(f"note: the table has a column {wanted!r}, so the new one is called {name!r}")
     for note in given.notes:
-        warn(f"note: {note}")
+        warn(f"note: {note.replace(str(given.path), 'standard input' if table.name == '-' else table.name)}")
     numbers = names if table.numbers else names[1:]
     n_answered = n_refused = 0
     mode = storage.mode_of([str(given.path)])
@@ -102,14 +103,17 @@ def added_columns(names: list[str], answers: list[Answer | Refusal], nodes: list
     return dict(zip(names, columns, strict=True))
 
 
-def answer_records(answerer: Answerer, source: Source, target: str | None, rejects: str | None) -> tuple[int, int]:
+def answer_records(
+    answerer: Answerer, source: Source, mapping: TableMapping, target: str | None, rejects: str | None
+) -> tuple[int, int]:
     """The answers to records, without those that have none; returns how many have one, and how many none."""
     kind = format_of(target, None)
-    answers = (
-        answerer.answer(str(source.path))
-        if source.kind == "lines"
-        else answerer.answer_lines(lines_of(source), source.name)
-    )
+    if source.kind == "pictures":
+        answers = answerer.batched(pictures_of(source, mapping, answerer.model.layout))
+    elif source.kind == "lines":
+        answers = answerer.answer(str(source.path))
+    else:
+        answers = answerer.answer_lines(lines_of(source), source.name)
     n_answered = n_refused = 0
     mode = storage.mode_of([str(source.path)])
     with record_sink(target, kind, mode, list(answerer.nodes)) as write, sink(rejects, True, mode) as refuse:
@@ -120,6 +124,8 @@ def answer_records(answerer: Answerer, source: Source, target: str | None, rejec
             else:
                 n_refused += 1
                 refuse(as_json(one._asdict()))
+        if not n_answered + n_refused:
+            raise RecordError(f"{source.name} holds no line; there is nothing to answer")
     return n_answered, n_refused
 
 

@@ -87,6 +87,15 @@ def column_kind(field: FieldCode) -> Literal["number", "date", "text"]:
     return "text" if field.values or field.other else "date" if field.date else "number"
 
 
+def unseen_sentence(column: str, n: int, first: str, other: bool) -> str:
+    """What becomes of n cells with categories that a column's code does not have; `other` : of FieldCode."""
+    how = "go to the input of all rare ones" if other else "count as missing"
+    return (
+        f"column {column!r}: {n:,} cells hold categories that training did not have or had too rarely, as "
+        f"{first[:40]!r}; they {how}"
+    )
+
+
 def field_codes(fields: Sequence[FieldSummary], n: int) -> tuple[FieldCode, ...]:
     """The columns of a domain of n examples, by name; those that say nothing have no input."""
     return tuple(field_code(field, n) for field in sorted(fields, key=lambda field: field.name))

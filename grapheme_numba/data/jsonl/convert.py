@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 import msgspec
 import pyarrow as pa
 
-from grapheme_numba.data.file_kinds import PARQUET, REJECTS
+from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, REJECTS, bare_name, is_table
 from grapheme_numba.data.jsonl.lines import find_sources, total_bytes
 from grapheme_numba.data.jsonl.parsing import parsed_blocks
 from grapheme_numba.data.parquet.files import ParquetSource, parquet_files
@@ -270,6 +270,16 @@ def validate(
     there is no line at all.
     """
     given = [str(name) for name in names]
+    for name in given:
+        if (
+            Path(name).is_file()
+            and is_table(Path(name))
+            and not bare_name(Path(name)).endswith((*JSON_LINES, *PARQUET))
+        ):
+            raise UsageError(
+                f"{name} is a table, whose rows are examples once a column of answers is named: see it with "
+                f"`grapheme-data inspect`, or try `grapheme-data convert {name} --target COLUMN -o FILE.parquet`"
+            )
     tables = [file for name in given for file in tables_of(Path(name))]
     lines = find_sources(name for name in given if Path(name) not in tables and not _only_tables(Path(name)))
     rows = rejects = 0

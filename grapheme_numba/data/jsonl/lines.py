@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, files_in, packed
+from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, PICTURES, TABLES, files_in, packed
 from grapheme_numba.data.records import Limits, parse_example
 from grapheme_numba.data.rejects import SHOWN, Reject
 from grapheme_numba.data.schema import to_arrow
@@ -56,6 +56,16 @@ def find_sources(names: Iterable[str | Path]) -> list[str]:
         path = Path(name)
         if path.is_dir():
             inside = [str(file) for file in files_in(path, lambda low: low.endswith(packed(JSON_LINES)))]
+            if not inside and files_in(path, lambda low: low.endswith(PICTURES)):
+                raise UsageError(
+                    f"{name} is a folder of pictures; make examples of them with "
+                    f"`grapheme-data import {name} -o FILE.parquet`"
+                )
+            if not inside and files_in(path, lambda low: low.endswith(packed(TABLES))):
+                raise UsageError(
+                    f"{name} is a folder of tables; make examples of their rows with "
+                    f"`grapheme-data convert {name} --target COLUMN -o FILE.parquet`"
+                )
             if not inside:
                 raise MissingInputError(f"folder {name} holds no {', '.join(JSON_LINES)} file (also .gz or .zst)")
             sources += inside

@@ -150,6 +150,7 @@ def import_data(
     number with what it tolerates. Raises UsageError, MissingInputError, RecordError when nothing could be used.
     """
     mapping, output = mapping or TableMapping(), Path(output)
+    image_size = image_size or mapping.image_size
     rejects = Path(rejects or default_rejects_path(output))
     names = [names] if isinstance(names, str | Path) else list(names)
     if layout == "images" or (layout is None and mapping.target is None and _is_pictures(names)):

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from grapheme_numba.data.file_kinds import ARROW, JSON_LINES, PARQUET, bare_name
 from grapheme_numba.data.sources.hub_layouts import Item, boxed, load_json
-from grapheme_numba.data.sources.tables.blocks import BLOCK_BYTES, opened, seekable
+from grapheme_numba.data.sources.tables.blocks import BLOCK_BYTES, opened, read, seekable
 from grapheme_numba.data.sources.tables.typed import arrow_batches
 from grapheme_numba.errors import RecordError, UsageError
 
@@ -233,7 +233,7 @@ def _json_lines(path: Path) -> Iterator[Row | str]:
     first = True
     with opened(path) as stream:
         rest = b""
-        while data := stream.read(BLOCK_BYTES):
+        while data := read(stream, BLOCK_BYTES, path):
             *lines, rest = (rest + data).split(b"\n")
             if first and lines:
                 lines[0], first = lines[0].removeprefix(b"\xef\xbb\xbf"), False

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from grapheme_numba.data.codec.inputs import token_ends, words_of
+from grapheme_numba.data.codec.inputs import column_kind, token_ends, words_of
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
-from grapheme_numba.data.fields import shape_of
+from grapheme_numba.data.fields import STRING, shape_of
 from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
 from grapheme_numba.data.schema import to_arrow
@@ -239,8 +239,19 @@ def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str |
 
 def misfit_cells(example: MixedExample, domain: DomainLayout) -> str | None:
     """Why a row of a table cannot enter: none of its fields is a column that the domain makes use of."""
-    names = {field.name for field in domain.fields if field.n_input}
-    own = [name for name, _ in shape_of(example.fields or "[]")]
+    fields = {field.name: field for field in domain.fields if field.n_input}
+    names, own = set(fields), [name for name, _ in shape_of(example.fields or "[]")]
+    numbers, texts = iter(example.numbers or ()), iter(example.categories or ())
+    for name, letter in shape_of(example.fields or "[]"):
+        cell = next(texts) if letter == STRING else next(numbers)
+        if name not in fields or cell is None or cell != cell:
+            continue
+        kind = column_kind(fields[name])
+        if letter == STRING and fields[name].mean is not None and kind != "text":
+            what = "a date, in days since 1970-01-01," if kind == "date" else "a number"
+            return f"the field {name!r} is {what} in training, not the text {str(cell)[:40]!r}"
+        if letter != STRING and kind == "text" and fields[name].mean is None:
+            return f"the field {name!r} is a text in training, not the number {cell:g}"
     if names.intersection(own):
         return None
     return (

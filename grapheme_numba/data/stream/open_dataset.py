@@ -38,18 +38,14 @@ def is_ours(path: Path, *, target: bool = False) -> bool:
 
     target : a column of answers is named, so that JSON lines are rows of a table unless they are records
     """
-    name = path.name.lower()
-    if name.endswith(PARQUET):
-        with open(path, "rb") as file:
+    with open(path, "rb") as file:
+        if file.read(4) == b"PAR1" or path.name.lower().endswith(PARQUET):
             file.seek(max(0, file.seek(0, 2) - FOOTER_BYTES))
             tail = file.read()
-        return not tail.endswith(b"PAR1") or VERSION_KEY.encode() in tail
-    with open(path, "rb") as file:
-        if file.read(4) == b"PAR1":
-            return True
+            return not tail.endswith(b"PAR1") or VERSION_KEY.encode() in tail
     name = bare_name(path)
     if not name.endswith(JSON_LINES):
-        return not name.endswith(TABLES)
+        return not name.endswith(TABLES) and (not target or has_records(path))
     return has_records(path) if target else is_of_records(path)
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from grapheme_numba.data.file_kinds import PARQUET
 from grapheme_numba.data.sources.tables.blocks import Block, Table
 from grapheme_numba.data.sources.tables.dialect import SPACE
-from grapheme_numba.data.sources.tables.mapping import TableMapping
+from grapheme_numba.data.sources.tables.mapping import TableMapping, refuse_twice
 from grapheme_numba.data.sources.tables.readers import TextTable, open_table
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
 from grapheme_numba.data.sources.tables.typed import ArrowTable, JsonTable, ParquetTable
@@ -52,6 +52,7 @@ class GivenTable:
     def __init__(self, path: Path, mapping: TableMapping):
         self.path, self.table = path, open_table(path, mapping)
         self.names, self.notes = list(self.table.names), list(self.table.notes)
+        refuse_twice(self.names, path)
         self.dialect = self.table.dialect
         self.plain = isinstance(self.table, TextTable)
         self._as_written: TextTable | None = None
@@ -196,6 +197,20 @@ def cell_text(cell: object) -> str:
 def is_number(cell: str) -> bool:
     """Whether a cell is a number as JSON writes it."""
     return re.match(DECIMAL, cell) is not None
+
+
+def missing_cells(given: Given, form: Form) -> dict[str, int]:
+    """Column -> missing cells of a block's examples; columns without one are left out."""
+    if form.input_type != "tabular" or not given.made.batch.num_rows:
+        return {}
+    texts = [name for name in form.roles.inputs if form.kinds[name] not in ("number", "date")]
+    others = [name for name in form.roles.inputs if name not in texts]
+    found: dict[str, int] = {}
+    for names, column in ((others, "numbers"), (texts, "categories")):
+        cells = given.made.batch.column(column).flatten()
+        gaps = pc.is_null(cells, nan_is_null=True).to_numpy(zero_copy_only=False).reshape(-1, max(len(names), 1))
+        found.update(zip(names, gaps.sum(axis=0).tolist()))
+    return {name: n for name, n in found.items() if n}
 
 
 def unseen_categories(given: Given, form: Form, known: dict[str, tuple[str, ...]]) -> dict[str, tuple[int, str]]:

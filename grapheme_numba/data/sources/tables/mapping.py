@@ -28,6 +28,7 @@ class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     kinds : name or glob of a column -> `number`, `date` or `text`, where the rule for whole columns is not wanted
     layout : `row` makes tabular inputs, or a text of a single column of free text; `cells` tabular inputs in any case;
         `values` a sequence or a text, as input columns were joined before
+    image_size : of pictures, which are rows too, as `pictures.looks_of` reads it
     """
 
     target: str | None = None
@@ -45,6 +46,7 @@ class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     comment: str | None = None
     kinds: dict[str, ColumnKind] = {}
     layout: Literal["row", "cells", "values"] = "row"
+    image_size: str | None = None
 
 
 class Roles(NamedTuple):
@@ -113,16 +115,21 @@ def _several(patterns: Sequence[str], names: Sequence[str], flag: str, path: Pat
     return list(dict.fromkeys(found))
 
 
+def refuse_twice(names: Sequence[str], path: Path) -> None:
+    """UsageError where two columns have one name."""
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UsageError(
+            f"{path} has two columns named {twice[0]!r}; rename one, or read it without its header (--no-header)"
+        )
+
+
 def roles_of(mapping: TableMapping, names: Sequence[str], path: Path, *, answers: bool = True) -> Roles:
     """What each column of a table is. `answers` : a target has to be there.
 
     Raises UsageError for columns that are not there, come twice or are wanted as two things.
     """
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise UsageError(
-            f"{path} has two columns named {twice[0]!r}; rename one, or read it without its header (--no-header)"
-        )
+    refuse_twice(names, path)
     if answers and mapping.target is None:
         raise UsageError(f"{path} is a table; name the column of the answers with --target, of {_listed(names)}")
     target = mapping.target

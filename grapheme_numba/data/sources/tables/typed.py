@@ -2,9 +2,10 @@
 
 import io
 import json
-from collections.abc import Collection, Iterator
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import msgspec
 import numpy as np
@@ -174,6 +175,16 @@ def kind_of_numbers(kind: pa.DataType) -> Literal["number", "date"] | None:
     return "number" if kind_of_type(kind) in ("number", "date") else None
 
 
+def refuse_numbers_for_dates(path: object, types: Mapping[str, pa.DataType], kinds: Mapping[str, str]) -> None:
+    """RecordError where a column whose cells were dates in training has a type of numbers."""
+    for name, kind in kinds.items():
+        type_ = types.get(name, pa.null())
+        if kind == "date" and kind_of_numbers(type_) == "number" and not pa.types.is_null(type_):
+            raise RecordError(
+                f"{path}: column {name!r} is {type_}, but the model reads dates from it; write them as dates"
+            )
+
+
 def plain(array: Array) -> Array:
     """A column as strings or doubles; dates as days since 1970, times as seconds; lists and others as they are."""
     types, kind = pa.types, array.type
@@ -273,7 +284,7 @@ class JsonTable:
         with opened(self.path) as stream:
             lines = io.BufferedReader(stream)  # type: ignore[type-var]
             first = True
-            while data := lines.readlines(BLOCK_BYTES):
+            while data := _lines_of(lines, self.path):
                 if first:
                     data[0], first = data[0].removeprefix(b"\xef\xbb\xbf"), False
                 yield [_json(line) for line in data if line.strip()]
@@ -303,6 +314,13 @@ class JsonTable:
             )
 
         return job
+
+
+def _lines_of(lines: "io.BufferedReader[Any]", path: Path) -> list[bytes]:
+    try:
+        return lines.readlines(BLOCK_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordError(f"{path} cannot be unpacked: {str(error)[:100]}; is it damaged or cut?") from None
 
 
 class NotJson(str):
