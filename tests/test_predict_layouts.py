@@ -170,6 +170,10 @@ def test_a_folder_of_pictures_from_training_to_answers(tmp_path, size, n_input):
     assert {one["answer"] for one in found} <= {"dark", "light"}
     one = cli("predict", run, "--input", folder / "light" / "03.png")
     assert json.loads(one.stdout)["answer"] == found[15]["answer"]
+    model = gn.load(run)
+    assert [each.answer for each in model.predict(folder / "light" / "03.png")] == [found[15]["answer"]]
+    (folder / "dark" / "cut.png").unlink()
+    assert [each.answer for each in model.predict(folder)] == [each["answer"] for each in found]
     done = cli("evaluate", run, "--data", folder, "--log-format", "json")
     assert done.exit_code == 0, done.output
     assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == [24, 24]

@@ -22,7 +22,7 @@ from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.files.overwriting import refuse_overwriting
 from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.runs.answer_sources import Source, lines_of, pictures_of, source_of
+from grapheme_numba.runs.answer_sources import Source, record_answers, source_of
 from grapheme_numba.runs.evaluate import of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
 from grapheme_numba.runs.predict_rows import RowsAnswerer
@@ -108,12 +108,7 @@ def answer_records(
 ) -> tuple[int, int]:
     """The answers to records, without those that have none; returns how many have one, and how many none."""
     kind = format_of(target, None)
-    if source.kind == "pictures":
-        answers = answerer.batched(pictures_of(source, mapping, answerer.model.layout))
-    elif source.kind == "lines":
-        answers = answerer.answer(str(source.path))
-    else:
-        answers = answerer.answer_lines(lines_of(source), source.name)
+    answers = record_answers(source, answerer, mapping)
     n_answered = n_refused = 0
     mode = storage.mode_of([str(source.path)])
     with record_sink(target, kind, mode, list(answerer.nodes)) as write, sink(rejects, True, mode) as refuse:

@@ -31,7 +31,7 @@ from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.data.stream.open_dataset import is_ours
 from grapheme_numba.errors import GraphemeError, MissingInputError, RecordError, UsageError
-from grapheme_numba.runs.predict import Refusal
+from grapheme_numba.runs.predict import Answer, Answerer, Refusal
 
 Kind = Literal["lines", "rows", "parquet", "table", "layout", "pictures"]
 
@@ -154,6 +154,15 @@ def _kept(folder: Path, mapping: TableMapping, layout: Layout) -> Source:
     ending = "parquet" if head[:4] == b"PAR1" else endings.get(start, "csv")
     path = path.rename(folder / f"standard-input.{ending}{packed}")
     return Source(path, kind_of_source(path, mapping, layout), "-")
+
+
+def record_answers(source: Source, answerer: Answerer, mapping: TableMapping) -> Iterator[Answer | Refusal]:
+    """Answers and refusals of a source that is no table and of no layout, in order. Raises RecordError."""
+    if source.kind == "pictures":
+        return answerer.batched(pictures_of(source, mapping, answerer.model.layout))
+    if source.kind == "lines":
+        return answerer.answer(str(source.path))
+    return answerer.answer_lines(lines_of(source), source.name)
 
 
 def pictures_of(source: Source, mapping: TableMapping, layout: Layout) -> Iterator[MixedExample | Refusal]:

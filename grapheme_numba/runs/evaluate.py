@@ -53,7 +53,8 @@ def evaluate_checkpoint(
     """Evaluate on `data`: a file, a folder with a test (else a val) split, or by default the run's own data.
 
     `choice` may hold `route` and `unknown_domain`; the checkpoint's own count where it does not. `note` is called
-    with a sentence on examples that are left out, `progress` on what is read and when something takes time.
+    with a sentence on examples that are left out, `progress` on what is read, what of it the model does not know or has
+    no room for, and when something takes time.
 
     Raises MissingInputError, RecordError.
     """
@@ -85,10 +86,10 @@ def evaluate_checkpoint(
     if sentence and note is not None:
         note(sentence)
     scores = metrics.evaluate(model, dataset, snapshot.restore_baselines(checkpoint), batch_size)
-    if note is not None:
+    if progress is not None:
         lost = misfit_lines(dataset, model.layout) if scores[-1].n_unfit else []
         for line in (*unseen_categories(dataset, model), *lost):
-            note(line)
+            progress(line)
     return Evaluation(file, scores)
 
 
