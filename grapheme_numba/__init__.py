@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grapheme_numba.api.data import convert as convert
     from grapheme_numba.api.loading import load as load
     from grapheme_numba.api.training import train as train
-    from grapheme_numba.data.stream.dataset import open_dataset as open_dataset
+    from grapheme_numba.data.stream.open_dataset import open_dataset as open_dataset
     from grapheme_numba.errors import CheckpointError as CheckpointError
     from grapheme_numba.errors import CycleError as CycleError
     from grapheme_numba.errors import GraphemeError as GraphemeError
@@ -74,7 +74,7 @@ _MODULE_OF = {
     "load": "api.loading",
     "load_graph": "graph.formats.dispatch",
     "mse": "network.losses",
-    "open_dataset": "data.stream.dataset",
+    "open_dataset": "data.stream.open_dataset",
     "optim": "grapheme_numba",
     "prune": "sparsity.prune",
     "rewire": "graph.topologies",

@@ -14,10 +14,11 @@ from grapheme_numba.data.parquet.files import ParquetSink
 from grapheme_numba.data.records import parse_example
 from grapheme_numba.data.schema import to_arrow
 from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream import batches as batching
 from grapheme_numba.data.stream import dataset as source
-from grapheme_numba.data.stream import order, slabs
+from grapheme_numba.data.stream import order
 from grapheme_numba.data.stream.dataset import Dataset
-from grapheme_numba.data.stream.prefetch import ahead
+from grapheme_numba.data.threads import ahead
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.codec.encode import encode_rows
 from grapheme_numba.kernels.codec.text_tokens import NUMBER
@@ -50,7 +51,7 @@ def layout(dataset):
 def small_windows(monkeypatch):
     """Windows of two row groups and slabs of about three batches, so that all borders are crossed."""
     monkeypatch.setattr(order, "WINDOW_ROWS", 100)
-    monkeypatch.setattr(slabs, "SLAB_BYTES", 40_000)
+    monkeypatch.setattr(batching, "SLAB_BYTES", 40_000)
 
 
 def rows_of(batches):
@@ -217,7 +218,7 @@ def test_a_batch_of_many_windows_is_made_one_window_after_the_other(tmp_path, mo
     dataset = dataset_of(tmp_path, RECORDS, group=5)
     layout, loaded = shared_layout(dataset.summary(), embedding_dim=4), []
     usual, most = list(dataset.batches(layout, 64, seed=3)), 0
-    monkeypatch.setattr(slabs, "WINDOW_BYTES", 1)
+    monkeypatch.setattr(batching, "WINDOW_BYTES", 1)
     load = dataset._load
 
     def watched(span, *given):

@@ -11,8 +11,8 @@ import pytest
 
 from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream import cache
-from grapheme_numba.data.stream import dataset as source
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream import open_dataset as source
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import MissingInputError, OutputError, RecordError, UsageError
 from grapheme_numba.files import cache_folders
 
@@ -70,7 +70,7 @@ def test_a_damaged_conversion_is_made_again(tmp_path, conversions, damage):
 KILLED_EVERYWHERE = """
 import itertools, os, sys
 from pathlib import Path
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError
 
 path, CALLS = Path(sys.argv[1]), "rename replace unlink remove rmdir mkdir open link write fsync".split()

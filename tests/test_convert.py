@@ -7,9 +7,7 @@ import pytest
 from odd_lines import ODD_LINES, TEXT
 
 from grapheme_numba.data.jsonl import parsing
-from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.jsonl.export import export
-from grapheme_numba.data.jsonl.validate import validate
+from grapheme_numba.data.jsonl.convert import convert, export, validate
 from grapheme_numba.data.parquet import row_groups
 from grapheme_numba.data.records import Limits
 from grapheme_numba.data.sources.generator import generate

@@ -10,8 +10,7 @@ import time
 import pytest
 from odd_lines import TEXT
 
-from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.jsonl.export import export
+from grapheme_numba.data.jsonl.convert import convert, export
 from grapheme_numba.data.sources.generator import generate
 from grapheme_numba.data.stream.dataset import open_parquet
 from grapheme_numba.errors import OutputError

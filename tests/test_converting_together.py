@@ -5,7 +5,7 @@ from ranks import job
 from runs import SHIPPED
 
 from grapheme_numba.data.jsonl.convert import convert_together, share
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.distributed.comm import Serial
 from grapheme_numba.errors import UsageError
 

@@ -14,15 +14,15 @@ import pytest
 from click.testing import CliRunner
 
 from grapheme_numba.cli.data import main
-from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.jsonl.export import export
+from grapheme_numba.data.jsonl.convert import convert, export
 from grapheme_numba.data.sources.generator import generate
-from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
+from grapheme_numba.data.stream.dataset import open_parquet
+from grapheme_numba.data.stream.open_dataset import open_dataset
 
 WRITER = """
 import itertools, os, sys
 from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 folder = sys.argv[1]
 os.chdir(folder)
 print("ready", flush=True)
@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_by_the_cache(tmp_path):
         path = tmp_path / "disk" / "a.jsonl"
         path.write_text("".join(json.dumps(one) + "\n" for one in generate(900, "train")))
         (tmp_path / "disk" / "filler").write_bytes(b"x" * ((1 << 20) - path.stat().st_size - 16_384))
-        code = "import sys; from grapheme_numba.data.stream.dataset import open_dataset; open_dataset(sys.argv[1])"
+        code = "import sys; from grapheme_numba.data.stream.open_dataset import open_dataset; open_dataset(sys.argv[1])"
         done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
         assert "OutputError: cannot write" in done.stderr
         assert not list((tmp_path / "disk").rglob("*.parquet"))

@@ -8,7 +8,7 @@ import pytest
 import grapheme_numba as gn
 from grapheme_numba.data.codec.layout import shared_layout
 from grapheme_numba.data.sources.generator import generate
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.models.router import rejects_of, with_brains
 
 

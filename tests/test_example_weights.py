@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 import runs
 
-from grapheme_numba.data.example_weights import weights_of
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.parquet.columns import weights_of
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError
 
 WHOLE = {"batch_size": 4096, "accumulate": "epoch", "split": "none", "epochs": 3, "weight_decay": 0.0, "patience": 0}

@@ -10,7 +10,7 @@ from runs import cli, small_data, train
 
 from grapheme_numba.data.codec.answers import LabelAnswer
 from grapheme_numba.data.codec.layout import BUCKETS, DomainLayout
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.models.attribution import Explainer, characters, explained, numbers
 from grapheme_numba.models.naming import port_names
 from grapheme_numba.runs import checkpoint, run_folder

@@ -10,7 +10,8 @@ from grapheme_numba.data.inspect import first_records
 from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.sources.external import find_external, import_files, with_external
 from grapheme_numba.data.sources.hub_layouts import boxed, layout_of
-from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
+from grapheme_numba.data.stream.dataset import open_parquet
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
 GSM8K = [

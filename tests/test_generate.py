@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from grapheme_numba.data.records import parse_example
-from grapheme_numba.data.sources.generator import DOMAINS, SHAPES, generate, write_splits
-from grapheme_numba.data.sources.questions import QUESTIONS
+from grapheme_numba.data.sources.generator import DOMAINS, QUESTIONS, SHAPES, generate, write_splits
 from grapheme_numba.errors import UsageError
 
 SHIPPED = Path(__file__).parent.parent / "data" / "mixed_agi"

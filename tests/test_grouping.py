@@ -15,7 +15,7 @@ from grapheme_numba.data.parquet.row_groups import group_of, row_groups, row_siz
 from grapheme_numba.data.records import parse_example
 from grapheme_numba.data.schema import to_arrow
 from grapheme_numba.data.sources.generator import generate
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 
 
 def odd_records(samples):

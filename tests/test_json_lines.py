@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from odd_lines import ODD_LINES, TEXT, record, values
 
-from grapheme_numba.data.jsonl.lines import Block
-from grapheme_numba.data.jsonl.reference_parser import parse_line_by_line
+from grapheme_numba.data.jsonl.lines import Block, parse_line_by_line
 from grapheme_numba.data.jsonl.scanner import Scanner
 from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
 from grapheme_numba.data.schema import from_arrow, to_plain

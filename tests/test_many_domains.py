@@ -9,7 +9,7 @@ from runs import cli, small_data
 
 from grapheme_numba.cli.data import main
 from grapheme_numba.data.codec.layout import domain_needs, shared_layout
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError, few
 from grapheme_numba.models.router import place_brains, with_brains
 

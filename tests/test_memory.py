@@ -22,7 +22,7 @@ print(os.waitstatus_to_exitcode(status), used.ru_maxrss * (1 if sys.platform == 
 BATCHES = """
 import sys
 from grapheme_numba.data.codec.layout import shared_layout
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 dataset = open_dataset(sys.argv[1])
 for batch in dataset.batches(shared_layout(dataset.summary(), 8), int(sys.argv[2]), seed=0):
     pass

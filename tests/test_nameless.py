@@ -9,11 +9,11 @@ from test_json_lines import compare
 from grapheme_numba.cli import data as data_commands
 from grapheme_numba.cli import train as train_commands
 from grapheme_numba.data.codec.layout import shared_layout
-from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.jsonl.export import export
+from grapheme_numba.data.jsonl.convert import convert, export
 from grapheme_numba.data.records import Limits
 from grapheme_numba.data.sources.generator import generate
-from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
+from grapheme_numba.data.stream.dataset import open_parquet
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError
 from grapheme_numba.models.router import with_brains
 

@@ -9,8 +9,9 @@ from test_batches import dataset_of
 
 from grapheme_numba.data.codec.layout import shared_layout
 from grapheme_numba.data.sources.generator import generate
+from grapheme_numba.data.stream import batches as batching
 from grapheme_numba.data.stream import dataset as source
-from grapheme_numba.data.stream import order, slabs
+from grapheme_numba.data.stream import order
 
 ROWS = [3, 4, 5, 2, 6]
 FIRST = np.cumsum([0, *ROWS])
@@ -36,7 +37,7 @@ def rows_of(one, rows=ROWS):
 def small_windows(monkeypatch):
     """Windows of some row groups and slabs of some batches, so that all borders are crossed."""
     monkeypatch.setattr(order, "WINDOW_ROWS", 9)
-    monkeypatch.setattr(slabs, "SLAB_BYTES", 40_000)
+    monkeypatch.setattr(batching, "SLAB_BYTES", 40_000)
 
 
 def test_the_order_of_a_run_stays_what_it_was(small_windows):

@@ -13,7 +13,8 @@ from runs import cli, small_data, train
 from grapheme_numba.cli.bench import main as bench
 from grapheme_numba.cli.data import main
 from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
+from grapheme_numba.data.stream.dataset import open_parquet
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import MissingInputError
 
 

@@ -12,7 +12,8 @@ from grapheme_numba.data.parquet.files import ParquetSink, ParquetSource
 from grapheme_numba.data.records import parse_example
 from grapheme_numba.data.schema import SCHEMA, to_arrow
 from grapheme_numba.data.sources.generator import generate
-from grapheme_numba.data.stream.dataset import Dataset, open_dataset, open_parquet
+from grapheme_numba.data.stream.dataset import Dataset, open_parquet
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import GraphemeError, MissingInputError, RecordError
 
 N_MUTANT = int(os.environ.get("GRAPHEME_MUTANTS", "400"))

@@ -8,7 +8,7 @@ import pytest
 
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.passes import TablePasses
-from grapheme_numba.data.sources.tables.plain_blocks import plain_block
+from grapheme_numba.data.sources.tables.readers import plain_block
 from grapheme_numba.data.sources.tables.row_examples import examples_of
 from grapheme_numba.kernels.codec.table_cells import read_decimal
 

@@ -1,7 +1,9 @@
 """`predict` and `evaluate` on rows of the layouts that people have, with answers and without, in every format."""
 
+import gzip
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 import runs
@@ -126,3 +128,61 @@ def test_pictures_in_parquet(tmp_path):
         found = pd.read_parquet(tmp_path / "a.parquet")
         assert found.answer.isna().tolist() == [i == 3 for i in range(40)]
         assert set(found.answer.dropna()) <= {"cat", "dog"}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("layout", ["chat", "gsm8k", "text-label"])
+def test_rows_of_a_layout_on_standard_input(tmp_path, layout, packed):
+    data = lines(tmp_path / "d.jsonl", [answered(layout, i) for i in range(60)])
+    runs.train(data, tmp_path / "run", split="none", epochs=2)
+    questions = lines(tmp_path / "q.jsonl", [QUESTIONS[layout](i) for i in range(7)])
+    given = gzip.compress(questions.read_bytes()) if packed else questions.read_bytes()
+    piped = cli("predict", tmp_path / "run", "--input", "-", stdin=given)
+    assert piped.exit_code == 0, piped.output
+    assert piped.stdout == cli("predict", tmp_path / "run", "--input", questions).stdout
+    assert len(piped.stdout.splitlines()) == 7
+
+
+def pictures(folder, n=12):
+    """Dark and light pictures, a folder a class."""
+    rng = np.random.default_rng(0)
+    for name, shade in (("dark", 0), ("light", 150)):
+        (folder / name).mkdir(parents=True)
+        for i in range(n):
+            pixels = (rng.integers(0, 90, (9, 9)) + shade).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
+    return folder
+
+
+@pytest.mark.parametrize(("size", "n_input"), [("8", 64), ("6x4", 24), ("5,rgb", 75), (None, 784)])
+def test_a_folder_of_pictures_from_training_to_answers(tmp_path, size, n_input):
+    folder, run = pictures(tmp_path / "d"), tmp_path / "run"
+    more = () if size is None else ("--image-size", size)
+    done = cli("agi", "--data", folder, "--output", run, "--hidden", "8", "--epochs", "4", "--split", "none", *more)
+    assert done.exit_code == 0, done.output
+    assert f"network: {n_input} inputs" in done.output
+    (folder / "dark" / "cut.png").write_bytes((folder / "dark" / "00.png").read_bytes()[:40])
+    done = cli("predict", run, "--input", folder, "--output", tmp_path / "out.jsonl")
+    assert done.exit_code == 65, done.output
+    assert "dark/cut.png: the picture cannot be read: it is of no known format; is it damaged or cut?" in done.stderr
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [one["id"] for one in found] == [f"{name}/{i:02d}.png" for name in ("dark", "light") for i in range(12)]
+    assert {one["answer"] for one in found} <= {"dark", "light"}
+    one = cli("predict", run, "--input", folder / "light" / "03.png")
+    assert json.loads(one.stdout)["answer"] == found[15]["answer"]
+    model = gn.load(run)
+    assert [each.answer for each in model.predict(folder / "light" / "03.png")] == [found[15]["answer"]]
+    (folder / "dark" / "cut.png").unlink()
+    assert [each.answer for each in model.predict(folder)] == [each["answer"] for each in found]
+    done = cli("evaluate", run, "--data", folder, "--log-format", "json")
+    assert done.exit_code == 0, done.output
+    assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == [24, 24]
+    assert "do not fit" not in done.stderr
+
+
+def test_pictures_are_not_for_a_model_of_texts(tmp_path):
+    data = lines(tmp_path / "d.jsonl", [answered("chat", i) for i in range(60)])
+    runs.train(data, tmp_path / "run", split="none", epochs=2)
+    done = cli("predict", tmp_path / "run", "--input", pictures(tmp_path / "p", 1))
+    assert done.exit_code == 65
+    assert "holds pictures, but the model takes text; give it rows or records" in done.stderr

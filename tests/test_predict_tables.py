@@ -291,11 +291,10 @@ def test_many_blocks_keep_their_order(trained, tmp_path, monkeypatch):
     table = homes(400, seed=2).drop(columns="price")
     source = written(table, tmp_path / "new.csv")
     whole = predicted(trained, source, tmp_path / "whole.csv")
-    from grapheme_numba.data.sources.tables import streams
+    from grapheme_numba.data.sources.tables import blocks
 
-    monkeypatch.setattr(streams.text_blocks, "__defaults__", (1000,))
-    blocks = sum(1 for _ in streams.text_blocks(source, runs_dialect(source)))
-    assert blocks > 5
+    monkeypatch.setattr(blocks.text_blocks, "__defaults__", (1000,))
+    assert sum(1 for _ in blocks.text_blocks(source, runs_dialect(source))) > 5
     predicted(trained, source, tmp_path / "parts.csv")
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert len(whole) == 400
@@ -303,7 +302,7 @@ def test_many_blocks_keep_their_order(trained, tmp_path, monkeypatch):
 
 def runs_dialect(source):
     from grapheme_numba.data.sources.tables.mapping import TableMapping
-    from grapheme_numba.data.sources.tables.open_table import open_table
+    from grapheme_numba.data.sources.tables.readers import open_table
 
     return open_table(source, TableMapping()).dialect
 

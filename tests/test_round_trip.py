@@ -6,8 +6,7 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.jsonl.export import export
+from grapheme_numba.data.jsonl.convert import convert, export
 
 json_values = st.recursive(
     st.none()

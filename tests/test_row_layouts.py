@@ -13,7 +13,8 @@ from grapheme_numba.data.inspect import first_records
 from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.sources.external import import_data
 from grapheme_numba.data.sources.pictures import looks_of, pixels_of
-from grapheme_numba.data.stream.dataset import open_dataset, open_parquet
+from grapheme_numba.data.stream.dataset import open_parquet
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
 
 CHAT = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello"}]

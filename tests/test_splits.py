@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from grapheme_numba.data.folders import files_in
+from grapheme_numba.data.file_kinds import files_in
 from grapheme_numba.data.splits import find_splits, split_file, split_named
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import hold_out, open_splits
 from grapheme_numba.errors import MissingInputError, UsageError
 

@@ -7,9 +7,8 @@ import stat
 import pytest
 from faults import Faults
 
-from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.jsonl.export import export
-from grapheme_numba.data.parquet.row_table import RowTable
+from grapheme_numba.data.jsonl.convert import convert, export
+from grapheme_numba.data.parquet.sinks import RowTable
 from grapheme_numba.errors import OutputError
 from grapheme_numba.files import storage
 from grapheme_numba.files.storage import WholeFile, mode_of, write_file

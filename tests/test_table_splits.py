@@ -11,7 +11,7 @@ from PIL import Image
 from grapheme_numba.cli.data import main
 from grapheme_numba.data.fields import shape_of
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.errors import RecordError, UsageError
 

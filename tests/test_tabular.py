@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grapheme_numba.data.codec.inputs import FieldCode, describe_fields
 from grapheme_numba.data.codec.layout import Layout, domain_needs, shared_layout
-from grapheme_numba.data.codec.tabular import FieldCode, describe_fields
 from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.parquet.columns import window_of
 from grapheme_numba.data.records import parse_example

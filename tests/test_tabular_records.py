@@ -8,9 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from grapheme_numba.data.fields import Field, cells_of, shape_of, shape_text, stored
-from grapheme_numba.data.jsonl.convert import convert
-from grapheme_numba.data.jsonl.export import export
-from grapheme_numba.data.jsonl.validate import validate
+from grapheme_numba.data.jsonl.convert import convert, export, validate
 from grapheme_numba.data.parquet.files import ParquetSink, ParquetSource
 from grapheme_numba.data.parquet.row_groups import row_groups
 from grapheme_numba.data.records import parse_example

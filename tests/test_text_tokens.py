@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grapheme_numba.data.codec.answers import TextAnswer
+from grapheme_numba.data.codec.inputs import text_scaling, token_ends, words_of
 from grapheme_numba.data.codec.layout import BUCKETS, DomainNeeds, Layout
-from grapheme_numba.data.codec.texts import text_scaling, token_ends, words_of
 from grapheme_numba.data.records import MixedExample
 from grapheme_numba.data.stream.batches import encode_examples
 from grapheme_numba.data.summary import Spread, TextSummary

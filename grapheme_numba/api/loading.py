@@ -17,7 +17,7 @@ from grapheme_numba.errors import MissingInputError, RecordError, UsageError, fe
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.runs import run_folder
-from grapheme_numba.runs.answer_sources import lines_of, source_of
+from grapheme_numba.runs.answer_sources import record_answers, source_of
 from grapheme_numba.runs.checkpoint import MANIFEST, Checkpoint, restore_model
 from grapheme_numba.runs.evaluate import evaluate_checkpoint, of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
@@ -168,16 +168,14 @@ class Model:
             yield answerer.answer_lines(as_lines(questions), "the questions")
             return
         name = os.fspath(questions)
-        if not Path(name).is_file():
+        if not Path(name).exists():
             raise MissingInputError(f"the input {name} does not exist; give a file or a list of records")
         with source_of(name, mapping, self.layout) as source:
             if source.kind in ("table", "layout"):
                 reader = TableAnswerer if source.kind == "table" else RowsAnswerer
                 yield reader(answerer, source.path, mapping).answers()
-            elif source.kind == "lines":
-                yield answerer.answer(name)
             else:
-                yield answerer.answer_lines(lines_of(source), name)
+                yield record_answers(source, answerer, mapping)
 
     def evaluate(
         self,

@@ -75,7 +75,7 @@ def duckdb(folder: Path) -> Task:
 def batches(folder: Path) -> Task:
     """Ours: reading, shuffling and encoding batches of 64, as training asks for them."""
     from grapheme_numba.data.codec.layout import shared_layout
-    from grapheme_numba.data.stream.dataset import open_dataset
+    from grapheme_numba.data.stream.open_dataset import open_dataset
 
     dataset = open_dataset(folder / "ours.parquet")
     layout = shared_layout(dataset.summary(), 8)

@@ -9,12 +9,20 @@ from typing import Any, BinaryIO
 
 from grapheme_numba.cli.checkpoint_commands import load
 from grapheme_numba.cli.output import answer, answer_bytes, as_json, check_input, is_terminal, warn
-from grapheme_numba.data.sources.tables.answer_writer import ANSWER, CONFIDENCE, AnswerWriter, Kind, free_names, kind_of
+from grapheme_numba.data.sources.tables.given_rows import (
+    ANSWER,
+    CONFIDENCE,
+    AnswerWriter,
+    Written,
+    format_of,
+    free_names,
+)
+from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files import storage
 from grapheme_numba.files.storage import refuse_overwriting
 from grapheme_numba.runs import run_folder
-from grapheme_numba.runs.answer_sources import Source, lines_of, source_of
+from grapheme_numba.runs.answer_sources import Source, record_answers, source_of
 from grapheme_numba.runs.checkpoint import restore_model
 from grapheme_numba.runs.evaluate import of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
@@ -46,7 +54,7 @@ def answer_questions(
             counts = answer_table(reader(answerer, found.path, mapping, found.name), target, rejects)
             where, unit = "these rows stand in the output without an answer", "rows"
         else:
-            counts = answer_records(answerer, found, target, rejects)
+            counts = answer_records(answerer, found, mapping, target, rejects)
             where, unit = "all other lines were answered", "lines"
     if counts[1]:
         raise RecordError(
@@ -58,13 +66,13 @@ def answer_questions(
 def answer_table(table: TableAnswerer | RowsAnswerer, target: str | None, rejects: str | None) -> tuple[int, int]:
     """The rows of a table with their answers, as `target` says; returns how many have one, and how many none."""
     given, nodes = table.table, list(table.answerer.nodes)
-    kind = kind_of(target, given)
+    kind = format_of(target, given)
     names = free_names([ANSWER, CONFIDENCE, *nodes], given.names)
     for wanted, name in zip([ANSWER, CONFIDENCE, *nodes], names, strict=True):
         if wanted != name:
             warn(f"note: the table has a column {wanted!r}, so the new one is called {name!r}")
     for note in given.notes:
-        warn(f"note: {note}")
+        warn(f"note: {note.replace(str(given.path), 'standard input' if table.name == '-' else table.name)}")
     numbers = names if table.numbers else names[1:]
     n_answered = n_refused = 0
     mode = storage.mode_of([str(given.path)])
@@ -96,14 +104,12 @@ def added_columns(names: list[str], answers: list[Answer | Refusal], nodes: list
     return dict(zip(names, columns, strict=True))
 
 
-def answer_records(answerer: Answerer, source: Source, target: str | None, rejects: str | None) -> tuple[int, int]:
+def answer_records(
+    answerer: Answerer, source: Source, mapping: TableMapping, target: str | None, rejects: str | None
+) -> tuple[int, int]:
     """The answers to records, without those that have none; returns how many have one, and how many none."""
-    kind = kind_of(target, None)
-    answers = (
-        answerer.answer(str(source.path))
-        if source.kind == "lines"
-        else answerer.answer_lines(lines_of(source), source.name)
-    )
+    kind = format_of(target, None)
+    answers = record_answers(source, answerer, mapping)
     n_answered = n_refused = 0
     mode = storage.mode_of([str(source.path)])
     with record_sink(target, kind, mode, list(answerer.nodes)) as write, sink(rejects, True, mode) as refuse:
@@ -114,11 +120,13 @@ def answer_records(answerer: Answerer, source: Source, target: str | None, rejec
             else:
                 n_refused += 1
                 refuse(as_json(one._asdict()))
+        if not n_answered + n_refused:
+            raise RecordError(f"{source.name} holds no line; there is nothing to answer")
     return n_answered, n_refused
 
 
 @contextlib.contextmanager
-def record_sink(target: str | None, kind: Kind, mode: int, nodes: list[str]) -> Iterator[Callable[[Answer], None]]:
+def record_sink(target: str | None, kind: Written, mode: int, nodes: list[str]) -> Iterator[Callable[[Answer], None]]:
     """A function that writes the answer to one record: a line of JSON, or a row of id, domain, answer, confidence."""
     if kind == "jsonl":
         with sink(target, False, mode) as write:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from grapheme_numba.cli.checkpoint_commands import load
 from grapheme_numba.cli.output import Display, answer, as_json, figure, is_terminal, show, visible, warn
-from grapheme_numba.data.parquet.row_table import RowTable, repeated
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.parquet.sinks import RowTable, repeated
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files.storage import mode_of, refuse_overwriting
 from grapheme_numba.graph.formats.files import write_columns

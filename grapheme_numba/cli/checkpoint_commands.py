@@ -56,18 +56,15 @@ def show_scores(
             (warn if in_json else show)(text)
 
     model = restore_model(checkpoint)
-    file, scores = done = evaluate_checkpoint(
+    done = evaluate_checkpoint(
         checkpoint, model, data, choice=choice, batch_size=batch_size, cache=cache, note=note, progress=note
     )
     plain = done.figures
     if in_json:
         answer(*map(as_json, plain))
         return
-    note(f"{folder} (after {checkpoint.progress.epoch} epochs) on {file}")
+    note(f"{folder} (after {checkpoint.progress.epoch} epochs) on {done.file}")
     answer(*score_table(plain))
-    unfit = scores[-1].n_unfit
-    if unfit:
-        note(f"{unfit} examples are too long for this model or have answers it cannot form; they count as wrong")
 
 
 def export(path: str, output: str, drop_dead: bool, quiet: bool) -> None:

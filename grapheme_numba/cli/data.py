@@ -159,7 +159,7 @@ def export(source: Path, target: Path | None, output: Path | None, report: Repor
 
     Example: grapheme-data export all.parquet > all.jsonl
     """
-    from grapheme_numba.data.jsonl.export import export as run
+    from grapheme_numba.data.jsonl.convert import export as run
 
     output = output or target or Path("-")
     if str(output) == "-":
@@ -187,7 +187,7 @@ def validate(
     Example: grapheme-data validate data/mine
     """
     check_input(*inputs)
-    from grapheme_numba.data.jsonl.validate import validate as run
+    from grapheme_numba.data.jsonl.convert import validate as run
 
     with progress_bar(report, "validating") as progress:
         done = run(inputs, limits=as_limits(limits), shown=shown, threads=threads, progress=progress, note=report.note)
@@ -217,7 +217,7 @@ def inspect(path: Path, samples: int, domain: str | None, table: dict[str, Any],
     """
     from grapheme_numba.data.inspect import inspect as run
     from grapheme_numba.data.inspect import lacks_target
-    from grapheme_numba.data.sources.tables.describe import describe_table
+    from grapheme_numba.data.sources.tables.passes import describe_table
 
     mapping = mapping_of(table, domain)
     if lacks_target(path, mapping):

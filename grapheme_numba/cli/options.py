@@ -35,7 +35,7 @@ KINDS = typing.get_type_hints(Config)
 SECTIONS = {
     "Most used": "data output epochs batch_size optimizer lr topology hidden graph",
     "Data": "split target input drop id_column domain weight delimiter decimal encoding header missing comment kind "
-    "answer max_unfit external max_external",
+    "image_size answer max_unfit external max_external",
     "Training": "val_freq patience accumulate lr_schedule warmup_steps weight_decay clip_grad_norm structural_weight",
     "Network": "depth fan_in skip activation init embedding_dim break_cycles",
     "Brains": "brain unknown_domain route threshold",

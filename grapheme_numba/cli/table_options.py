@@ -12,12 +12,11 @@ from grapheme_numba.cli.option_types import FileName
 from grapheme_numba.cli.options import option
 
 if TYPE_CHECKING:
-    from grapheme_numba.data.sources.tables.describe import Described
     from grapheme_numba.data.sources.tables.mapping import TableMapping
+    from grapheme_numba.data.sources.tables.passes import Described
 
 LAYOUTS = ("gsm8k", "squad", "math", "chat", "alpaca", "completion", "text-label", "images", "records", "table", "csv")
 TABLES = (".csv", ".tsv", ".tab", ".arrow", ".feather", ".ipc", ".arrows", ".json", ".txt", ".dat", ".data")
-PARQUET = (".parquet", ".pq", ".parq")
 
 _OPTIONS = (
     ("--target", "target", {"metavar": "COLUMN"}, "Table: column of the answers."),
@@ -31,7 +30,12 @@ _OPTIONS = (
     ("--encoding", "encoding", {"metavar": "NAME"}, "Table: encoding of the text [detected]."),
     ("--missing", "missing", {"multiple": True, "metavar": "MARK"}, "Table: mark of a missing cell [NA, NaN, ?, ...]."),
     ("--comment", "comment", {"metavar": "START"}, "Table: start of lines to leave out [#, at the start]."),
-    ("--kind", "kinds", {"multiple": True, "metavar": "COLUMN=number|text"}, "Table: what a column is [detected]."),
+    (
+        "--kind",
+        "kinds",
+        {"multiple": True, "metavar": "COLUMN=number|date|text"},
+        "Table: what a column is [detected].",
+    ),
     ("--image-size", "image_size", {"metavar": "WxH[,rgb]"}, "Pictures: size in pixels, grey or rgb [28, grey]."),
 )
 

@@ -5,7 +5,8 @@ them in three columns, which only files with tabular rows have (version 2 of the
 
     fields      dictionary of strings   the row's shape: JSON list of names in their order, each after one letter for
                                         its kind, `["nrooms", "scity", "bgarden", "narea"]`
-    numbers     list of double          the cells of kind n (number) and b (boolean, 1 or 0); NaN where null
+    numbers     list of double          the cells of kind n (number), b (boolean, 1 or 0) and d (date, in days since
+                                        1970-01-01); NaN where null
     categories  list of string          the cells of kind s (string), null where null
 
 So a reader gets one array of numbers and one of strings for a whole row group, with the same offsets for every row
@@ -23,7 +24,7 @@ from typing import NamedTuple
 
 import msgspec
 
-NUMBER, STRING, BOOLEAN = "n", "s", "b"
+NUMBER, STRING, BOOLEAN, DATE = "n", "s", "b", "d"
 EXACT = 2**53  # whole numbers up to it are exact as doubles
 
 Cell = float | int | str | bool | None
@@ -46,7 +47,7 @@ def shape_of(text: str) -> tuple[Field, ...]:
     """The fields of a stored shape. ValueError for text that is none."""
     names = json.loads(text)
     fields = tuple(Field(name[1:], name[:1]) for name in names)
-    if any(field.kind not in (NUMBER, STRING, BOOLEAN) or not field.kind for field in fields):
+    if any(field.kind not in (NUMBER, STRING, BOOLEAN, DATE) or not field.kind for field in fields):
         raise ValueError(f"{text[:80]!r} is not a shape of fields")
     return fields
 

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from grapheme_numba.data.codec.inputs import describe_fields
 from grapheme_numba.data.codec.layout import DomainLayout, Layout, shared_layout
-from grapheme_numba.data.codec.tabular import describe_fields
+from grapheme_numba.data.file_kinds import is_table
 from grapheme_numba.data.schema import NAMELESS, from_arrow, to_plain
 from grapheme_numba.data.sources.row_layouts import first_layout
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.open_table import is_table
 from grapheme_numba.data.stream.batches import Misfits, why_unfit
-from grapheme_numba.data.stream.dataset import Dataset, is_ours, open_dataset
+from grapheme_numba.data.stream.dataset import Dataset
+from grapheme_numba.data.stream.open_dataset import is_ours, open_dataset
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError
 
@@ -65,6 +66,16 @@ def _reading(
         first = f"the first is {misfits.ids[0]!r}: {why_unfit(example, domain, layout)}"
     longest = summary.text.longest or summary.longest_input
     return Reading(domain, summary.n, longest, misfits.n, tuple(misfits.ids), first)
+
+
+def misfit_lines(dataset: Dataset, layout: Layout) -> list[str]:
+    """What of a dataset that is not trained on has no room in the model, one line a domain (a pass over it)."""
+    return [
+        f"{dataset.path}: {one.n_unfit:,} of {one.n:,} examples of domain {one.domain.name!r} do not fit "
+        f"({one.unfit}); they count as wrong"
+        for one in readings(dataset, layout, dataset.misfits(layout))
+        if one.n_unfit
+    ]
 
 
 def check_fit(found: Sequence[Reading], most: float) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from grapheme_numba.data.fields import EXACT, stored
-from grapheme_numba.data.large_allocations import exclusive_if_large
+from grapheme_numba.data.threads import exclusive_if_large
 from grapheme_numba.errors import RecordError
 
 # Values of a line besides those of `values` or `pixels`. `json.loads` makes up to 35 bytes of objects from one byte

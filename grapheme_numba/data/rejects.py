@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 
-from grapheme_numba.data.jsonl.lines import Block
 from grapheme_numba.files.storage import WholeFile
 
 NO_OFFSET = -1  # of a row of a table, whose `line` is its number
@@ -28,11 +27,6 @@ class Reject(msgspec.Struct, frozen=True, omit_defaults=True):
     start: str | None = None
     row: int | None = None
     id: str | None = None
-
-
-def reject(block: Block, line: int, offset: int, content: bytes, reason: str) -> Reject:
-    """The reject of one line of a block."""
-    return Reject(block.source, line, offset, reason, content[:SHOWN].decode(errors="replace"))
 
 
 def _utf8(line: Reject) -> Reject:

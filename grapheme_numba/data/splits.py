@@ -11,20 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 import grapheme_numba
-from grapheme_numba.data.folders import REJECTS, files_in
+from grapheme_numba.data.file_kinds import PARQUET, PICTURES, REJECTS, TABLES, files_in, packed
 from grapheme_numba.data.parquet.columns import list_offsets, number_views, string_views, whole
 from grapheme_numba.data.schema import is_tabular
 from grapheme_numba.errors import MissingInputError, UsageError
 
 SHIPPED = "data/mixed_agi"
-PACKED = ("", ".gz", ".zst")
-KINDS = (
-    *(".jsonl", ".ndjson", ".parquet", ".pq", ".parq", ".csv", ".tsv", ".tab"),
-    *(".arrow", ".feather", ".ipc", ".arrows", ".json"),
-)
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-ENDINGS = tuple(kind + packed for kind in KINDS for packed in PACKED)
-PARQUET = (".parquet", ".pq", ".parq")
+ENDINGS = packed(kind for kind in TABLES if kind not in (".txt", ".dat", ".data"))
 NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),

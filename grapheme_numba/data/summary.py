@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.fields import shape_of
+from grapheme_numba.data.fields import DATE, shape_of
 from grapheme_numba.data.parquet.columns import CELLS, NEEDED, cells_of, codes_of, number_views, string_views, whole
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.errors import RecordError
@@ -54,12 +54,14 @@ class FieldSummary(msgspec.Struct, frozen=True):
     """One column of a table.
 
     spread : its numbers; values, counts : its categories, sorted by their bytes, and how often each comes
+    date : whether its numbers are days since 1970-01-01, in all rows
     """
 
     name: str
     spread: Spread = Spread()
     values: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
+    date: bool = False
 
 
 class TextSummary(msgspec.Struct, frozen=True):
@@ -150,6 +152,7 @@ class _Tally:
         self.text_numbers, self.text_logs, self.text_counts = new_spread(), new_spread(), np.zeros(4, np.int64)
         self.numbers: dict[str, np.ndarray] = {}  # of each column of a table
         self.categories: dict[str, dict[str, int]] = {}
+        self.letters: dict[str, set[str]] = {}  # of the kinds of each field
 
     def summary(self) -> DomainSummary:
         numbers = bool(self.facts[0]) and self.n > self.unanswered
@@ -185,7 +188,8 @@ class _Tally:
         """What is known of a column of a table."""
         found = sorted(self.categories.get(name, {}).items(), key=lambda pair: pair[0].encode())
         spread = spread_of(self.numbers[name])
-        return FieldSummary(name, spread, tuple(value for value, _ in found), tuple(n for _, n in found))
+        values, counts = tuple(value for value, _ in found), tuple(n for _, n in found)
+        return FieldSummary(name, spread, values, counts, self.letters.get(name) == {DATE})
 
 
 def new_spread() -> np.ndarray:
@@ -265,7 +269,10 @@ def _scan_domain(tally: _Tally, rows: np.ndarray, array: dict[str, pa.Array]) ->
     if tally.kind == TABULAR:
         fields = array["fields"]
         texts = fields.dictionary.take(pc.unique(fields.indices.take(pa.array(rows))).drop_null())
-        names = sorted({name for text in texts.to_pylist() for name, _ in shape_of(text)})
+        fields_of_rows = {field for text in texts.to_pylist() for field in shape_of(text)}
+        for field in fields_of_rows:
+            tally.letters.setdefault(field.name, set()).add(field.kind)
+        names = sorted({field.name for field in fields_of_rows})
         tally.longest_input = max(tally.longest_input, len(names))
         cells = cells_of(array, len(answers), {name: number for number, name in enumerate(names)})
         return _scan_cells(tally, rows, cells, names, array["categories"].values)

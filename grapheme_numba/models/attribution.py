@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.data.codec.answers import LabelAnswer, TextAnswer
-from grapheme_numba.data.codec.texts import token_ends, words_of
+from grapheme_numba.data.codec.inputs import token_ends, words_of
 from grapheme_numba.kernels.codec.text_tokens import NUMBER
 from grapheme_numba.network.attribution import Saliency
 

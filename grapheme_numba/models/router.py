@@ -18,8 +18,7 @@ from grapheme_numba.data.codec.answers import TextAnswer
 from grapheme_numba.data.codec.layout import DomainNeeds, Layout
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.rejects import Reject
-from grapheme_numba.data.stream.dataset import Dataset
-from grapheme_numba.data.stream.rerouting import UNROUTED, rerouting, unrouted_rows
+from grapheme_numba.data.stream.dataset import UNROUTED, Dataset, rerouting, unrouted_rows
 from grapheme_numba.errors import RecordError, UsageError, few
 from grapheme_numba.kernels.codec.column_facts import DIGITS, EXPRESSIONS, LETTERS, OPERATORS, text_evidence
 from grapheme_numba.models.slices import allocate_brain_slices

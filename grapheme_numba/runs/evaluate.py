@@ -7,11 +7,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from grapheme_numba.data.codec.tabular import column_kind
+from grapheme_numba.data.codec.inputs import column_kind, unseen_sentence
+from grapheme_numba.data.inspect import misfit_lines
+from grapheme_numba.data.sources.pictures import looks_for
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.open_table import open_table
+from grapheme_numba.data.sources.tables.readers import open_table
+from grapheme_numba.data.sources.tables.typed import refuse_numbers_for_dates
 from grapheme_numba.data.splits import find_splits
-from grapheme_numba.data.stream.dataset import open_dataset
+from grapheme_numba.data.stream.dataset import Dataset
+from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.models.brain_model import BrainModel
@@ -48,7 +52,8 @@ def evaluate_checkpoint(
     """Evaluate on `data`: a file, a folder with a test (else a val) split, or by default the run's own data.
 
     `choice` may hold `route` and `unknown_domain`; the checkpoint's own count where it does not. `note` is called
-    with a sentence on examples that are left out, `progress` on what is read and when something takes time.
+    with a sentence on examples that are left out, `progress` on what is read, what of it the model does not know or has
+    no room for, and when something takes time.
 
     Raises MissingInputError, RecordError.
     """
@@ -70,12 +75,37 @@ def evaluate_checkpoint(
         file = test_file(data, own.data)
         if file.is_file() and kind_of_source(file, own.table(), model.layout) == "table":
             opening["mapping"] = as_trained(opening["mapping"], model, file)
+        images = [domain for domain in model.layout.domains if domain.input_type == "image"]
+        if file.is_dir() and images:
+            looks = looks_for(images[0].n_input, own.image_size)
+            opening["mapping"] = msgspec.structs.replace(opening["mapping"], image_size=str(looks))
         dataset = open_dataset(file, **opening)
     dataset = select_examples(find_task(checkpoint.task), dataset, config, model.layout)
     sentence = left_out(dataset)
     if sentence and note is not None:
         note(sentence)
-    return Evaluation(file, metrics.evaluate(model, dataset, restore_baselines(checkpoint), batch_size))
+    scores = metrics.evaluate(model, dataset, restore_baselines(checkpoint), batch_size)
+    if progress is not None:
+        lost = misfit_lines(dataset, model.layout) if scores[-1].n_unfit else []
+        for line in (*unseen_categories(dataset, model), *lost):
+            progress(line)
+    return Evaluation(file, scores)
+
+
+def unseen_categories(dataset: Dataset, model: BrainModel) -> list[str]:
+    """Columns of a table whose cells hold categories that training did not have, one line each."""
+    layout, found = model.layout, []
+    if all(domain.input_type != "tabular" for domain in layout.domains):
+        return []
+    for domain in dataset.summary().domains:
+        codes = layout.domains[layout.index(domain.name)].fields if domain.name in layout.names else ()
+        known = {code.name: code for code in codes if code.values}
+        for field in domain.fields:
+            code, cells = known.get(field.name), dict(zip(field.values, field.counts, strict=True))
+            strange = {} if code is None else {value: n for value, n in cells.items() if value not in code.values}
+            if code is not None and strange:
+                found.append(unseen_sentence(field.name, sum(strange.values()), next(iter(strange)), code.other))
+    return found
 
 
 def of_the_model(mapping: TableMapping, model: BrainModel) -> TableMapping:
@@ -91,7 +121,8 @@ def as_trained(mapping: TableMapping, model: BrainModel, file: Path) -> TableMap
 
     Raises RecordError where the table lacks one, or that of the answers.
     """
-    names = open_table(file, mapping).names
+    table = open_table(file, mapping)
+    names = table.names
     if mapping.target is None:
         return mapping
     if mapping.target not in names:
@@ -111,6 +142,7 @@ def as_trained(mapping: TableMapping, model: BrainModel, file: Path) -> TableMap
         texts = {domain.input_type for domain in model.layout.domains} == {"text"}
         return msgspec.structs.replace(mapping, drop=drop, layout="values" if texts else mapping.layout)
     kinds = {field.name: column_kind(field) for field in fields}
+    refuse_numbers_for_dates(file, table.types, kinds)
     return msgspec.structs.replace(mapping, inputs=tuple(kinds), drop=(), kinds={**mapping.kinds, **kinds})
 
 
@@ -120,6 +152,8 @@ def test_file(data: str | Path | None, trained_on: str | None) -> Path:
         return Path(data)
     splits = find_splits(str(data) if data else trained_on)
     found = splits.test or splits.val
+    if found is None and data is not None and splits.train == Path(data):  # a folder without splits, as of pictures
+        return splits.train
     if found is None:
         raise MissingInputError(f"{splits.train.parent} holds neither a test nor a val file; name the file with --data")
     return found

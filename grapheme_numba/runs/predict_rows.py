@@ -34,7 +34,7 @@ class RowsAnswerer:
         self.kind = question_layout(set(self.table.names)) or ""
         self.domain = self._domain(mapping)
         pictures = self.domain.input_type == "image"
-        self._looks = looks_for(self.domain.n_input) if pictures else None
+        self._looks = looks_for(self.domain.n_input, mapping.image_size) if pictures else None
 
     def _domain(self, mapping: TableMapping) -> DomainLayout:
         names = self.layout.names

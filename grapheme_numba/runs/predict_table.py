@@ -8,14 +8,22 @@ import msgspec
 import numpy as np
 
 from grapheme_numba.data.codec.answers import NumberAnswer, RealAnswer
+from grapheme_numba.data.codec.inputs import column_kind, unseen_sentence
 from grapheme_numba.data.codec.layout import DomainLayout
-from grapheme_numba.data.codec.tabular import column_kind
 from grapheme_numba.data.rejects import NO_OFFSET
 from grapheme_numba.data.schema import from_arrow
 from grapheme_numba.data.sources.tables.column_facts import Kind
-from grapheme_numba.data.sources.tables.given_rows import Given, GivenTable, Rows, cell_text, unseen_categories
+from grapheme_numba.data.sources.tables.given_rows import (
+    Given,
+    GivenTable,
+    Rows,
+    cell_text,
+    missing_cells,
+    unseen_categories,
+)
 from grapheme_numba.data.sources.tables.mapping import ID, Roles, TableMapping, roles_of
 from grapheme_numba.data.sources.tables.row_examples import Form
+from grapheme_numba.data.sources.tables.typed import kind_of_numbers, refuse_numbers_for_dates
 from grapheme_numba.data.stream.batches import encode_rows_of, misfit
 from grapheme_numba.errors import RecordError
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
@@ -34,6 +42,7 @@ class TableAnswerer:
     """A model beside one table.
 
     table : as it is given; unseen : column -> (cells of categories that training did not have, the first)
+    gaps : column -> missing cells, of columns that had none in training
     numbers : whether every answer of the model is a number
 
     Raises RecordError where the table lacks a column that the model reads, or a domain for its rows.
@@ -43,6 +52,7 @@ class TableAnswerer:
         self.answerer, self.layout, self.name = answerer, answerer.model.layout, name or str(path)
         self.table = GivenTable(path, mapping)
         self.unseen: dict[str, tuple[int, str]] = {}
+        self.gaps: dict[str, int] = {}
         self.numbers = all(isinstance(one.answer, RealAnswer | NumberAnswer) for one in self.layout.domains)
         self.form, self.domain = self._form(mapping)
         names = self.table.names
@@ -50,6 +60,7 @@ class TableAnswerer:
         self.id = given_id if given_id in names else None
         fields = [field for domain in self._domains() for field in domain.fields]
         self._known = {field.name: field.values for field in fields}
+        self._full = {field.name for field in fields if not field.missing}
 
     def _domains(self) -> list[DomainLayout]:
         one = self.domain
@@ -92,7 +103,9 @@ class TableAnswerer:
             shown = ", ".join(map(repr, lacking[:SHOWN]))
             own = ", ".join(self.table.names[:SHOWN])
             raise RecordError(f"{self.name} has no column {shown}, which the model reads; it has {own}")
-        return {name: column_kind(field) for name, field in fields.items()}
+        kinds: dict[str, Kind] = {name: column_kind(field) for name, field in fields.items()}
+        refuse_numbers_for_dates(self.name, self.table.table.types, kinds)
+        return kinds
 
     def _only_inputs(self, mapping: TableMapping, column: str | None) -> tuple[str, ...]:
         names = self.table.names
@@ -109,6 +122,9 @@ class TableAnswerer:
             for name, (count, first) in unseen_categories(given, self.form, self._known).items():
                 before, earliest = self.unseen.get(name, (0, first))
                 self.unseen[name] = before + count, earliest
+            for name, count in missing_cells(given, self.form).items():
+                if name in self._full:
+                    self.gaps[name] = self.gaps.get(name, 0) + count
             answers = self._answers(given)
             n += len(answers)
             yield AnsweredRows(given.rows, answers)
@@ -174,12 +190,16 @@ class TableAnswerer:
 
     def notes(self) -> list[str]:
         """What a user should know about the table after it was answered."""
-        found = []
+        types = self.table.table.types
+        found = [
+            f"column {name!r} is {types[name]}, but held numbers in training; its cells count as days since 1970-01-01"
+            for name, kind in self.form.kinds.items()
+            if kind == "number" and name in types and kind_of_numbers(types[name]) == "date"
+        ]
+        for name, count in self.gaps.items():
+            how = "the mean of training" if self.form.kinds[name] != "text" else "none of the known categories"
+            found.append(f"column {name!r}: {count:,} cells are missing, as none was in training; they count as {how}")
         for name, (count, first) in self.unseen.items():
             other = any(field.other for domain in self._domains() for field in domain.fields if field.name == name)
-            how = "go to the input of all rare ones" if other else "count as missing"
-            found.append(
-                f"column {name!r}: {count:,} cells hold categories that training did not have or had too rarely, as "
-                f"{first[:40]!r}; they {how}"
-            )
+            found.append(unseen_sentence(name, count, first, other))
         return found

@@ -13,7 +13,7 @@ import numpy as np
 
 from grapheme_numba import jit
 from grapheme_numba.data.codec.layout import Layout
-from grapheme_numba.data.inspect import check_fit, readings
+from grapheme_numba.data.inspect import check_fit, misfit_lines, readings
 from grapheme_numba.data.sources.external import with_external
 from grapheme_numba.data.splits import find_splits
 from grapheme_numba.data.stream.batches import Misfits
@@ -188,6 +188,8 @@ def _prepared(
         if len(shown) < len(found):
             observer.note(f"and {len(found) - len(shown):,} more domains, of which all fits")
         check_fit(found, config.max_unfit)
+        for line in misfit_lines(val, model.layout) if val is not train else ():
+            observer.note(line)
     else:
         state, progress = restore_into(model, checkpoint), checkpoint.progress
         if checkpoint.config.optimizer != config.optimizer:

@@ -55,7 +55,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     header: Annotated[Literal["yes", "no"] | None, about("Table: whether the first row holds names.")] = None
     missing: Annotated[tuple[str, ...], about("Table: marks of missing cells, for the usual ones.")] = ()
     comment: Annotated[str | None, about("Table: start of lines to leave out.")] = None
-    kind: Annotated[tuple[str, ...], about("Table: what a column is, COLUMN=number or COLUMN=text.")] = ()
+    kind: Annotated[tuple[str, ...], about("Table: kind of a column, COLUMN=number, date or text.")] = ()
+    image_size: Annotated[str | None, about("Pictures: size in pixels, as 28, 32x24 or 32,rgb; 28 when not given.")] = (
+        None
+    )
     external: Annotated[str | None, about("Folder with GSM8K, SQuAD or MATH files that join the training data.")] = None
     max_external: Annotated[Positive | None, about("Most examples of each of them.")] = None
     answer: Annotated[
@@ -161,6 +164,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             missing=self.missing,
             comment=self.comment,
             kinds=kinds_of(self.kind),
+            image_size=self.image_size,
         )
 
 

@@ -19,6 +19,7 @@ from grapheme_numba.data.summary import MOST_LABELS, DomainSummary
 from grapheme_numba.errors import UsageError
 
 KINDS = ("number", "label", "text")
+SHOWN = 3  # rare classes in a sentence
 MOST_CLASSES, LEAST_OF_A_CLASS = 20, 20  # whole numbers are classes where they are so few and come so often
 FEWEST_CHAR, MOST_CHAR = 16, 64  # of a text answer's code; longer answers do not fit and are reported
 MAGNITUDE, WAVE = 10.0, 0.1  # else the loss is mostly that of sines and cosines that nobody can learn
@@ -144,7 +145,12 @@ def _why_text(domain: DomainSummary) -> str:
     if not domain.labels:
         return f"{head}, and more than {MOST_LABELS} are distinct"
     rare = [label for label, n in zip(domain.labels, domain.label_counts, strict=True) if n < 2]
-    return f"{head}, and {len(rare)} of {len(domain.labels)} distinct ones come once, as {shortened(rare[0])}"
+    n_class = len(domain.labels)
+    shown = ", ".join(map(shortened, rare[:SHOWN])) + (f" and {len(rare) - SHOWN} more" if len(rare) > SHOWN else "")
+    reason = f"{head}, and {len(rare)} of {n_class} distinct ones {'comes' if len(rare) == 1 else 'come'} once: {shown}"
+    if 4 * n_class > 3 * domain.n_answer:  # texts of their own rather than classes
+        return reason
+    return f"{reason}; --answer {domain.name}=label makes a class of each"
 
 
 def _times(n: int) -> str:

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from grapheme_numba.data.codec.answers import Answer, Decoded, LabelAnswer, answer_tables
 from grapheme_numba.data.codec.calibration import Calibration
 from grapheme_numba.data.codec.choice import check_forced, choose_answer
-from grapheme_numba.data.codec.tabular import FieldCode, FieldTables, field_codes, field_tables
-from grapheme_numba.data.codec.texts import text_scaling
+from grapheme_numba.data.codec.inputs import FieldCode, FieldTables, field_codes, field_tables, text_scaling
 from grapheme_numba.data.records import INPUT_KINDS
 from grapheme_numba.data.summary import DatasetSummary, DomainSummary
 from grapheme_numba.errors import RecordError, few

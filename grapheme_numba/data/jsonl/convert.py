@@ -1,30 +1,35 @@
-"""JSONL to Parquet in bounded memory: every line ends up in the rows or, with its reason, in the rejects.
+"""JSONL to Parquet and back in bounded memory, or either only checked.
 
-JSONL files shared out among ranks: each file becomes one Parquet file of a folder, whoever converts it.
+Every line ends up in the rows or, with its reason, in the rejects. JSONL files may be shared out among ranks: each
+becomes one Parquet file of a folder, whoever converts it.
 """
 
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 import msgspec
 import pyarrow as pa
 
-from grapheme_numba.data.folders import REJECTS
-from grapheme_numba.data.jsonl.lines import PARQUET, find_sources, total_bytes
+from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, REJECTS, bare_name, is_table
+from grapheme_numba.data.jsonl.lines import find_sources, total_bytes
 from grapheme_numba.data.jsonl.parsing import parsed_blocks
-from grapheme_numba.data.parquet.files import ParquetSource
+from grapheme_numba.data.parquet.files import ParquetSource, parquet_files
 from grapheme_numba.data.parquet.row_groups import row_groups
 from grapheme_numba.data.parquet.sinks import FileSink, FolderSink, deal, folder_mode, refuse_existing
-from grapheme_numba.data.records import DEFAULT_LIMITS, Limits
+from grapheme_numba.data.records import DEFAULT_LIMITS, Limits, parse_example
 from grapheme_numba.data.rejects import Reject, RejectSink
-from grapheme_numba.data.stream.prefetch import ahead
+from grapheme_numba.data.schema import from_arrow, to_line
+from grapheme_numba.data.threads import ahead
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError, UsageError
 from grapheme_numba.files.storage import WholeFile, fsync_folder, mode_of, refuse_overwriting
+
+COPIED = 1 << 20  # bytes of rejects moved at once
+OBJECT_ROWS = 4096  # made into Python objects at once
 
 
 class Converted(NamedTuple):
@@ -117,9 +122,6 @@ def convert(
         sink.abandon()
         raise
     return Converted(lines, sink.rows, refused.count, refused.first, outputs, refused.path)
-
-
-COPIED = 1 << 20  # bytes of rejects moved at once
 
 
 class Communicator(Protocol):
@@ -242,3 +244,109 @@ def finish(folder: Path, output: Path, rejects: Path, done: list[Done], mode: in
         fsync_folder(output.parent)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror}") from None
+
+
+class Validated(NamedTuple):
+    """rows that can be used, rejects in all, and the first `shown` of them."""
+
+    rows: int
+    rejects: int
+    shown: list[Reject]
+
+
+def validate(
+    names: Iterable[str | Path],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    shown: int = 10,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Validated:
+    """Check every line of JSONL files (as `convert` finds them) and every row of .parquet files.
+
+    Raises MissingInputError for a name that means nothing, RecordError for a damaged Parquet file or when
+    there is no line at all.
+    """
+    given = [str(name) for name in names]
+    for name in given:
+        if (
+            Path(name).is_file()
+            and is_table(Path(name))
+            and not bare_name(Path(name)).endswith((*JSON_LINES, *PARQUET))
+        ):
+            raise UsageError(
+                f"{name} is a table, whose rows are examples once a column of answers is named: see it with "
+                f"`grapheme-data inspect`, or try `grapheme-data convert {name} --target COLUMN -o FILE.parquet`"
+            )
+    tables = [file for name in given for file in tables_of(Path(name))]
+    lines = find_sources(name for name in given if Path(name) not in tables and not _only_tables(Path(name)))
+    rows = rejects = 0
+    first: list[Reject] = []
+    for parsed in parsed_blocks(lines, limits, threads, total_bytes(lines), progress, note):
+        rows += parsed.rows.num_rows
+        rejects += len(parsed.rejects)
+        first += parsed.rejects[: max(shown - len(first), 0)]
+    for path in tables:
+        for refused in _wrong_rows(path, limits):
+            rows += refused is None
+            rejects += refused is not None
+            if refused is not None and len(first) < shown:
+                first.append(refused)
+    if rows + rejects == 0:
+        raise RecordError(f"{', '.join(given[:3])} holds no line; at least one example is needed")
+    return Validated(rows, rejects, first)
+
+
+def tables_of(path: Path) -> list[Path]:
+    """The Parquet files that a name means: itself, or those of a folder."""
+    if path.is_dir():
+        return sorted(path.glob("*.parquet"))
+    return [path] if path.suffix == ".parquet" and path.exists() else []
+
+
+def _only_tables(path: Path) -> bool:
+    return (
+        path.is_dir() and bool(tables_of(path)) and not any(path.rglob("*.jsonl*")) and not any(path.rglob("*.ndjson*"))
+    )
+
+
+def _wrong_rows(path: Path, limits: Limits) -> Iterator[Reject | None]:
+    """For every row of a Parquet file: None, or a Reject whose line is the row's number from 1."""
+    number = 0
+    for table in ParquetSource(path).tables():
+        for batch in table.to_batches(OBJECT_ROWS):
+            for example in from_arrow(batch):
+                number += 1
+                try:
+                    parse_example(to_line(example), limits)
+                    yield None
+                except (RecordError, TypeError, ValueError) as error:
+                    yield Reject(str(path), number, 0, str(error), str(example.id)[:80])
+
+
+def export(
+    source: str | Path, output: str | Path | BinaryIO, progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Write the examples of a Parquet file or folder as JSONL; returns their number.
+
+    output : a path, or a binary stream such as standard output
+    progress : called with rows written and rows in all
+    """
+    files, done = parquet_files(source), 0
+    sources = [ParquetSource(file) for file in files]
+    n_rows = sum(one.n_rows for one in sources)
+    if not n_rows:
+        raise RecordError(f"{source} holds no examples; at least one is needed")
+    stream = cast(BinaryIO, output) if hasattr(output, "write") else None
+    path = Path() if stream is not None else Path(cast("str | Path", output))
+    if stream is None:
+        refuse_overwriting([path], files)
+    with nullcontext(stream) if stream is not None else WholeFile(path, mode=mode_of(files)) as file:
+        for table in (table for one in sources for table in one.tables()):
+            for batch in table.to_batches(OBJECT_ROWS):
+                file.write(b"".join(to_line(example) + b"\n" for example in from_arrow(batch)))
+                done += batch.num_rows
+                if progress is not None:
+                    progress(done, n_rows)
+    return done

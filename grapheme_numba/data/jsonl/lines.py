@@ -1,4 +1,7 @@
-"""Bytes of JSONL from wherever the user points: files, globs, folders, gzip, zstd, standard input."""
+"""Blocks of JSONL lines from wherever the user points: files, globs, folders, gzip, zstd, standard input.
+
+A block is parsed line by line with `parse_example` here, slower than the scanner, but without compiled code.
+"""
 
 import glob
 import gzip
@@ -10,11 +13,12 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from grapheme_numba.data.folders import files_in
+from grapheme_numba.data.file_kinds import JSON_LINES, PARQUET, PICTURES, TABLES, files_in, packed
+from grapheme_numba.data.records import Limits, parse_example
+from grapheme_numba.data.rejects import SHOWN, Reject
+from grapheme_numba.data.schema import to_arrow
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
-ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
-PARQUET = (".parquet", ".pq", ".parq")
 BLOCK_BYTES = 4 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -51,9 +55,19 @@ def find_sources(names: Iterable[str | Path]) -> list[str]:
             continue
         path = Path(name)
         if path.is_dir():
-            inside = [str(file) for file in files_in(path, lambda low: low.endswith(ENDINGS))]
+            inside = [str(file) for file in files_in(path, lambda low: low.endswith(packed(JSON_LINES)))]
+            if not inside and files_in(path, lambda low: low.endswith(PICTURES)):
+                raise UsageError(
+                    f"{name} is a folder of pictures; make examples of them with "
+                    f"`grapheme-data import {name} -o FILE.parquet`"
+                )
+            if not inside and files_in(path, lambda low: low.endswith(packed(TABLES))):
+                raise UsageError(
+                    f"{name} is a folder of tables; make examples of their rows with "
+                    f"`grapheme-data convert {name} --target COLUMN -o FILE.parquet`"
+                )
             if not inside:
-                raise MissingInputError(f"folder {name} holds no {', '.join(ENDINGS[:2])} file (also .gz or .zst)")
+                raise MissingInputError(f"folder {name} holds no {', '.join(JSON_LINES)} file (also .gz or .zst)")
             sources += inside
         elif path.exists():
             sources.append(name)
@@ -157,3 +171,36 @@ def split_lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
         if content.strip(b" \t\r"):
             yield number, offset, content
         offset += len(line) + 1
+
+
+def reject(block: Block, line: int, offset: int, content: bytes, reason: str) -> Reject:
+    """The reject of one line of a block."""
+    return Reject(block.source, line, offset, reason, content[:SHOWN].decode(errors="replace"))
+
+
+class Parsed(NamedTuple):
+    """`lines` that are not blank became rows or rejects."""
+
+    rows: pa.RecordBatch
+    rejects: list[Reject]
+    lines: int
+
+
+def too_long(block: Block, limits: Limits) -> Parsed:
+    """The result for a block that stands for one line of too many bytes."""
+    reason = f"the line has {block.too_long} bytes, more than the limit of {limits.line_bytes}"
+    return Parsed(to_arrow([]), [reject(block, block.first_line, block.offset, block.data, reason)], 1)
+
+
+def parse_line_by_line(block: Block, limits: Limits) -> Parsed:
+    """Parse and check every line of a block; blank lines are left out."""
+    if block.too_long:
+        return too_long(block, limits)
+    examples, rejects = [], []
+    lines = list(split_lines(block))
+    for number, offset, content in lines:
+        try:
+            examples.append(parse_example(content, limits))
+        except RecordError as error:
+            rejects.append(reject(block, number, offset, content, str(error)))
+    return Parsed(to_arrow(examples), rejects, len(lines))

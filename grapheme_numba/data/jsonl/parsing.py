@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from grapheme_numba.data.jsonl.lines import Block, read_blocks
-from grapheme_numba.data.jsonl.reference_parser import Parsed, parse_line_by_line
+from grapheme_numba.data.jsonl.lines import Block, Parsed, parse_line_by_line, read_blocks
 from grapheme_numba.data.records import Limits
 
 # Below this the reference parser alone is faster than loading (0.5 s) or compiling (10 s) the scanner.

@@ -5,12 +5,10 @@ import threading
 import numpy as np
 import pyarrow as pa
 
-from grapheme_numba.data.jsonl.lines import Block
-from grapheme_numba.data.jsonl.reference_parser import Parsed, too_long
-from grapheme_numba.data.large_allocations import LARGE, exclusive_if_large
+from grapheme_numba.data.jsonl.lines import Block, Parsed, reject, too_long
 from grapheme_numba.data.records import DEFAULT_LIMITS, INPUT_TYPES, Limits, parse_example
-from grapheme_numba.data.rejects import reject
 from grapheme_numba.data.schema import SCHEMA, to_arrow
+from grapheme_numba.data.threads import LARGE, exclusive_if_large
 from grapheme_numba.errors import RecordError
 from grapheme_numba.kernels.json.scanner import ACCEPTED, BLANK, MOST_DEPTH, MOST_KEYS, UNSURE, Out, scan_lines
 

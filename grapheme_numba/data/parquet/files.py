@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grapheme_numba.data.large_allocations import exclusive_if_large
+from grapheme_numba.data.file_kinds import PARQUET
 from grapheme_numba.data.parquet.row_groups import GROUP_BYTES, GROUP_ROWS, LISTS, LONG_DOMAIN
 from grapheme_numba.data.records import DEFAULT_LIMITS
 from grapheme_numba.data.schema import (
@@ -32,6 +32,7 @@ from grapheme_numba.data.schema import (
     is_tabular,
     widened,
 )
+from grapheme_numba.data.threads import exclusive_if_large
 from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.files.storage import WholeFile, write_file
 
@@ -229,6 +230,26 @@ def conversion_of(path: Path) -> tuple[str, bool] | None:
         return source.name, origin_of(source) == f"{size} {time} {name}"
     except (pa.ArrowException, OSError, KeyError, ValueError):
         return None
+
+
+def parquet_files(path: str | Path) -> list[Path]:
+    """The files that a path means: itself, or the .parquet files of a folder. Raises MissingInputError."""
+    path = Path(path)
+    if not path.exists():
+        raise MissingInputError(f"{path} does not exist; name a .jsonl or .parquet file, or a folder of .parquet")
+    if not path.is_dir() and not path.is_file():
+        raise MissingInputError(
+            f"{path} is a pipe or device; turn what it gives into a file with `grapheme-data convert`"
+        )
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.name.endswith(PARQUET) and file.name[0] != ".")
+    if not files:
+        raise MissingInputError(
+            f"folder {path} holds no .parquet file; name a .jsonl file in it, or make Parquet with "
+            "`grapheme-data convert`"
+        )
+    return files
 
 
 def _footer_digest(footer: bytes) -> bytes:

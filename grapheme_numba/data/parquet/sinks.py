@@ -1,16 +1,24 @@
-"""One Parquet file, or a folder of them, that appears when all of it is written."""
+"""Parquet that appears when all of it is written: of examples one file or a folder of them, of other rows a table."""
 
+import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+from pyarrow import parquet as pq
 
 from grapheme_numba.data.parquet.files import ParquetSink, origin_of
 from grapheme_numba.errors import OutputError, UsageError
-from grapheme_numba.files.storage import fsync_folder
+from grapheme_numba.files.storage import WholeFile, fsync_folder
+
+CELL_TYPES = {"text": pa.string(), "int": pa.int32(), "float": pa.float32()}  # of a `RowTable`
 
 
 def refuse_existing(output: Path) -> None:
@@ -118,3 +126,55 @@ def deal(tables: Iterable[pa.Table], n_rows: int, output: Path, shards: int, mod
     except BaseException:
         sink.abandon()
         raise
+
+
+class RowTable:
+    """Takes columns part by part; the file appears at the end of the `with` body, unless that raises.
+
+    Parameters
+    ----------
+    path : path
+    columns : dict of str to "text", "int" or "float"
+    mode : int
+        Permissions, of which the umask takes its bits.
+
+    Raises
+    ------
+    OutputError
+        The folder or the disk does not take the file.
+    """
+
+    def __init__(self, path: str | Path, columns: Mapping[str, str], mode: int = 0o666) -> None:
+        self.n_row = 0
+        self._schema = pa.schema([(name, CELL_TYPES[kind]) for name, kind in columns.items()])
+        self._file = WholeFile(Path(path), mode=mode)
+        self._writer = pq.ParquetWriter(
+            pa.PythonFile(self._file, mode="w"), self._schema, compression="zstd", write_page_checksum=True
+        )
+
+    def write(self, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any] | pa.Array]) -> None:
+        """Append rows: name -> sequence, all of one length."""
+        arrays = [pa.array(columns[field.name], field.type, from_pandas=False) for field in self._schema]
+        if len(arrays[0]):
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+            self.n_row += len(arrays[0])
+
+    def __enter__(self) -> "RowTable":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._writer.close()
+            self._file.finish()
+        else:
+            self._file.abandon()
+            with contextlib.suppress(pa.ArrowException, OSError, ValueError):
+                self._writer.close()  # else its destructor complains that the file is gone
+
+
+def repeated(values: Sequence[str], counts: npt.NDArray[np.integer]) -> pa.Array:
+    """The texts `values`, each as often as `counts` says, stored once each."""
+    index = np.repeat(np.arange(len(values), dtype=np.int32), counts)
+    return pa.array(list(values), pa.string()).take(pa.array(index))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
-from grapheme_numba.data.folders import files_in
+from grapheme_numba.data.file_kinds import TABLES, TEXT, bare_name, files_in, packed
 from grapheme_numba.data.jsonl.convert import Converted, default_rejects_path
 from grapheme_numba.data.parquet.row_groups import row_groups
 from grapheme_numba.data.parquet.sinks import FileSink
@@ -20,10 +20,10 @@ from grapheme_numba.data.schema import TABULAR_SCHEMA, VERSION, to_arrow, to_pla
 from grapheme_numba.data.sources.hub_layouts import ENDINGS, READERS, Item, competition_math, layout_of, squad
 from grapheme_numba.data.sources.pictures import folder_examples, looks_of, picture_files, row_examples
 from grapheme_numba.data.sources.row_layouts import LAYOUTS, detect, items_of, rows_of
+from grapheme_numba.data.sources.tables.blocks import opened
 from grapheme_numba.data.sources.tables.import_table import TableConverted, import_tables, labels_of
 from grapheme_numba.data.sources.tables.mapping import TableMapping, roles_of
-from grapheme_numba.data.sources.tables.open_table import ALL, TEXT, open_table
-from grapheme_numba.data.sources.tables.streams import PACKED, bare_name, opened
+from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.stream.cache import content_digest, user_data_cache
 from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
@@ -42,12 +42,12 @@ class Found(NamedTuple):
 
 def _files(layout: str | None, names: Iterable[str | Path]) -> list[Path]:
     """The files that names mean for a layout: folders are searched, globs expanded."""
-    endings = ENDINGS.get(layout or "", (".csv",) if layout == "csv" else ALL)
-    packed = tuple(ending + more for ending in endings for more in ("", *PACKED))
+    endings = ENDINGS.get(layout or "", (".csv",) if layout == "csv" else TABLES)
+    wanted = packed(endings)
     files: list[Path] = []
     for path in map(Path, names):
         if path.is_dir():
-            inside = files_in(path, lambda name: name.endswith(packed))
+            inside = files_in(path, lambda name: name.endswith(wanted))
             if not inside:
                 raise MissingInputError(
                     f"folder {path} holds no {endings[0]} file (nor {', '.join(endings[1:]) or 'packed one'})"
@@ -149,6 +149,7 @@ def import_data(
     number with what it tolerates. Raises UsageError, MissingInputError, RecordError when nothing could be used.
     """
     mapping, output = mapping or TableMapping(), Path(output)
+    image_size = image_size or mapping.image_size
     rejects = Path(rejects or default_rejects_path(output))
     names = [names] if isinstance(names, str | Path) else list(names)
     if layout == "images" or (layout is None and mapping.target is None and _is_pictures(names)):
@@ -198,7 +199,7 @@ def _is_pictures(names: list[str | Path]) -> bool:
     """Whether every name is a folder that holds pictures by class and no data files."""
     folders = [Path(name) for name in names]
     return bool(folders) and all(
-        folder.is_dir() and not files_in(folder, lambda name: name.endswith(ALL)) and picture_files(folder)
+        folder.is_dir() and not files_in(folder, lambda name: name.endswith(TABLES)) and picture_files(folder)
         for folder in folders
     )
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from grapheme_numba.data.file_kinds import PICTURES, files_in
 from grapheme_numba.data.records import MixedExample
 from grapheme_numba.data.rejects import NO_OFFSET, Reject
 from grapheme_numba.data.sources.row_layouts import LAYOUTS, PICTURE, rows_of
 from grapheme_numba.errors import RecordError, UsageError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 USUAL_SIDE = 28
 MOST_SIDE = 1024
 MOST_PIXELS = 64 << 20  # of a file; a few kilobytes may unpack to a gigabyte
@@ -28,6 +28,9 @@ class Looks(NamedTuple):
     width: int
     height: int
     colour: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}{',rgb' if self.colour else ''}"
 
     def sentence(self) -> str:
         """What is done to every picture, for people."""
@@ -69,7 +72,8 @@ def pixels_of(data: bytes, looks: Looks) -> tuple[int, int, list[float]]:
     except RecordError:
         raise
     except Exception as error:
-        raise RecordError(f"the picture cannot be read: {str(error)[:80]}; is it damaged or cut?") from None
+        what = "it is of no known format" if "BytesIO" in str(error) else str(error)[:80]
+        raise RecordError(f"the picture cannot be read: {what}; is it damaged or cut?") from None
     return looks.width, looks.height * len(bands), [round(byte / 255, 4) for band in bands for byte in band]
 
 
@@ -77,7 +81,7 @@ def picture_files(folder: Path) -> list[tuple[str, Path]]:
     """(class, file) of the pictures in a folder of folders, each of which is named as its class."""
     found = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in ENDINGS and path.is_file() and path.parent != folder:
+        if path.suffix.lower() in PICTURES and path.is_file() and path.parent != folder:
             found.append((path.parent.name, path))
     return found
 
@@ -95,6 +99,18 @@ def folder_examples(folder: Path, domain: str, looks: Looks) -> Iterator[MixedEx
             yield _example(name, domain, label, path.read_bytes(), looks)
         except (RecordError, OSError) as error:
             yield Reject(str(path), number, NO_OFFSET, str(error), label[:80])
+
+
+def question_pictures(path: Path, domain: str, looks: Looks) -> Iterator[MixedExample | str]:
+    """A picture file, or those of a folder and below, as examples without an answer, in order; or why one is none."""
+    folder = path if path.is_dir() else path.parent
+    for file in files_in(path, lambda low: low.endswith(PICTURES)) if path.is_dir() else [path]:
+        name = str(file.relative_to(folder))
+        try:
+            width, height, pixels = pixels_of(file.read_bytes(), looks)
+            yield MixedExample(name, domain, "image", width=width, height=height, pixels=pixels)
+        except (RecordError, OSError) as error:
+            yield f"{name}: {error}"
 
 
 def picture_bytes(row: Mapping[str, Any], folder: Path) -> bytes:
@@ -127,8 +143,10 @@ def row_examples(path: Path, domain: str, looks: Looks) -> Iterator[MixedExample
             yield Reject(str(path), number, NO_OFFSET, str(error), "")
 
 
-def looks_for(n_input: int) -> Looks:
-    """The looks of pictures that a model with so many inputs was trained on, as far as their number says."""
+def looks_for(n_input: int, image_size: str | None = None) -> Looks:
+    """The looks of pictures that a model with so many inputs was trained on: as its run says, else by their number."""
+    if image_size is not None:
+        return looks_of(image_size)
     for colour, n in ((False, n_input), (True, n_input // 3)):
         side = math.isqrt(n)
         if side * side * (3 if colour else 1) == n_input:

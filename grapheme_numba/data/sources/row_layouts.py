@@ -12,11 +12,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grapheme_numba.data.jsonl.lines import PARQUET
+from grapheme_numba.data.file_kinds import ARROW, JSON_LINES, PARQUET, bare_name
 from grapheme_numba.data.sources.hub_layouts import Item, boxed, load_json
-from grapheme_numba.data.sources.tables.open_table import ARROW
-from grapheme_numba.data.sources.tables.streams import BLOCK_BYTES, bare_name, opened, seekable
-from grapheme_numba.data.sources.tables.typed import JSON_LINES, arrow_batches
+from grapheme_numba.data.sources.tables.blocks import BLOCK_BYTES, opened, read, seekable
+from grapheme_numba.data.sources.tables.typed import arrow_batches
 from grapheme_numba.errors import RecordError, UsageError
 
 ROWS = 1024
@@ -234,7 +233,7 @@ def _json_lines(path: Path) -> Iterator[Row | str]:
     first = True
     with opened(path) as stream:
         rest = b""
-        while data := stream.read(BLOCK_BYTES):
+        while data := read(stream, BLOCK_BYTES, path):
             *lines, rest = (rest + data).split(b"\n")
             if first and lines:
                 lines[0], first = lines[0].removeprefix(b"\xef\xbb\xbf"), False

@@ -1,12 +1,12 @@
 """Batches: the arrays of one training step, streamed from Parquet in a seeded order.
 
-Examples that a layout has no room for: counted and named, never silently cut.
-
-Questions in memory to a batch: what `predict` feeds the model, through the encoder that training uses.
+A slab is rows of one or a few windows, loaded when they are due, encoded at once and cut into batches. Examples that a
+layout has no room for are counted and named, never silently cut. Questions in memory become a batch through the same
+encoder that training uses: what `predict` feeds the model.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain, islice, pairwise, takewhile
 from typing import NamedTuple, cast
 
 import msgspec
@@ -14,18 +14,22 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from grapheme_numba.data.codec.inputs import column_kind, token_ends, words_of
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
-from grapheme_numba.data.codec.texts import token_ends, words_of
-from grapheme_numba.data.fields import shape_of
+from grapheme_numba.data.fields import STRING, shape_of
 from grapheme_numba.data.parquet.columns import Chosen, Texts, Window, window_of
 from grapheme_numba.data.records import INPUT_KINDS, MixedExample
 from grapheme_numba.data.schema import to_arrow
-from grapheme_numba.data.stream.order import WINDOW_BYTES, Stream
+from grapheme_numba.data.stream.order import WINDOW_BYTES, Span, Stream
 from grapheme_numba.errors import RecordError, few
 from grapheme_numba.kernels.codec.encode import OTHER_INPUT, UNKNOWN_DOMAIN, Rows, encode_rows
+from grapheme_numba.kernels.codec.tables import Columns
 
+SLAB_BYTES = 2 << 20  # encoded at once; larger slabs fall out of the cache, smaller ones cost calls
 FIRST_SLAB = 4  # batches
 LEFT_OUT = -2  # number of a domain whose examples are left out of the batches; -1 is a domain nobody knows
+
+RowRange = tuple[Window, npt.NDArray[np.int64]]
 
 
 class Batch(NamedTuple):
@@ -235,8 +239,19 @@ def misfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str |
 
 def misfit_cells(example: MixedExample, domain: DomainLayout) -> str | None:
     """Why a row of a table cannot enter: none of its fields is a column that the domain makes use of."""
-    names = {field.name for field in domain.fields if field.n_input}
-    own = [name for name, _ in shape_of(example.fields or "[]")]
+    fields = {field.name: field for field in domain.fields if field.n_input}
+    names, own = set(fields), [name for name, _ in shape_of(example.fields or "[]")]
+    numbers, texts = iter(example.numbers or ()), iter(example.categories or ())
+    for name, letter in shape_of(example.fields or "[]"):
+        cell = next(texts) if letter == STRING else next(numbers)
+        if name not in fields or cell is None or cell != cell:
+            continue
+        kind = column_kind(fields[name])
+        if letter == STRING and fields[name].mean is not None and kind != "text":
+            what = "a date, in days since 1970-01-01," if kind == "date" else "a number"
+            return f"the field {name!r} is {what} in training, not the text {str(cell)[:40]!r}"
+        if letter != STRING and kind == "text" and fields[name].mean is None:
+            return f"the field {name!r} is a text in training, not the number {cell:g}"
     if names.intersection(own):
         return None
     return (
@@ -248,3 +263,90 @@ def misfit_cells(example: MixedExample, domain: DomainLayout) -> str | None:
 def why_unfit(example: MixedExample, domain: DomainLayout, layout: Layout) -> str:
     """Why the model has no room for an example that does not fit: its input, or its answer."""
     return misfit(example, domain, layout) or domain.answer.refusal(example.expected_output or "")
+
+
+class Slab(NamedTuple):
+    """Rows that are encoded at once: pieces of windows, and the bounds of the batches in them.
+
+    n_stream : streams whose rows follow one another; a batch of each makes up a batch of the epoch
+    made : the batches, where they had to be made one window after the other
+    """
+
+    pieces: list[RowRange]
+    bounds: list[int]
+    n_stream: int
+    made: list[Batch]
+
+    def batches(self, layout: Layout) -> list[Batch]:
+        """Encode the rows and cut them into batches, those of all streams in turn."""
+        made = self.made or list(cut(encode_pieces(self.pieces, layout), self.pieces, self.bounds))
+        if self.n_stream == 1:
+            return made
+        n = len(made) // self.n_stream
+        return [made[stream * n + number] for number in range(n) for stream in range(self.n_stream)]
+
+
+def slabs(plan: Plan, layout: Layout, load: Callable[[Span], Window]) -> Iterator[Slab]:
+    """The slabs of an epoch, in order; holds the windows it is at, and a slab those that it touches.
+
+    A slab that touches more than two full windows would hold them all (64 rows of 16 MB: 1 GB), so it is encoded
+    here, with one window at a time.
+    """
+    per_slab = max(SLAB_BYTES // (row_bytes(layout) * plan.batch_size), 1)
+    readers = [_Reader(stream, load) for stream in plan.streams]
+    for slab in plan.slabs(per_slab):
+        bounds = [0, *accumulate(stop - first for parts in slab for first, stop in parts)]
+        pieces = chain.from_iterable(reader.pieces(parts) for reader, parts in zip(readers, slab, strict=True))
+        touched = sum(reader.touched(parts) for reader, parts in zip(readers, slab, strict=True))
+        if touched > 2 * WINDOW_BYTES:
+            light: list[RowRange] = []
+            rows = encode_pieces(_noted(pieces, light), layout, bounds[-1])
+            yield Slab([], bounds, len(readers), list(cut(rows, light, bounds)))
+            del rows, light
+        else:
+            yield Slab(list(pieces), bounds, len(readers), [])
+
+
+def _noted(pieces: Iterator[RowRange], light_out: list[RowRange]) -> Iterator[RowRange]:
+    """The pieces; what batches need of them when they are encoded goes to `light_out`."""
+    for window, order in pieces:
+        light_out.append((window._replace(table=None, columns=cast(Columns, None)), order))
+        yield window, order
+        del window
+
+
+class _Reader:
+    """Loads the windows of a stream, each when its first row is due; the one before goes first."""
+
+    def __init__(self, stream: Stream, load: Callable[[Span], Window]) -> None:
+        self._stream, self._load, self._at = stream, load, 0
+        self._loaded: RowRange | None = None  # of span `_at`
+
+    def touched(self, parts: Sequence[tuple[int, int]]) -> int:
+        """Bytes of the windows that hold the rows of a slab."""
+        first, stop = parts[0][0], parts[-1][1]
+        spans = takewhile(lambda span: span.start < stop, islice(self._stream.spans, self._at, None))
+        return sum(span.size for span in spans if span.start + span.rows > first)
+
+    def pieces(self, parts: Sequence[tuple[int, int]]) -> Iterator[RowRange]:
+        """A piece for each window that holds rows of the slab, neighbouring rows of one window together."""
+        orders: list[npt.NDArray[np.int64]] = []
+        spans = self._stream.spans
+        for first, stop in parts:
+            while first < stop:
+                while spans[self._at].start + spans[self._at].rows <= first:
+                    if orders:
+                        yield self._piece(orders)
+                        orders = []
+                    self._at, self._loaded = self._at + 1, None
+                span = spans[self._at]
+                if self._loaded is None:
+                    self._loaded = self._load(span), self._stream.row_order(span)
+                last = min(stop, span.start + span.rows)
+                orders.append(self._loaded[1][first - span.start : last - span.start])
+                first = last
+        if orders:
+            yield self._piece(orders)
+
+    def _piece(self, orders: list[npt.NDArray[np.int64]]) -> RowRange:
+        return cast(RowRange, self._loaded)[0], np.ascontiguousarray(np.concatenate(orders), np.int64)

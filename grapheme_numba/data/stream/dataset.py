@@ -1,4 +1,7 @@
-"""`open_dataset`: from a path that a user names to a Dataset that streams batches."""
+"""Examples in Parquet, streamed in batches, and what was decided when the Parquet was made of other data.
+
+A view may leave out domains, or give rows others, chosen by what an example holds and not by its `domain` field.
+"""
 
 import copy
 import hashlib
@@ -6,38 +9,90 @@ import shutil
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from grapheme_numba import arguments
 from grapheme_numba.data.codec.layout import Layout
-from grapheme_numba.data.example_weights import EXTRA, Weights, weights_in, weights_of
-from grapheme_numba.data.folders import files_in
-from grapheme_numba.data.jsonl.lines import PARQUET
-from grapheme_numba.data.large_allocations import LARGE, release_memory
-from grapheme_numba.data.parquet.columns import CELLS, NEEDED, Window, whole, window_of
-from grapheme_numba.data.parquet.files import VERSION_KEY, ParquetSource
-from grapheme_numba.data.records import Limits, MixedExample
+from grapheme_numba.data.parquet.columns import (
+    CELLS,
+    EXTRA,
+    NEEDED,
+    Weights,
+    Window,
+    codes_of,
+    string_views,
+    weights_in,
+    weights_of,
+    whole,
+    window_of,
+)
+from grapheme_numba.data.parquet.files import ParquetSource, parquet_files
+from grapheme_numba.data.records import INPUT_KINDS, MixedExample
 from grapheme_numba.data.schema import NAMELESS, from_arrow
-from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.splits import PICTURES
-from grapheme_numba.data.stream.batches import LEFT_OUT, Batch, Misfits, Plan, count_misfits, kept, row_bytes
-from grapheme_numba.data.stream.cache import cached_parquet
+from grapheme_numba.data.sources.tables.mapping import ColumnKind, TableMapping
+from grapheme_numba.data.stream.batches import (
+    LEFT_OUT,
+    SLAB_BYTES,
+    Batch,
+    Misfits,
+    Plan,
+    count_misfits,
+    kept,
+    row_bytes,
+    slabs,
+)
 from grapheme_numba.data.stream.order import Span, rows_of, stream_of
-from grapheme_numba.data.stream.prefetch import in_order
-from grapheme_numba.data.stream.slabs import SLAB_BYTES, slabs
 from grapheme_numba.data.summary import SCANNED, DatasetSummary, summarize
-from grapheme_numba.errors import MissingInputError, RecordError
+from grapheme_numba.data.threads import LARGE, in_order, release_memory
+from grapheme_numba.errors import RecordError
 
-if TYPE_CHECKING:
-    from grapheme_numba.data.stream.imported import Decisions
-
-FOOTER_BYTES = 64 << 20  # at the end of a Parquet file, in which the mark of our own is looked for
-OTHER_TABLES = (".csv", ".tsv", ".tab", ".json", ".arrow", ".arrows", ".feather", ".ipc", ".txt", ".dat", ".data")
-DATA = tuple(kind + packed for kind in (*OTHER_TABLES, *PARQUET, ".jsonl", ".ndjson") for packed in ("", ".gz", ".zst"))
+UNROUTED = NAMELESS  # also that of an example for which no domain was chosen with enough confidence
 MOST_AHEAD_BYTES = 16 << 20  # of a batch, to be prepared ahead: several are, at the same time
+
+Choose = Callable[[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint8]], npt.NDArray[np.integer[Any]]]
+
+
+class Decisions(msgspec.Struct, frozen=True):
+    """What was decided in a conversion.
+
+    sentences : for people; kinds : of the columns that are used; inputs : columns, in order; layout : as of a mapping
+    decimal, header : how the first table's text was read, None where it is none
+    split_rows : of train, val and test, where a column names them
+    rows, refused : their numbers; first : the first refused row and why
+    """
+
+    sentences: list[str]
+    kinds: dict[str, ColumnKind]
+    inputs: tuple[str, ...]
+    layout: Literal["row", "cells", "values"]
+    decimal: Literal[".", ","] | None
+    header: bool | None
+    rows: int
+    refused: int
+    first: str
+    split_rows: tuple[int, ...] = ()
+
+    def refusal(self, path: Path) -> str:
+        """How many rows are left out, and why the first."""
+        return f"{self.refused:,} of {self.rows:,} rows of {path} cannot be used; {self.first}"
+
+    def lacking(self, other: "Decisions") -> list[str]:
+        """The input columns that another conversion does not have."""
+        return [name for name in self.inputs if name not in other.inputs] if other.inputs else []
+
+    def mapping(self, given: TableMapping) -> TableMapping:
+        """A mapping that reads other files of the same data as this one was read."""
+        return msgspec.structs.replace(
+            given,
+            kinds={**given.kinds, **self.kinds},
+            layout=self.layout if given.layout == "row" else given.layout,
+            decimal=given.decimal or self.decimal,
+            header=self.header if given.header is None else given.header,
+        )
 
 
 class Dataset:
@@ -214,114 +269,33 @@ class Dataset:
 
 def open_parquet(path: str | Path) -> Dataset:
     """Open a .parquet file or a folder of them."""
-    path = Path(path)
-    if not path.exists():
-        raise MissingInputError(f"{path} does not exist; name a .jsonl or .parquet file, or a folder of .parquet")
-    if not path.is_dir() and not path.is_file():
-        raise MissingInputError(
-            f"{path} is a pipe or device; turn what it gives into a file with `grapheme-data convert`"
-        )
-    if not path.is_dir():
-        return Dataset(path, [path])
-    files = sorted(file for file in path.iterdir() if file.name.endswith(PARQUET) and file.name[0] != ".")
-    if not files:
-        raise MissingInputError(
-            f"folder {path} holds no .parquet file; name a .jsonl file in it, or make Parquet with "
-            "`grapheme-data convert`"
-        )
-    return Dataset(path, files)
+    return Dataset(Path(path), parquet_files(path))
 
 
-def is_ours(path: Path, *, target: bool = False) -> bool:
-    """Whether a file is to be read as JSONL of records, or is Parquet that this program wrote.
+def rerouting(choose: Choose, names: Sequence[str]) -> Callable[[pa.Table], pa.Table]:
+    """A function that gives a table's rows the domains that `choose` says, for `Dataset.view`.
 
-    target : a column of answers is named, so that JSON lines are rows of a table unless they are records
+    choose : called with kind (n,) int32 (`INPUT_KINDS`), offset (n + 1,) int32 and text (n_byte,) uint8 of
+        the input texts (empty where the input is no text); returns an index into `names` per row, or -1
     """
-    name = path.name.lower()
-    if name.endswith(PARQUET):
-        with open(path, "rb") as file:
-            file.seek(max(0, file.seek(0, 2) - FOOTER_BYTES))
-            tail = file.read()
-        return not tail.endswith(b"PAR1") or VERSION_KEY.encode() in tail
-    with open(path, "rb") as file:
-        if file.read(4) == b"PAR1":
-            return True
-    for packed in (".gz", ".zst"):
-        name = name.removesuffix(packed)
-    if not name.endswith((".jsonl", ".ndjson")):
-        return not name.endswith(OTHER_TABLES)
-    from grapheme_numba.data.sources.row_layouts import has_records, is_of_records
 
-    return has_records(path) if target else is_of_records(path)
+    def replace_domains(table: pa.Table) -> pa.Table:
+        kind = codes_of(whole(table.column("input_type")), INPUT_KINDS)
+        chosen = choose(kind, *string_views(whole(table.column("text"))))
+        indices = pa.array(np.where(chosen < 0, len(names), chosen).astype(np.int32))
+        column = pa.DictionaryArray.from_arrays(indices, pa.array([*names, UNROUTED], pa.string()))
+        return table.set_column(table.column_names.index("domain"), "domain", column)
+
+    return replace_domains
 
 
-def open_dataset(
-    path: str | Path,
-    *,
-    cache: bool = True,
-    progress: Callable[[str], None] | None = None,
-    nameless: bool = False,
-    mapping: TableMapping | None = None,
-    max_unfit: float = 1.0,
-    parts: Sequence[Path] = (),
-) -> Dataset:
-    """Open .jsonl[.gz|.zst] (converted once into a cache), .parquet, or a folder of .parquet.
-
-    Other tables, layouts and folders of them are converted into the cache too: with a target in `mapping` as tables,
-    else by their columns (`sources.row_layouts`); what was decided goes to `progress`.
-
-    cache : False converts JSONL into a temporary folder that goes with the Dataset
-    progress : called with one plain sentence when something takes time (a conversion)
-    nameless : take JSONL lines without a domain, for a router to choose one
-    max_unfit : share of a table's rows that may be left out because they cannot be used
-    parts : the files that `path` is the first of, if more than one
-
-    Raises MissingInputError when there is nothing at `path`, RecordError for lines or files that
-    do not hold examples.
-    """
-    path = arguments.path("path", path)
-    table = mapping is not None and mapping.target is not None
-    if path.is_dir() and not parts and not holds_our_parquet(path):
-        files = files_in(path, lambda name: name.endswith((*DATA, *PICTURES)))
-        if files:
-            return _imported([path], mapping, cache, progress, max_unfit, files)
-    if not path.is_file():
-        return open_parquet(path)
-    if not all(is_ours(part, target=table) for part in parts or [path]):
-        return _imported(list(parts or [path]), mapping, cache, progress, max_unfit)
-    if len(parts) > 1:
-        given: dict[str, Any] = {"cache": cache, "progress": progress, "nameless": nameless}
-        opened = [open_dataset(part, **given) for part in parts]
-        whole = Dataset(path, [file for part in opened for file in part.files])
-        whole.kept_open = opened
-        return whole
-    with open(path, "rb") as file:
-        magic = file.read(4)
-    if path.name.lower().endswith(PARQUET) or magic == b"PAR1":
-        return Dataset(path, [path])
-    converted, temporary = cached_parquet(path, cache, progress, Limits(nameless=nameless))
-    return of_cache(path, converted, temporary)
-
-
-def holds_our_parquet(folder: Path) -> bool:
-    """Whether a folder is one of Parquet files that this program wrote, as its first one shows."""
-    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(PARQUET) and file.name[0] != ".")
-    return bool(files) and is_ours(files[0])
-
-
-def _imported(
-    paths: list[Path], mapping: TableMapping | None, cache: bool, progress: Callable[[str], None] | None,
-    max_unfit: float, files: Sequence[Path] = (),
-) -> Dataset:  # fmt: skip
-    from grapheme_numba.data.stream.imported import cached_import
-
-    return of_cache(paths[0], *cached_import(paths, mapping, cache, progress, most_refused=max_unfit, files=files))
-
-
-def of_cache(path: Path, converted: Path, temporary: Path | None, decisions: "Decisions | None" = None) -> Dataset:
-    """The dataset of a conversion of `path`; `temporary` is a folder that goes with it."""
-    dataset = open_parquet(converted)
-    dataset.path, dataset.decisions = path, decisions
-    if temporary is not None:
-        dataset.goes_with(temporary)
-    return dataset
+def unrouted_rows(tables: Iterator[pa.Table]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """(row number, id, input as in its record) of every rerouted row for which no domain was chosen."""
+    first = 0
+    for table in tables:
+        lost = np.flatnonzero(codes_of(whole(table.column("domain")), {UNROUTED: 1}) == 1)
+        for row in lost.tolist():
+            one = {name: table.column(name)[row].as_py() for name in ("id", "text", "values", "pixels")}
+            given = {name: one[name] for name in ("text", "values", "pixels") if one[name] is not None}
+            yield first + row, one["id"], given
+        first += table.num_rows

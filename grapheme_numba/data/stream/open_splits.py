@@ -16,7 +16,8 @@ from grapheme_numba.data.parquet.sinks import FileSink
 from grapheme_numba.data.sources.tables.mapping import TableMapping, shares_of
 from grapheme_numba.data.splits import find_splits, input_hashes, shares_cut
 from grapheme_numba.data.stream.cache import cache_folder
-from grapheme_numba.data.stream.dataset import Dataset, of_cache, open_dataset
+from grapheme_numba.data.stream.dataset import Dataset
+from grapheme_numba.data.stream.open_dataset import of_cache, open_dataset
 from grapheme_numba.errors import GraphemeError, RecordError, UsageError
 from grapheme_numba.files.storage import mode_of
 
@@ -96,7 +97,7 @@ def by_column(
     max_unfit: float,
 ) -> OpenSplits:  # fmt: skip
     """The splits of a table that a column of it names."""
-    from grapheme_numba.data.stream.imported import cached_splits
+    from grapheme_numba.data.stream.open_dataset import cached_splits
 
     reading = msgspec.structs.replace(mapping, split=column)
     parts = cached_splits(path, reading, cache, progress, max_unfit)

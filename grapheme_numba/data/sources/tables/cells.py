@@ -1,4 +1,8 @@
-"""Cells of text as numbers: signs, exponents, spaces, thousands marks, decimal commas and units, arrays at once."""
+"""Cells of text as numbers, and dates as days; arrays at once.
+
+Numbers may have signs, exponents, spaces, thousands marks, decimal commas and units. Dates are those of ISO 8601, which
+cannot be misread; 01/03/2024 is January or March, and stays text.
+"""
 
 import re
 
@@ -18,6 +22,12 @@ BLANKS = "[\\s\u00a0\u202f\u2009']"
 # Signs that may stand before or behind a number without being part of it; 12 % is 12.
 UNITS = "$\u20ac\u00a3\u00a5\u20b9%"
 PADDED = r"^\s*0\d+\s*$"  # as zip codes and keys are written, and numbers are not
+LEAST_DATE = 10  # bytes
+ISO = (
+    r"^\s*(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
+    r"(?:[Tt ](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d(?:[.,]\d{1,12})?))?"
+    r"(?: ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<zone_hour>\d\d)(?::?(?P<zone_minute>\d\d))?))?)?\s*$"
+)
 _MAY_START = np.zeros(257, bool)
 _MAY_START[[ord(sign) for sign in "0123456789+-., \t'$%"]] = True
 _MAY_START[[0xC2, 0xE2]] = True  # a hard or thin space, a minus of typographers
@@ -82,3 +92,56 @@ def numbers_of(strings: pa.StringArray, decimal: str = ".") -> tuple[npt.NDArray
 def is_numeral(text: str, decimal: str = ".") -> bool:
     """Whether one cell is a numeral that `numbers_of` reads."""
     return bool(numbers_of(pa.array([text], pa.string()), decimal)[1][0])
+
+
+def days_of(strings: pa.StringArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """(days since 1970-01-01 (n,) float64, NaN where there is none; readable (n,) bool) of dates, with or without time.
+
+    A time of day is a part of its day, in UTC where the cell says a zone. null, and a day or a time that is not in the
+    calendar, is not readable.
+    """
+    days, readable = np.full(len(strings), np.nan), np.zeros(len(strings), bool)
+    places = np.flatnonzero(may_be_dates(strings))
+    cells = strings.take(pa.array(places))
+    fits = pc.fill_null(pc.match_substring_regex(cells, ISO), False).to_numpy(zero_copy_only=False)
+    if not fits.any():
+        return days, readable
+    places, cells = places[fits], cells.filter(pa.array(fits))
+    parts = pc.extract_regex(cells, ISO)
+
+    def part(name: str) -> npt.NDArray[np.float64]:
+        text = parts.field(name)
+        text = pc.if_else(pc.equal(text, ""), "0", pc.replace_substring(text, ",", "."))
+        return pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
+
+    year, month, day, hour, minute, second = map(part, ("year", "month", "day", "hour", "minute", "second"))
+    sign = np.where(pc.equal(parts.field("sign"), "-").to_numpy(zero_copy_only=False), -1.0, 1.0)
+    behind, more = part("zone_hour"), part("zone_minute")
+    real = (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 60) & (behind < 24) & (more < 60)
+    months = (np.where(real, year, 1970).astype(np.int64) - 1970) * 12 + np.where(real, month, 1).astype(np.int64) - 1
+    first, after = ((months + i).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for i in (0, 1))
+    real &= (day >= 1) & (day <= after - first)
+    clock = (hour * 60 + minute - sign * (behind * 60 + more)) * 60 + second
+    days[places[real]] = (first + day - 1 + clock / 86_400)[real]
+    readable[places[real]] = True
+    return days, readable
+
+
+def may_be_dates(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """(n,) bool: whether a string has a dash where a date has its first one, blanks in front left out of account."""
+    offset, data = string_views(strings)
+    start, size = offset[:-1].astype(np.int64), np.diff(offset)
+    maybe = size >= LEAST_DATE
+    first = data[start[maybe]]
+    maybe[maybe] = (data[start[maybe] + 4] == ord("-")) | (first == ord(" ")) | (first == ord("\t"))
+    return maybe
+
+
+def date_text(days: float) -> str:
+    """Days since 1970-01-01 as a date, with the time of day where there is one."""
+    try:
+        moment = np.datetime64("1970-01-01T00:00:00", "s") + np.timedelta64(round(days * 86_400), "s")
+    except (OverflowError, ValueError):
+        return f"{days:g}"
+    text = str(moment).replace("T", " ")
+    return text.removesuffix(" 00:00:00")

@@ -1,7 +1,8 @@
 """What whole columns hold, block by block, and what they are taken for: never decided by a part of the rows.
 
 A column is of numbers where at most one in TOLERATED of its cells that are not missing is no numeral; those few
-cells' rows are refused, each with its number. All else is text. The order of rows changes nothing.
+cells' rows are refused, each with its number. Dates (`cells.days_of`) are taken for such in the same way. All else is
+text. The order of rows changes nothing.
 """
 
 from typing import Literal
@@ -12,14 +13,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.sources.tables.cells import PADDED, UNITS, may_be_numbers, numbers_of
+from grapheme_numba.data.sources.tables.cells import PADDED, UNITS, date_text, days_of, may_be_numbers, numbers_of
 from grapheme_numba.data.sources.tables.dialect import Dialect
 
 TOLERATED = 20
 MOST_DISTINCT = 1000  # different texts that are remembered
 SHOWN = 3
 
-Kind = Literal["number", "text", "empty"]
+Kind = Literal["number", "date", "text", "empty"]
+DAYS = "days since 1970-01-01"
 
 
 class ColumnFacts(msgspec.Struct, kw_only=True):
@@ -30,6 +32,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
     padded : of the numerals, those that begin with 0 before another digit; units : signs that stand beside numerals
     distinct : different texts, None for more than MOST_DISTINCT; longest : most bytes of a text
     strange : the first few cells that are no numerals, with their row
+    dates : cells that are dates; day_low, day_high : their range in days since 1970; odd_dates : the first few others
     """
 
     name: str
@@ -47,52 +50,65 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
     distinct: set[str] | None = msgspec.field(default_factory=set)
     longest: int = 0
     strange: list[tuple[int, str]] = msgspec.field(default_factory=list)
+    dates: int = 0
+    day_low: float = float("inf")
+    day_high: float = float("-inf")
+    odd_dates: list[tuple[int, str]] = msgspec.field(default_factory=list)
 
     def add(self, other: "ColumnFacts", first_row: int) -> None:
         """Take in the facts of the next block, whose first row is `first_row`."""
         self.typed = other.typed
-        for key in ("n", "missing", "marks", "numbers", "others", "padded"):
+        for key in ("n", "missing", "marks", "numbers", "others", "padded", "dates"):
             setattr(self, key, getattr(self, key) + getattr(other, key))
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.day_low, self.day_high = min(self.day_low, other.day_low), max(self.day_high, other.day_high)
         self.whole, self.longest = self.whole and other.whole, max(self.longest, other.longest)
         self.units = "".join(sorted({*self.units, *other.units}))
         if self.distinct is not None:
             self.distinct = None if other.distinct is None else self.distinct | other.distinct
             if self.distinct is not None and len(self.distinct) > MOST_DISTINCT:
                 self.distinct = None
-        room = SHOWN - len(self.strange)
-        self.strange += [(row + first_row, text) for row, text in other.strange[:room]]
+        for held, more in ((self.strange, other.strange), (self.odd_dates, other.odd_dates)):
+            held += [(row + first_row, text) for row, text in more[: SHOWN - len(held)]]
 
-    def kind(self, forced: str | None = None) -> Kind:
+    def kind(self, forced: Kind | None = None) -> Kind:
         """What the column is taken for."""
         if forced is not None:
-            return "number" if forced == "number" else "text"
+            return forced
         if self.typed is not None:
-            return "empty" if self.typed == "number" and self.missing == self.n else self.typed
+            return "empty" if self.typed != "text" and self.missing == self.n else self.typed
+        cells = self.numbers + self.others
+        if self.dates and (cells - self.dates) * TOLERATED <= cells:
+            return "date"
         if not self.numbers:
             return "text" if self.others or self.marks else "empty"
         if self.are_codes:
             return "text"
-        return "number" if self.others * TOLERATED <= self.numbers + self.others else "text"
+        return "number" if self.others * TOLERATED <= cells else "text"
 
     @property
     def are_codes(self) -> bool:
         """Whether numerals begin with 0 as in 01234: more than a few cells do, and none has a fraction."""
         return self.whole and self.typed is None and self.padded * TOLERATED > self.numbers
 
-    def sentence(self, role: str, forced: str | None = None) -> str:
+    def sentence(self, role: str, forced: Kind | None = None) -> str:
         """One line for people: name, role, kind, why, missing cells, range or classes."""
         kind, n = self.kind(forced), self.numbers + self.others
-        missing = self.missing + (self.marks if kind == "number" else 0)
+        missing = self.missing + (self.marks if kind in ("number", "date") else 0)
         parts = [f"  {self.name}: {role}, {kind}"]
         if forced is not None:
-            parts.append("as you say")
+            parts.append("as --kind or the run says")
         elif self.typed is not None:
             parts.append("as its type says")
         elif kind == "number":
             parts.append(f"{self.numbers:,} of {n:,} cells are numerals")
             if self.others:
                 row, text = self.strange[0]
+                parts.append(f"rows of the others are refused, as row {row}: {text[:40]!r}")
+        elif kind == "date":
+            parts.append(f"{self.dates:,} of {n:,} cells are dates")
+            if self.odd_dates:
+                row, text = self.odd_dates[0]
                 parts.append(f"rows of the others are refused, as row {row}: {text[:40]!r}")
         elif kind == "text" and self.are_codes:
             parts.append(f"{self.padded:,} of {n:,} cells begin with 0 as codes do (--kind {self.name}=number)")
@@ -104,6 +120,12 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
             if self.units:
                 parts.append(f"without the signs {' '.join(self.units)}")
             parts.append(f"from {_short(self.low)} to {_short(self.high)}{', whole' if self.whole else ''}")
+        elif kind == "date":
+            low, high = (self.day_low, self.day_high) if self.dates else (self.low, self.high)
+            if low <= high:
+                parts.append(f"from {date_text(low)} to {date_text(high)}")
+            read = f"answers are {DAYS}" if role == "target" else f"as {DAYS}"
+            parts.append(read + (f" (--kind {self.name}=text)" if forced is None else ""))
         elif kind == "text":
             distinct = self.distinct
             classes = f"more than {MOST_DISTINCT:,}" if distinct is None else f"{len(distinct):,}"
@@ -150,8 +172,9 @@ def text_facts(
     values, times = values.take(pa.array(valid)), times[valid]
     facts = _facts_of_each(name, values, dialect, typed, set(values.to_pylist()), times)
     facts.n, facts.missing = len(cells), cells.null_count
-    if facts.others and facts.numbers:
-        facts.strange = _facts_of_each(name, cells, dialect, typed, None).strange
+    if facts.others and (facts.numbers or facts.dates):
+        each = _facts_of_each(name, cells, dialect, typed, None)
+        facts.strange, facts.odd_dates = each.strange, each.odd_dates
     return facts
 
 
@@ -191,7 +214,12 @@ def _facts_of_each(
                 facts.units = "".join(unit for unit in UNITS if pc.any(pc.match_substring(written, unit)).as_py())
     facts.numbers = int(times[readable].sum())
     facts.others = int(times[valid].sum()) - facts.marks - facts.numbers
-    if facts.others and facts.numbers:
-        strange = ~readable & ~marks & valid
-        facts.strange = [(int(row) + 1, cells[int(row)].as_py()) for row in np.flatnonzero(strange)[:SHOWN]]
+    days, dated = days_of(cells) if facts.others else (np.zeros(0), np.zeros(len(cells), bool))
+    facts.dates = int(times[dated].sum())
+    if facts.dates:
+        facts.day_low, facts.day_high = float(days[dated].min()), float(days[dated].max())
+    for found, fits, shown in ((facts.numbers, readable, facts.strange), (facts.dates, dated, facts.odd_dates)):
+        if found and found < facts.numbers + facts.others:
+            strange = np.flatnonzero(~fits & ~marks & valid)[:SHOWN]
+            shown += [(int(row) + 1, cells[int(row)].as_py()) for row in strange]
     return facts

@@ -67,6 +67,8 @@ def dialect_of(sample: bytes, whole: bool, path: Path, mapping: TableMapping) ->
     """
     encoding = _encoding(sample, mapping.encoding, path)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(sample, whole)
+    if sample.startswith(b"PK\x03\x04"):
+        raise RecordError(f"{path} is a zip file, as spreadsheets are; save the sheet as .csv, or unpack the file")
     if "\0" in text:
         raise RecordError(f"{path} is not a table of text: it holds zero bytes; is it named rightly?")
     lines = text.splitlines(keepends=True)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -12,6 +12,7 @@ from grapheme_numba.errors import UsageError
 
 ID = "id"  # a column of this name is the examples' id where its values do not repeat
 SHOWN = 20  # column names in a message
+ColumnKind: TypeAlias = Literal["number", "date", "text"]
 
 
 class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,9 +25,10 @@ class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     delimiter, decimal : one character each; delimiter `space` is any run of blanks
     encoding : a name that Python knows; header : whether the first row holds names
     missing : marks of missing cells, instead of the usual ones; comment : start of lines to leave out
-    kinds : name or glob of a column -> `number` or `text`, where the rule for whole columns is not wanted
+    kinds : name or glob of a column -> `number`, `date` or `text`, where the rule for whole columns is not wanted
     layout : `row` makes tabular inputs, or a text of a single column of free text; `cells` tabular inputs in any case;
         `values` a sequence or a text, as input columns were joined before
+    image_size : of pictures, which are rows too, as `pictures.looks_of` reads it
     """
 
     target: str | None = None
@@ -42,8 +44,9 @@ class TableMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     header: bool | None = None
     missing: tuple[str, ...] = ()
     comment: str | None = None
-    kinds: dict[str, Literal["number", "text"]] = {}
+    kinds: dict[str, ColumnKind] = {}
     layout: Literal["row", "cells", "values"] = "row"
+    image_size: str | None = None
 
 
 class Roles(NamedTuple):
@@ -63,14 +66,14 @@ class Roles(NamedTuple):
         return list(dict.fromkeys([*self.inputs, *(name for name in more if name is not None)]))
 
 
-def kinds_of(values: Sequence[str]) -> dict[str, Literal["number", "text"]]:
-    """`COLUMN=number` or `COLUMN=text`, several, as a mapping. Raises UsageError."""
-    kinds: dict[str, Literal["number", "text"]] = {}
+def kinds_of(values: Sequence[str]) -> dict[str, ColumnKind]:
+    """`COLUMN=number`, `date` or `text`, several, as a mapping. Raises UsageError."""
+    kinds: dict[str, ColumnKind] = {}
     for one in values:
         name, _, kind = one.rpartition("=")
-        if not name or kind not in ("number", "text"):
-            raise UsageError(f"--kind {one}: wants COLUMN=number or COLUMN=text")
-        kinds[name] = "number" if kind == "number" else "text"
+        if not name or kind not in get_args(ColumnKind):
+            raise UsageError(f"--kind {one}: wants COLUMN=number, COLUMN=date or COLUMN=text")
+        kinds[name] = cast(ColumnKind, kind)
     return kinds
 
 
@@ -112,16 +115,21 @@ def _several(patterns: Sequence[str], names: Sequence[str], flag: str, path: Pat
     return list(dict.fromkeys(found))
 
 
+def refuse_twice(names: Sequence[str], path: Path) -> None:
+    """UsageError where two columns have one name."""
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UsageError(
+            f"{path} has two columns named {twice[0]!r}; rename one, or read it without its header (--no-header)"
+        )
+
+
 def roles_of(mapping: TableMapping, names: Sequence[str], path: Path, *, answers: bool = True) -> Roles:
     """What each column of a table is. `answers` : a target has to be there.
 
     Raises UsageError for columns that are not there, come twice or are wanted as two things.
     """
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise UsageError(
-            f"{path} has two columns named {twice[0]!r}; rename one, or read it without its header (--no-header)"
-        )
+    refuse_twice(names, path)
     if answers and mapping.target is None:
         raise UsageError(f"{path} is a table; name the column of the answers with --target, of {_listed(names)}")
     target = mapping.target

@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from grapheme_numba.data.parquet.columns import string_views
+from grapheme_numba.data.sources.tables.blocks import Block, Job, Refused, Table
 from grapheme_numba.data.sources.tables.column_facts import ColumnFacts, Kind, number_facts, text_facts
 from grapheme_numba.data.sources.tables.mapping import ID, Roles, TableMapping, roles_of
-from grapheme_numba.data.sources.tables.open_table import open_table, unusable
-from grapheme_numba.data.sources.tables.readers import Block, Job, Table, TextTable
+from grapheme_numba.data.sources.tables.readers import TextTable, open_table, unusable
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
-from grapheme_numba.data.sources.tables.typed import kind_of_type
+from grapheme_numba.data.sources.tables.typed import kind_of_numbers, kind_of_type
 from grapheme_numba.data.splits import data_name
 from grapheme_numba.errors import RecordError, UsageError
 
@@ -97,7 +99,7 @@ class TablePasses:
         self.roles = self.roles._replace(id=None, inputs=(ID, *self.roles.inputs))
         self.notes.append(f"column {ID!r} repeats, so it is an input, and rows are numbered")
 
-    def forced(self, name: str) -> str | None:
+    def forced(self, name: str) -> Kind | None:
         """The kind that the user wants a column to be, None if none."""
         kinds = self.mapping.kinds
         return kinds.get(name) or next((kind for glob, kind in kinds.items() if fnmatchcase(name, glob)), None)
@@ -140,9 +142,8 @@ class TablePasses:
         found = {}
         for name, cells in block.columns.items():
             kind = self.table.types.get(name)
-            word = None if kind is None else kind_of_type(kind)
             if pa.types.is_floating(cells.type):
-                typed: Kind | None = None if word not in ("number", "date") else "number"
+                typed = None if kind is None else kind_of_numbers(kind)
                 found[name] = number_facts(name, cells.to_numpy(zero_copy_only=False), typed)
             elif pa.types.is_string(cells.type):
                 found[name] = text_facts(name, cells, self.table.dialect, None, name in self._many)
@@ -278,6 +279,42 @@ def facts_together(given: Sequence[Mapping[str, ColumnFacts]]) -> dict[str, Colu
             rows += one.n
         if len({one.typed for one in several}) > 1:  # some files say types, others hold text
             kinds = {one.kind() for one in several} - {"empty"}
-            whole.typed = None if not kinds else "text" if "text" in kinds else "number"
+            whole.typed = None if not kinds else kinds.pop() if len(kinds) == 1 else "text"
         found[name] = whole
     return found
+
+
+class Described(NamedTuple):
+    """rows, refused : numbers of rows; first : the first that is refused; notes, columns : sentences."""
+
+    rows: int
+    refused: int
+    first: Refused | None
+    notes: list[str]
+    columns: list[str]
+
+
+def describe_table(path: Path, mapping: TableMapping, progress: Callable[[int, int], None] | None = None) -> Described:
+    """Read all of a table once. Raises what opening and reading it raises.
+
+    progress : called with bytes read and bytes of the file
+    """
+    done, size = 0, path.stat().st_size
+
+    def read(n: int) -> None:
+        nonlocal done
+        done += n
+        if progress is not None:
+            progress(min(done, size), size)
+
+    table = TablePasses(path, msgspec.structs.replace(mapping, split=None), "", answers=False)
+    form = table.form(table.first_facts(), table.roles)
+    rows, refused, first = 0, 0, None
+    for made, before in table.passes(form, read):
+        rows += len(made.row) + len(made.refused)
+        refused += len(made.refused)
+        if first is None and made.refused:
+            first = made.refused[0]._replace(row=made.refused[0].row + before)
+    form = table.form(table.facts, table.roles)
+    columns = [table.sentence(name, fact, form) for name, fact in table.facts.items()]
+    return Described(rows, refused, first, table.notes, columns)

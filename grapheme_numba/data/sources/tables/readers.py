@@ -1,12 +1,14 @@
-"""Tables of every format as blocks of columns: text where the file holds text, numbers where its types say so.
+"""Opening a table of any format, and tables of text as blocks of columns.
 
-A block is read in a thread of its own (`Job`), so a CSV of a gigabyte is read by all cores, in bounded memory.
+A block is read in a thread of its own (`Job`), so a CSV of a gigabyte is read by all cores, in bounded memory. A plain
+block is read by a kernel: numbers into one matrix, no Arrow array a column. Of rows with 19 numbers and 5 texts that
+takes half of Arrow's time, and the numbers stand as the training format wants them.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,79 +16,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from grapheme_numba.data.file_kinds import ARROW, JSON, PARQUET, bare_name
+from grapheme_numba.data.sources.tables.blocks import (
+    Array,
+    Block,
+    Job,
+    PlainNumbers,
+    Refused,
+    Table,
+    opened,
+    read,
+    text_blocks,
+)
 from grapheme_numba.data.sources.tables.dialect import SAMPLE_BYTES, SPACE, Dialect, dialect_of, likely_numbers
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.streams import opened, read, text_blocks
-from grapheme_numba.errors import RecordError
+from grapheme_numba.data.sources.tables.typed import ArrowTable, JsonTable, ParquetTable
+from grapheme_numba.errors import MissingInputError, RecordError, UsageError
 
+MOST_RAGGED = 1024  # rows of a block with another number of cells; a block with more is no plain one
 MOST_ODD = 4  # blocks that the kernel did not take, after which it is not tried again
-Array: TypeAlias = Any  # pa.Array, which has no types to check by
-
-
-class Refused(NamedTuple):
-    """A row that cannot be used: its number from 1, the reason, and how it starts."""
-
-    row: int
-    reason: str
-    start: str
-
-
 ZERO_LED = re.compile(rb"[^\d.+-]0\d")  # what may begin a cell
-
-
-class PlainNumbers(NamedTuple):
-    """Columns of numbers side by side.
-
-    names : of the columns; values : (n, n_column) float64, NaN where missing
-    missing, low, high, fraction, padded : (n_column,), count, range, and counts of numbers with a fraction and of
-        numerals that begin with 0 before another digit
-    """
-
-    names: tuple[str, ...]
-    values: npt.NDArray[np.float64]
-    missing: npt.NDArray[np.int64]
-    low: npt.NDArray[np.float64]
-    high: npt.NDArray[np.float64]
-    fraction: npt.NDArray[np.int64]
-    padded: npt.NDArray[np.int64]
-
-
-class Block(NamedTuple):
-    """Some rows, one after the other.
-
-    columns : name -> Arrow array of strings (null where missing in any column), of doubles (null where missing),
-        or of another type that the file says
-    row : (n,) int64, number of each row in the block, from 0; n : of rows with those that were refused
-    numbers : columns of numbers that were read row by row; they are not in `columns`
-    """
-
-    columns: dict[str, Array]
-    row: npt.NDArray[np.int64]
-    n: int
-    refused: list[Refused]
-    numbers: PlainNumbers | None = None
-
-
-Job = Callable[[], Block]
-
-
-class Table(Protocol):
-    """An open table. `types` has the Arrow types that the file says, by name; none for text."""
-
-    path: Path
-    names: list[str]
-    types: dict[str, pa.DataType]
-    dialect: Dialect
-    notes: list[str]
-
-    def jobs(
-        self, columns: Collection[str], numeric: Collection[str], exact: Collection[str]
-    ) -> Iterator[tuple[Job, int]]:
-        """(reader of the next block, bytes of the file that it stands for).
-
-        `numeric` columns may come as doubles, `exact` ones come as text, as they are written.
-        """
-        ...
 
 
 class TextTable:
@@ -120,8 +69,6 @@ class TextTable:
 
     def _read(self, data: bytes, header: bool, columns: list[str], numeric: set[str]) -> Block:
         if numeric - self._slow and len(self.names) > 1 and self._odd_blocks < MOST_ODD and self.most_shown is not None:
-            from grapheme_numba.data.sources.tables.plain_blocks import plain_block
-
             block = plain_block(data, header, columns, numeric - self._slow, self.dialect, self.most_shown)
             if block is not None:
                 return block
@@ -226,3 +173,119 @@ def _joined(column: pa.ChunkedArray) -> Array:
         return column.chunk(0)
     joined = column.combine_chunks()
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def plain_block(
+    data: bytes, header: bool, columns: list[str], numeric: set[str], dialect: Dialect, shown: int
+) -> Block | None:
+    """The block that the kernel reads; None where a cell or row is not plain, so that Arrow's reader has to.
+
+    Both give the same rows. shown : characters of a refused row that are kept
+    """
+    from grapheme_numba.kernels.codec import table_cells as kernel
+
+    if not data.endswith(b"\n") or not is_utf8(data):
+        return None
+    first = _after_header(data) if header else 0
+    n_row = data.count(b"\n")
+    numbers = tuple(name for name in columns if name in numeric)
+    texts = tuple(name for name in columns if name not in numeric)
+    number_of = {name: index for index, name in enumerate(dialect.names)}
+    role, place = np.zeros(len(number_of), np.int8), np.zeros(len(number_of), np.int32)
+    for kind, own in ((kernel.NUMBER, numbers), (kernel.TEXT, texts)):
+        for index, name in enumerate(own):
+            role[number_of[name]], place[number_of[name]] = kind, index
+    values = np.empty((n_row, len(numbers)))
+    out = kernel.Cells(
+        numbers=values,
+        bits=values.view(np.uint64),
+        start=np.empty((n_row, len(texts)), np.int32),
+        stop=np.empty((n_row, len(texts)), np.int32),
+        row=np.empty(n_row, np.int32),
+        odd=np.empty((min(n_row, MOST_RAGGED), 4), np.int32),
+        blanks=np.zeros(1, np.int64),
+        missing=np.zeros(len(numbers), np.int64),
+        low=np.full(len(numbers), np.inf),
+        high=np.full(len(numbers), -np.inf),
+        fraction=np.zeros(len(numbers), np.int64),
+        padded=np.zeros(len(numbers), np.int64),
+    )
+    raw = np.frombuffer(data, np.uint8)
+    signs = ord("\t" if dialect.delimiter == SPACE else dialect.delimiter), ord(dialect.decimal)
+    marks = [mark.encode() for mark in (*dialect.missing, *dialect.missing_number) if mark]
+    wanted = kernel.Wanted(
+        role,
+        place,
+        np.array(signs, np.uint8),
+        np.frombuffer(b"".join(marks) + b"\n", np.uint8),
+        np.cumsum([0, *map(len, marks)]),
+    )
+    m, n_odd, column = kernel.read_cells(raw, first, wanted, out)
+    if column >= 0:
+        return None
+    values = values[:m]
+    kernel.add_facts(values, m, out)
+    arrays = {}
+    for index, name in enumerate(texts):
+        start, stop = np.ascontiguousarray(out.start[:m, index]), np.ascontiguousarray(out.stop[:m, index])
+        arrays[name] = without_marks(_gathered(raw, start, stop), dialect, bool(out.blanks[0]))
+    refused = [
+        Refused(row + 1, f"the row has {cells} cells instead of {len(number_of)}", _shown(data[begin:end], shown))
+        for row, cells, begin, end in out.odd[:n_odd].tolist()
+    ]
+    plain = PlainNumbers(numbers, values, out.missing, out.low, out.high, out.fraction, out.padded)
+    return Block(arrays, out.row[:m].astype(np.int64), m + n_odd, refused, plain)
+
+
+def _after_header(data: bytes) -> int:
+    """Where the second row starts: the first line that closes the quotes it opens ends the first one."""
+    at = 0
+    while True:
+        at = data.index(b"\n", at) + 1
+        if data.count(b'"', 0, at) % 2 == 0 or at == len(data):
+            return at
+
+
+def _shown(row: bytes, most: int) -> str:
+    return row.decode().rstrip("\r\n")[:most]
+
+
+def _gathered(data: npt.NDArray[np.uint8], start: npt.NDArray[np.int32], stop: npt.NDArray[np.int32]) -> pa.StringArray:
+    """The texts between start and stop, (n,) each."""
+    from grapheme_numba.kernels.codec import table_cells as kernel
+
+    offset = np.empty(len(start) + 1, np.int32)
+    kernel.text_sizes(start, stop, offset)
+    text = np.empty(offset[-1], np.uint8)
+    kernel.gather_texts(data, start, offset, text)
+    return pa.StringArray.from_buffers(len(start), pa.py_buffer(offset), pa.py_buffer(text))
+
+
+def open_table(path: Path, mapping: TableMapping) -> Table:
+    """Open a table by the end of its name. Raises MissingInputError, UsageError, RecordError."""
+    path = Path(path)
+    if not path.exists():
+        raise MissingInputError(f"{path} does not exist; give a .csv, .tsv, .parquet, .arrow or .jsonl file")
+    if not path.is_file():
+        raise UsageError(f"{path} is no ordinary file; a table is read twice, so write it to one first")
+    if not path.stat().st_size:
+        raise RecordError(f"{path} is empty; a row of names and at least one row of cells are needed")
+    name = bare_name(path)
+    if name.endswith(PARQUET):
+        return ParquetTable(path, mapping)
+    if name.endswith(ARROW):
+        return ArrowTable(path, mapping)
+    if name.endswith(JSON):
+        return JsonTable(path, mapping)
+    with open(path, "rb") as file:
+        start = file.read(6)
+    if start[:4] == b"PAR1":
+        return ParquetTable(path, mapping)
+    if start == b"ARROW1":
+        return ArrowTable(path, mapping)
+    return TextTable(path, mapping)
+
+
+def unusable(kind: pa.DataType) -> str:
+    """What a column of a type that no input takes holds, in a word."""
+    return f"{str(kind)[:60]}, which no input takes"

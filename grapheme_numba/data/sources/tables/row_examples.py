@@ -8,14 +8,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.example_weights import WEIGHT
-from grapheme_numba.data.fields import NUMBER, STRING, Field, shape_text
+from grapheme_numba.data.fields import DATE, NUMBER, STRING, Field, shape_text
+from grapheme_numba.data.parquet.columns import WEIGHT
 from grapheme_numba.data.schema import SCHEMA, TABULAR_SCHEMA
-from grapheme_numba.data.sources.tables.cells import numbers_of, plain_numerals
+from grapheme_numba.data.sources.tables.blocks import Block, PlainNumbers, Refused
+from grapheme_numba.data.sources.tables.cells import days_of, numbers_of, plain_numerals
 from grapheme_numba.data.sources.tables.column_facts import Kind
 from grapheme_numba.data.sources.tables.dialect import Dialect
 from grapheme_numba.data.sources.tables.mapping import Roles
-from grapheme_numba.data.sources.tables.readers import Block, PlainNumbers, Refused
 from grapheme_numba.data.sources.tables.typed import answer_text
 
 SPLIT_NAMES = {
@@ -68,8 +68,10 @@ def _null(array: pa.Array) -> npt.NDArray[np.bool_]:
     return pc.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
 
 
-def _numbers(name: str, cells: pa.Array, dialect: Dialect, refusals: _Refusals) -> npt.NDArray[np.float64]:
-    """Cells as doubles, NaN where missing; rows with a cell that is no number are refused."""
+def _numbers(
+    name: str, cells: pa.Array, dialect: Dialect, refusals: _Refusals, dates: bool = False
+) -> npt.NDArray[np.float64]:
+    """Cells as doubles, NaN where missing; rows with a cell that is no number, or of dates no date, are refused."""
     if pa.types.is_floating(cells.type):
         numbers = cells.to_numpy(zero_copy_only=False)
         beyond = np.isinf(numbers)
@@ -80,15 +82,20 @@ def _numbers(name: str, cells: pa.Array, dialect: Dialect, refusals: _Refusals) 
     missing = _null(cells) | pc.is_in(
         text, pa.array([*dialect.missing, *dialect.missing_number], pa.string())
     ).to_numpy(zero_copy_only=False)
-    numbers, readable = numbers_of(text, dialect.decimal)
+    numbers, readable = days_of(text) if dates else numbers_of(text, dialect.decimal)
     strange = ~readable & ~missing
     if strange.any():
-        refusals.add(strange, f"column {name} holds no finite number", cells)
+        refusals.add(strange, f"column {name} holds no {'date' if dates else 'finite number'}", cells)
     return numbers
 
 
 def _answers(name: str, cells: pa.Array, kind: Kind, dialect: Dialect, refusals: _Refusals) -> pa.StringArray:
     """The answers as text; rows without one are refused."""
+    if kind == "date":
+        days = _numbers(name, cells, dialect, refusals, dates=True)
+        text = answer_text(pa.array(days, pa.float64()))
+        refusals.add(np.isnan(days), f"the answer is missing (column {name})")
+        return text
     if not pa.types.is_string(cells.type):
         text = answer_text(cells)
         refusals.add(_null(text), f"the answer is missing (column {name})")
@@ -146,8 +153,8 @@ def examples_of(block: Block, form: Form, dialect: Dialect, domain: str) -> Made
         elif pa.types.is_list(cells.type):
             columns[name] = cells
             refusals.add(_null(cells), "a cell is empty")
-        elif kinds[name] == "number":
-            columns[name] = _numbers(name, cells, dialect, refusals)
+        elif kinds[name] in ("number", "date"):
+            columns[name] = _numbers(name, cells, dialect, refusals, kinds[name] == "date")
             if form.input_type == "sequence":
                 refusals.add(np.isnan(columns[name]), "a cell is empty")
         else:
@@ -191,7 +198,9 @@ def _matrix(
     plain: PlainNumbers | None, form: Form, kept: npt.NDArray[np.int64] | None
 ) -> npt.NDArray[np.float64] | None:
     """The numbers of the inputs, (n, n_number), where they stand side by side as the inputs do; None where not."""
-    if plain is None or plain.names != tuple(name for name in form.roles.inputs if form.kinds[name] == "number"):
+    if plain is None or plain.names != tuple(
+        name for name in form.roles.inputs if form.kinds[name] in ("number", "date")
+    ):
         return None
     return plain.values if kept is None else plain.values[kept]
 
@@ -236,7 +245,8 @@ def _inputs(
     if texts:
         place = (np.arange(n)[:, None] + n * np.arange(len(texts))).ravel()
         strings = pa.concat_arrays(texts).take(pa.array(place))
-    fields = [Field(name, NUMBER if isinstance(column, np.ndarray) else STRING) for name, column in columns.items()]
+    letters = {"number": NUMBER, "date": DATE}
+    fields = [Field(name, letters.get(form.kinds[name], STRING)) for name in columns]
     return {
         "fields": _repeated(shape_text(fields), n),
         "numbers": _lists(flat, n, len(numbers), TABULAR_SCHEMA.field("numbers").type),

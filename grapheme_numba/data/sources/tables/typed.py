@@ -2,9 +2,10 @@
 
 import io
 import json
-from collections.abc import Collection, Iterator
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Literal
 
 import msgspec
 import numpy as np
@@ -12,16 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from grapheme_numba.data.file_kinds import JSON_LINES, bare_name
+from grapheme_numba.data.sources.tables.blocks import BLOCK_BYTES, Array, Block, Job, Refused, opened, read, seekable
 from grapheme_numba.data.sources.tables.dialect import Dialect
 from grapheme_numba.data.sources.tables.mapping import TableMapping
-from grapheme_numba.data.sources.tables.readers import Array, Block, Job, Refused
-from grapheme_numba.data.sources.tables.streams import BLOCK_BYTES, bare_name, opened, read, seekable
 from grapheme_numba.errors import RecordError
 
 ROWS = 32_768
 MOST_JSON = 512 << 20  # bytes of one JSON document, which has to be read whole
 DAY = 86_400_000_000  # microseconds
-JSON_LINES = (".jsonl", ".ndjson")
 
 
 def _dialect(mapping: TableMapping) -> Dialect:
@@ -168,6 +168,23 @@ def kind_of_type(kind: pa.DataType) -> str:
     return "other"
 
 
+def kind_of_numbers(kind: pa.DataType) -> Literal["number", "date"] | None:
+    """What a column that `plain` makes doubles of holds; None for one of no numbers."""
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return "date"
+    return "number" if kind_of_type(kind) in ("number", "date") else None
+
+
+def refuse_numbers_for_dates(path: object, types: Mapping[str, pa.DataType], kinds: Mapping[str, str]) -> None:
+    """RecordError where a column whose cells were dates in training has a type of numbers."""
+    for name, kind in kinds.items():
+        type_ = types.get(name, pa.null())
+        if kind == "date" and kind_of_numbers(type_) == "number" and not pa.types.is_null(type_):
+            raise RecordError(
+                f"{path}: column {name!r} is {type_}, but the model reads dates from it; write them as dates"
+            )
+
+
 def plain(array: Array) -> Array:
     """A column as strings or doubles; dates as days since 1970, times as seconds; lists and others as they are."""
     types, kind = pa.types, array.type
@@ -267,7 +284,7 @@ class JsonTable:
         with opened(self.path) as stream:
             lines = io.BufferedReader(stream)  # type: ignore[type-var]
             first = True
-            while data := lines.readlines(BLOCK_BYTES):
+            while data := _lines_of(lines, self.path):
                 if first:
                     data[0], first = data[0].removeprefix(b"\xef\xbb\xbf"), False
                 yield [_json(line) for line in data if line.strip()]
@@ -297,6 +314,13 @@ class JsonTable:
             )
 
         return job
+
+
+def _lines_of(lines: "io.BufferedReader[Any]", path: Path) -> list[bytes]:
+    try:
+        return lines.readlines(BLOCK_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordError(f"{path} cannot be unpacked: {str(error)[:100]}; is it damaged or cut?") from None
 
 
 class NotJson(str):

@@ -1,19 +1,25 @@
-"""How the columns of a table enter: numbers standardised, categories one-hot, missing cells with a mark.
+"""How columns of tables and texts enter a network.
 
-Everything is decided from whole columns of the training data; the order of its rows changes nothing.
+Numbers of columns are standardised, categories one-hot, missing cells have a mark; everything is decided from whole
+columns of the training data, and the order of its rows changes nothing. Texts are tokens: here is how their numbers are
+scaled, and which bytes a token or a word is made of.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from grapheme_numba.data.codec.answers import read_only
-from grapheme_numba.data.summary import FieldSummary
+from grapheme_numba.data.summary import FieldSummary, TextSummary, rounded
+from grapheme_numba.kernels.codec import text_tokens
 from grapheme_numba.kernels.codec.tabular import Fields
 
+NUMBER_SCALE = 1.7  # of standardised numbers in a text: rows of the embedding, beside which they enter, are as large
 MOST_VALUES = 64  # categories of a column that have an input of their own
 
 
@@ -24,6 +30,7 @@ class FieldCode(msgspec.Struct, frozen=True):
     missing : whether the training data misses cells of the column
     values : categories with an input of their own, sorted by their bytes
     other : whether there is an input for all other categories
+    date : whether the numbers are dates, in days since 1970-01-01
     """
 
     name: str
@@ -32,6 +39,7 @@ class FieldCode(msgspec.Struct, frozen=True):
     missing: bool = False
     values: tuple[str, ...] = ()
     other: bool = False
+    date: bool = False
 
     @property
     def n_input(self) -> int:
@@ -70,12 +78,22 @@ def field_code(field: FieldSummary, n: int) -> FieldCode:
         missing=n_cell < n,
         values=values,
         other=bool(values) and len(values) < len(field.values),
+        date=field.date and numeric,
     )
 
 
-def column_kind(field: FieldCode) -> Literal["number", "text"]:
+def column_kind(field: FieldCode) -> Literal["number", "date", "text"]:
     """What the column of a table was taken for in training."""
-    return "text" if field.values or field.other else "number"
+    return "text" if field.values or field.other else "date" if field.date else "number"
+
+
+def unseen_sentence(column: str, n: int, first: str, other: bool) -> str:
+    """What becomes of n cells with categories that a column's code does not have; `other` : of FieldCode."""
+    how = "go to the input of all rare ones" if other else "count as missing"
+    return (
+        f"column {column!r}: {n:,} cells hold categories that training did not have or had too rarely, as "
+        f"{first[:40]!r}; they {how}"
+    )
 
 
 def field_codes(fields: Sequence[FieldSummary], n: int) -> tuple[FieldCode, ...]:
@@ -85,13 +103,16 @@ def field_codes(fields: Sequence[FieldSummary], n: int) -> tuple[FieldCode, ...]
 
 def describe_fields(codes: Sequence[FieldCode]) -> str:
     """Columns in a few words."""
-    numbers = sum(code.mean is not None for code in codes)
+    numbers = sum(code.mean is not None and not code.date for code in codes)
+    dates = [code.name for code in codes if code.date]
     categories = [code for code in codes if code.values or code.other]
     idle = [code.name for code in codes if not code.n_input]
     missing = [code.name for code in codes if code.missing]
     parts = []
     if numbers:
         parts.append(f"{numbers} of numbers, standardised")
+    if dates:
+        parts.append(f"dates, as days since 1970-01-01, standardised, in {', '.join(dates[:6])}{_more(dates, 6)}")
     if categories:
         shown = ", ".join(f"{code.name} {len(code.values)}{' and others' * code.other}" for code in categories[:6])
         parts.append(f"{len(categories)} of categories, one-hot ({shown}{_more(categories, 6)})")
@@ -154,3 +175,44 @@ def field_tables(domains: Sequence[Sequence[FieldCode]]) -> FieldTables:
         other=np.array(other, np.int32),
     )
     return FieldTables(numbers, fields)
+
+
+class Words(NamedTuple):
+    """The words and pairs of words of a text, n of them.
+
+    buckets : (n,) int32; spans : (n, 2) int32, first byte and end of each
+    """
+
+    buckets: npt.NDArray[np.int32]
+    spans: npt.NDArray[np.int32]
+
+
+def token_ends(text: str) -> npt.NDArray[np.int32]:
+    """(n_token,) int32: the byte before which each token of a text ends."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    ends = np.zeros(len(data), np.int32)
+    return ends[: text_tokens.token_spans(data, 0, len(data), ends)]
+
+
+def words_of(text: str, n_bucket: int) -> Words:
+    """The words of a text and their buckets."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    buckets, spans = np.zeros(2 * len(data) + 1, np.int32), np.zeros((2 * len(data) + 1, 2), np.int32)
+    n = text_tokens.word_spans(data, 0, len(data), n_bucket, buckets, spans)
+    return Words(buckets[:n] - 1, spans[:n])
+
+
+def text_scaling(text: TextSummary) -> tuple[float, float, float]:
+    """(shift, scale, knee) of the numbers in texts, which enter as themselves up to the knee, then by logarithm.
+
+    Most numbers lie below the knee where they spread over one order of magnitude (all of 0 to 20, or of 1 to 10**6
+    where all are as likely). Where they spread over several, it lies at e**2 times their geometric mean, and a few
+    huge ones do not make all others the same.
+    """
+    numbers, logs = text.numbers, text.logs
+    if not numbers.n:
+        return 0.0, 1.0, 1.0
+    knee = rounded(math.expm1(logs.mean + 2.0 * min(logs.std, 1.0))) or 1.0
+    if max(abs(numbers.low), abs(numbers.high)) <= knee:
+        return numbers.mean, rounded(NUMBER_SCALE / (numbers.std or 1.0)), knee
+    return 0.0, rounded(2.0 * NUMBER_SCALE / knee), knee

@@ -1,31 +1,24 @@
-"""Bytes of a table's file, unpacked and in UTF-8, cut into blocks of whole rows."""
+"""The file of a table as bytes, unpacked and in UTF-8, and the blocks of whole rows that its readers make of it."""
 
 import codecs
 import gzip
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from grapheme_numba.data.file_kinds import PACKED
 from grapheme_numba.data.sources.tables.dialect import SPACE, Dialect
 from grapheme_numba.errors import MissingInputError, RecordError
 
 BLOCK_BYTES = 4 << 20
 LONGEST_ROW = 64 << 20
-PACKED = (".gz", ".zst")
-
-
-def bare_name(path: Path) -> str:
-    """The file's name in small letters, without .gz or .zst."""
-    name = path.name.lower()
-    for ending in PACKED:
-        name = name.removesuffix(ending)
-    return name
 
 
 def opened(path: Path) -> IO[bytes]:
@@ -116,3 +109,69 @@ def _cleaned(data: bytes, dialect: Dialect) -> bytes:
         data = re.sub(rb"(?m)^[ \t]+|[ \t]+$", b"", data)
         data = re.sub(rb"[ \t]+", b"\t", data)
     return data
+
+
+Array: TypeAlias = Any  # pa.Array, which has no types to check by
+
+
+class Refused(NamedTuple):
+    """A row that cannot be used: its number from 1, the reason, and how it starts."""
+
+    row: int
+    reason: str
+    start: str
+
+
+class PlainNumbers(NamedTuple):
+    """Columns of numbers side by side.
+
+    names : of the columns; values : (n, n_column) float64, NaN where missing
+    missing, low, high, fraction, padded : (n_column,), count, range, and counts of numbers with a fraction and of
+        numerals that begin with 0 before another digit
+    """
+
+    names: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    missing: npt.NDArray[np.int64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    fraction: npt.NDArray[np.int64]
+    padded: npt.NDArray[np.int64]
+
+
+class Block(NamedTuple):
+    """Some rows, one after the other.
+
+    columns : name -> Arrow array of strings (null where missing in any column), of doubles (null where missing),
+        or of another type that the file says
+    row : (n,) int64, number of each row in the block, from 0; n : of rows with those that were refused
+    numbers : columns of numbers that were read row by row; they are not in `columns`
+    """
+
+    columns: dict[str, Array]
+    row: npt.NDArray[np.int64]
+    n: int
+    refused: list[Refused]
+    numbers: PlainNumbers | None = None
+
+
+Job = Callable[[], Block]
+
+
+class Table(Protocol):
+    """An open table. `types` has the Arrow types that the file says, by name; none for text."""
+
+    path: Path
+    names: list[str]
+    types: dict[str, pa.DataType]
+    dialect: Dialect
+    notes: list[str]
+
+    def jobs(
+        self, columns: Collection[str], numeric: Collection[str], exact: Collection[str]
+    ) -> Iterator[tuple[Job, int]]:
+        """(reader of the next block, bytes of the file that it stands for).
+
+        `numeric` columns may come as doubles, `exact` ones come as text, as they are written.
+        """
+        ...

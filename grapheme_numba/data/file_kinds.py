@@ -1,12 +1,41 @@
-"""The files of a folder and of all folders below it, linked ones too: none is left out without a word."""
+"""Kinds of data files, known by how their names end, and the files of a folder and of all folders below it.
+
+Linked folders count too: no file is left out without a word.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from grapheme_numba.errors import MissingInputError
 
 REJECTS = ".rejects.jsonl"
+PACKED = (".gz", ".zst")
+PARQUET = (".parquet", ".pq", ".parq")
+ARROW = (".arrow", ".feather", ".ipc", ".arrows")
+TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
+JSON_LINES = (".jsonl", ".ndjson")
+JSON = (*JSON_LINES, ".json")
+TABLES = (*TEXT, *PARQUET, *ARROW, *JSON)  # rows of JSON are tables, or hold records
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+
+def packed(endings: Iterable[str]) -> tuple[str, ...]:
+    """The endings, and those of the same files packed."""
+    return tuple(ending + more for ending in endings for more in ("", *PACKED))
+
+
+def bare_name(path: Path) -> str:
+    """The file's name in small letters, without .gz or .zst."""
+    name = path.name.lower()
+    for ending in PACKED:
+        name = name.removesuffix(ending)
+    return name
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name is one of a table, JSON rows included."""
+    return bare_name(path).endswith(TABLES)
 
 
 def files_in(folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
