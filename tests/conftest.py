@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis
@@ -29,13 +30,15 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 
 def pytest_configure(config):
-    """Before several processes start, compile what all of them need: one process per dtype."""
+    """Before several processes start, compile what all of them need, in two processes at a time."""
     spread = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
     if spread and "NUMBA_DISABLE_JIT" not in os.environ and not (_cache / "engine").exists():
-        program = [sys.executable, str(ROOT / "tests" / "compile_engine.py")]
+        program = [sys.executable, str(ROOT / "tests" / "compile_kernels.py")]
         variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-        compilers = [subprocess.Popen([*program, dtype], env=variables) for dtype in ("float32", "float64")]
-        if all([compiler.wait() == 0 for compiler in compilers]):  # noqa: C419 - wait for both
+        with ThreadPoolExecutor(2) as pool:
+            parts = ("trainers", "float32", "float64")
+            done = list(pool.map(lambda part: subprocess.run([*program, part], env=variables).returncode, parts))
+        if not any(done):
             (_cache / "engine").touch()
 
 
