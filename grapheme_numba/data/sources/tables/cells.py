@@ -42,6 +42,29 @@ def may_be_numbers(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
     return _MAY_START[first]
 
 
+def padded_numerals(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """(n,) bool: which numerals are led by a zero, as codes are."""
+    offset, data = string_views(strings)
+    padded = np.diff(offset) > 1
+    first, second = data[offset[:-1][padded]], data[offset[:-1][padded] + 1]
+    digit = (second >= ord("0")) & (second <= ord("9"))
+    padded[padded] = ((first == ord("0")) & digit) | (first == ord(" ")) | (first == ord("\t")) | (first >= 0x80)
+    rows = np.flatnonzero(padded)  # few: only these are looked at by the expression
+    if len(rows):
+        cells = strings.take(pa.array(rows))
+        padded[rows] = pc.match_substring_regex(cells, PADDED).to_numpy(zero_copy_only=False)
+    return padded
+
+
+def units_of(strings: pa.StringArray) -> str:
+    """The signs of UNITS that stand in cells."""
+    offset, data = string_views(strings)
+    data = data[offset[0] : offset[-1]]
+    if not np.any((data == ord("$")) | (data == ord("%")) | (data >= 0x80)):
+        return ""
+    return "".join(unit for unit in UNITS if pc.any(pc.match_substring(strings, unit), min_count=0).as_py())
+
+
 def plain_numerals(strings: pa.StringArray, decimal: str = ".") -> pa.StringArray:
     """Each string as Python would write the numeral: trimmed, no thousands marks, a decimal point."""
     if decimal == "." and len(strings):
@@ -128,12 +151,13 @@ def days_of(strings: pa.StringArray) -> tuple[npt.NDArray[np.float64], npt.NDArr
 
 
 def may_be_dates(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
-    """(n,) bool: whether a string has a dash where a date has its first one, blanks in front left out of account."""
+    """(n,) bool: whether a string has a digit and two dashes where a date has them, or starts with a blank."""
     offset, data = string_views(strings)
     start, size = offset[:-1].astype(np.int64), np.diff(offset)
     maybe = size >= LEAST_DATE
-    first = data[start[maybe]]
-    maybe[maybe] = (data[start[maybe] + 4] == ord("-")) | (first == ord(" ")) | (first == ord("\t"))
+    at = start[maybe]
+    first, dashes = data[at], (data[at + 4] == ord("-")) & (data[at + 7] == ord("-"))
+    maybe[maybe] = (dashes & (first >= ord("0")) & (first <= ord("9"))) | (first == ord(" ")) | (first == ord("\t"))
     return maybe
 
 

@@ -13,7 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.sources.tables.cells import PADDED, UNITS, date_text, days_of, may_be_numbers, numbers_of
+from grapheme_numba.data.sources.tables.cells import (
+    date_text,
+    days_of,
+    may_be_numbers,
+    numbers_of,
+    padded_numerals,
+    units_of,
+)
 from grapheme_numba.data.sources.tables.dialect import Dialect
 
 TOLERATED = 20
@@ -208,10 +215,8 @@ def _facts_of_each(
             facts.low, facts.high = float(held.min()), float(held.max())
             facts.whole = bool(np.all(held == np.floor(held)))
             written = cells.take(pa.array(rows[fits]))
-            padded = pc.match_substring_regex(written, PADDED).to_numpy(zero_copy_only=False)
-            facts.padded = int(times[rows[fits]][padded].sum())
-            if pc.any(pc.match_substring_regex(written, f"[{UNITS}]")).as_py():
-                facts.units = "".join(unit for unit in UNITS if pc.any(pc.match_substring(written, unit)).as_py())
+            facts.padded = int(times[rows[fits]][padded_numerals(written)].sum())
+            facts.units = units_of(written)
     facts.numbers = int(times[readable].sum())
     facts.others = int(times[valid].sum()) - facts.marks - facts.numbers
     days, dated = days_of(cells) if facts.others else (np.zeros(0), np.zeros(len(cells), bool))
