@@ -29,7 +29,7 @@ ISO = (
     r"(?: ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<zone_hour>\d\d)(?::?(?P<zone_minute>\d\d))?))?)?\s*$"
 )
 _MAY_START = np.zeros(257, bool)
-_MAY_START[[ord(sign) for sign in "0123456789+-., \t'$%"]] = True
+_MAY_START[[ord(sign) for sign in "0123456789+-.,( \t'$%"]] = True
 _MAY_START[[0xC2, 0xE2]] = True  # a hard or thin space, a minus of typographers
 
 
@@ -56,13 +56,15 @@ def padded_numerals(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
     return padded
 
 
-def units_of(strings: pa.StringArray) -> str:
-    """The signs of UNITS that stand in cells."""
+def units_of(strings: pa.StringArray) -> tuple[str, npt.NDArray[np.bool_]]:
+    """The signs of UNITS and `(` that stand in cells, and which cells have some, (n,) bool."""
     offset, data = string_views(strings)
     data = data[offset[0] : offset[-1]]
-    if not np.any((data == ord("$")) | (data == ord("%")) | (data >= 0x80)):
-        return ""
-    return "".join(unit for unit in UNITS if pc.any(pc.match_substring(strings, unit), min_count=0).as_py())
+    if not np.any((data == ord("$")) | (data == ord("%")) | (data == ord("(")) | (data >= 0x80)):
+        return "", np.zeros(len(strings), bool)
+    signs = [unit for unit in (*UNITS, "(") if pc.any(pc.match_substring(strings, unit), min_count=0).as_py()]
+    held = pc.match_substring_regex(strings, f"[{UNITS}(]").to_numpy(zero_copy_only=False)
+    return "".join(signs), held
 
 
 def plain_numerals(strings: pa.StringArray, decimal: str = ".") -> pa.StringArray:
@@ -78,6 +80,8 @@ def plain_numerals(strings: pa.StringArray, decimal: str = ".") -> pa.StringArra
     text = pc.utf8_trim_whitespace(strings)
     text = pc.replace_substring_regex(text, "^([+\u2212-])\\s+", "\\1")
     text = pc.replace_substring(text, "\u2212", "-")
+    if pc.any(pc.match_substring(text, "("), min_count=0).as_py():  # as accountants write what is below zero
+        text = pc.replace_substring_regex(text, f"^\\(\\s*([{UNITS}]?[\\d.,]+[{UNITS}]?)\\s*\\)$", "-\\1")
     if pc.any(pc.match_substring_regex(text, f"[{UNITS}]"), min_count=0).as_py():
         text = pc.replace_substring_regex(text, f"^([+-]?)[{UNITS}]\\s*([+-]?)", "\\1\\2")
         text = pc.replace_substring_regex(text, f"\\s*[{UNITS}]$", "")
