@@ -5,7 +5,7 @@
 
 Each seed holds out a fifth of the rows (of every class alike). The other four fifths are a CSV that the command
 line trains on with `--target` and nothing else, so it takes its validation rows from among them; the baselines get
-all of them. `TABLE_DEFAULTS` in `training/tasks/agi.py` are the settings of `DagClassifier`, not searched; of a run the
+all of them. `TABLE_DEFAULTS` in `training/tasks.py` are the settings of `DagClassifier`, not searched; of a run the
 checkpoint that is best on its validation rows is measured. Nothing is chosen on the held-out fifth.
 The cars are of the package vega_datasets: mixed columns with missing cells.
 """

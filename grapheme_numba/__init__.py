@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from grapheme_numba.errors import UsageError as UsageError
     from grapheme_numba.graph.formats.dispatch import load_graph as load_graph
     from grapheme_numba.graph.formats.dispatch import save_graph as save_graph
-    from grapheme_numba.graph.generators.topologies import rewire as rewire
     from grapheme_numba.graph.named import NamedGraph as NamedGraph
+    from grapheme_numba.graph.topologies import rewire as rewire
     from grapheme_numba.models.shared_agi_model import SharedAGIModel as SharedAGIModel
     from grapheme_numba.models.slices import BrainSlice as BrainSlice
     from grapheme_numba.models.slices import allocate_brain_slices as allocate_brain_slices
@@ -77,7 +77,7 @@ _MODULE_OF = {
     "open_dataset": "data.stream.open_dataset",
     "optim": "grapheme_numba",
     "prune": "sparsity.prune",
-    "rewire": "graph.generators.topologies",
+    "rewire": "graph.topologies",
     "save_graph": "graph.formats.dispatch",
     "structural_loss": "models.structural",
     "torch": "grapheme_numba",

@@ -20,7 +20,8 @@ from grapheme_numba.graph.build import AGGREGATIONS
 from grapheme_numba.graph.formats.dispatch import load_graph, save_graph
 from grapheme_numba.graph.named import NamedGraph, named_graph
 from grapheme_numba.network import saved
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import restore_model
 
 KINDS = tuple(AGGREGATIONS)
 
@@ -202,7 +203,7 @@ def test_a_run_keeps_them_in_its_checkpoints(tmp_path):
     result = cli("agi", "--data", data, "--graph", tmp_path / "g.graphml", "--output", tmp_path / "run", *options)
     assert result.exit_code == 0, result.output
     checkpoint = run_folder.find(tmp_path / "run")[0]
-    model = snapshot.restore_model(checkpoint)
+    model = restore_model(checkpoint)
     found = by_name(NamedGraph.of(model.dag))
     assert {name: found[name] for name in (f"g{i}" for i in range(30))} == {
         f"g{i}": "sum" if i in graph.inputs and i not in graph.receivers else kinds[i] for i in range(30)

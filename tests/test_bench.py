@@ -9,7 +9,7 @@ from grapheme_numba import errors
 from grapheme_numba.bench import cases, kernels, peers, records, suite, timing
 from grapheme_numba.bench.baselines import ordered
 from grapheme_numba.bench.cases import Case
-from grapheme_numba.graph.generators import topologies
+from grapheme_numba.graph import topologies
 from grapheme_numba.kernels.bench import baselines
 from grapheme_numba.kernels.bench.baselines import gather_rows
 

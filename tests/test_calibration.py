@@ -10,7 +10,7 @@ from runs import cli, small_data, train
 from grapheme_numba.data.codec.answers import LabelAnswer, NumberAnswer, RealAnswer, TextAnswer
 from grapheme_numba.data.codec.calibration import Calibration, calibration_error, fit, reliability, score_counts
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs import checkpoint, run_folder
 from grapheme_numba.runs.journal import read_rows
 
 
@@ -130,7 +130,7 @@ def test_a_run_keeps_what_validation_says(tmp_path):
     for name, score in validations[-1]["domains"].items():
         assert score["calibration_error"] == pytest.approx(calibration_error(score["calibration"])), name
         assert sum(n for _, _, n in score["calibration"]) == score["n"] - score["n_unfit"]
-    model = snapshot.restore_model(run_folder.find(tmp_path / "run")[0])
+    model = checkpoint.restore_model(run_folder.find(tmp_path / "run")[0])
     assert all(domain.calibration is not None for domain in model.layout.domains)
     printed = cli("evaluate", tmp_path / "run", "--data", data / "test.jsonl")
     assert "calibration" in printed.output

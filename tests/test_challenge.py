@@ -7,7 +7,7 @@ import pytest
 
 from grapheme_numba import errors
 from grapheme_numba.bench import challenge
-from grapheme_numba.graph.generators import radixnet
+from grapheme_numba.graph import topologies
 from grapheme_numba.kernels.bench.challenge import Layers
 
 
@@ -60,7 +60,7 @@ def test_the_csr_is_opaque(rng):
 
 
 def test_outputs_are_clamped_at_32():
-    senders = radixnet.layers(256, 4).ravel()
+    senders = topologies.layers(256, 4).ravel()
     layers = Layers(
         np.arange(0, len(senders) + 1, 32, dtype=np.int64), senders, np.ones(len(senders), np.float32),
         np.full(4, -0.3, np.float32),

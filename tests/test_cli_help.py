@@ -61,7 +61,7 @@ def test_every_option_of_every_command_stands_in_a_known_section():
 def test_the_names_shown_are_those_of_the_library():
     from grapheme_numba.graph.build import ACTIVATIONS
     from grapheme_numba.network.initializers import INITS
-    from grapheme_numba.training.tasks.build import TOPOLOGIES
+    from grapheme_numba.training.build import TOPOLOGIES
 
     known = {"topology": tuple(TOPOLOGIES), "init": INITS, "activation": tuple(ACTIVATIONS)}
     assert known == options.KNOWN

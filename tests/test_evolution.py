@@ -7,7 +7,7 @@ import pytest
 
 from grapheme_numba import DagNN
 from grapheme_numba.errors import GraphError, ShapeError, UsageError
-from grapheme_numba.graph.levels import levels_of
+from grapheme_numba.graph.dag import levels_of
 from grapheme_numba.kernels.sparsity.drop_and_grow import choose_smallest, would_be_gradient
 from grapheme_numba.network.parameters import in_order
 from grapheme_numba.sparsity.evolve import drop_and_grow_edges as evolve

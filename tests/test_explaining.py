@@ -13,7 +13,7 @@ from grapheme_numba.data.codec.layout import BUCKETS, DomainLayout
 from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.models.attribution import Explainer, characters, explained, numbers
 from grapheme_numba.models.naming import port_names
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs import checkpoint, run_folder
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_values_count_from_the_end_and_pixels_from_the_start():
 
 def test_attributions_are_what_a_small_change_says(trained, data):
     """The gradient of what is explained, by central differences in float64 along every input."""
-    model = snapshot.restore_model(run_folder.find(trained)[0])
+    model = checkpoint.restore_model(run_folder.find(trained)[0])
     dataset = open_dataset(data / "test.jsonl")
     batch = next(dataset.batches(model.layout, 12))
     found = Explainer(model).explain(batch, [one.text or "" for one in dataset.records(batch.rows.tolist())])
@@ -116,7 +116,7 @@ def test_the_tables_hold_every_element_by_name(trained, data, tmp_path):
     assert [table["element"][i] for i in rows] == [left, " ", operator, " ", right]
     assert table["example"].count(image["id"]) == len(image["input"]["pixels"])
     assert np.isfinite(table["attribution"]).all()
-    model = snapshot.restore_model(run_folder.find(trained)[0])
+    model = checkpoint.restore_model(run_folder.find(trained)[0])
     edges = parquet.read_table(tmp_path / "why.edges.parquet").to_pydict()
     assert len(edges["saliency"]) == model.dag.n_edge
     nodes = dict(zip(*parquet.read_table(tmp_path / "why.nodes.parquet").to_pydict().values(), strict=True))

@@ -15,7 +15,6 @@ from runs import small_data, train
 
 from grapheme_numba.errors import CheckpointError
 from grapheme_numba.runs import checkpoint as checkpoints
-from grapheme_numba.runs import snapshot
 from grapheme_numba.runs.checkpoint import MANIFEST, MODEL
 
 ODD = [None, -1, 0, 1, 2**31, 2**63, -(2**63), 1e308, "x", "", [], {}, [1], True, "9" * 50]
@@ -82,7 +81,7 @@ def check_forged(folder, n: int, seed: int) -> tuple[int, int]:
         forged = (forged_fields(fields, draw), data) if number % 2 else (fields, forged_tensors(data, draw))
         seal(folder, *forged)
         try:
-            model = snapshot.restore_model(checkpoints.read(folder))
+            model = checkpoints.restore_model(checkpoints.read(folder))
             model.dag.forward(np.zeros((3, model.dag.n_input), np.float32))
         except CheckpointError:
             refused += 1
@@ -100,7 +99,7 @@ def test_an_embedding_larger_than_the_file_is_refused_before_memory_is_asked_for
     fields["layout"]["embedding_dim"] = 2**31
     seal(folder, fields, (folder / MODEL).read_bytes())
     with pytest.raises(CheckpointError, match=r"embeddings of 4354 times 2147483648 numbers do not fit"):
-        snapshot.restore_model(checkpoints.read(folder))
+        checkpoints.restore_model(checkpoints.read(folder))
 
 
 @pytest.mark.long

@@ -11,7 +11,8 @@ from runs import cli, small_data
 from test_graph_files import SUFFIXES, mutated, sources
 
 from grapheme_numba.graph.formats.dispatch import load_graph, save_graph
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import restore_model
 
 GMT = "apoptosis\td\tTP53\tBAX\ncycle\td\tTP53\tRB1\n"
 RELATIONS = "parent\tchild\nstress\tapoptosis\ncell\tstress\ncell\tcycle\n"
@@ -41,7 +42,7 @@ def trained(data, pathways, tmp_path_factory):
 
 
 def test_names_live_through_training_resume_and_prediction(trained, data):
-    model = snapshot.restore_model(run_folder.find(trained)[0])
+    model = restore_model(run_folder.find(trained)[0])
     assert {"TP53", "BAX", "RB1", "apoptosis", "cell"} <= set(model.dag.names)
     assert model.dag.names[-1].startswith("vision = ")
     resumed = cli("agi", "--resume", "auto", "--output", trained, "--epochs", 3, "--override", "--log-format", "plain")
@@ -66,7 +67,7 @@ def test_a_graph_that_fits_is_the_whole_network(data, tmp_path, trainer):
     result = cli(trainer, "--data", data, "--graph", tmp_path / "own.graphml", "--output", tmp_path / "run", *SMALL)
     assert result.exit_code == 0, result.output
     assert "own.graphml is the whole network" in result.stdout
-    dags = [snapshot.restore_model(run_folder.find(folder)[0]).dag for folder in (first, tmp_path / "run")]
+    dags = [restore_model(run_folder.find(folder)[0]).dag for folder in (first, tmp_path / "run")]
     assert dags[0].n_edge == dags[1].n_edge
     assert dags[1].names == load_graph(tmp_path / "own.graphml").names
 
@@ -77,7 +78,7 @@ def test_every_format_trains(data, tmp_path, suffix):
     save_graph(graph, tmp_path / f"own.{suffix}")
     result = cli("agi", "--data", data, "--graph", tmp_path / f"own.{suffix}", "--output", tmp_path / "run", *SMALL)
     assert result.exit_code == 0, result.output
-    names = snapshot.restore_model(run_folder.find(tmp_path / "run")[0]).dag.names
+    names = restore_model(run_folder.find(tmp_path / "run")[0]).dag.names
     assert set(graph.names) <= set(names)
 
 
@@ -153,7 +154,7 @@ def test_inspect_of_a_checkpoint_tells_position_and_network(trained):
 def test_an_export_holds_the_network_with_its_names(trained, tmp_path, suffix):
     result = cli("export", trained, "--to", tmp_path / f"net.{suffix}")
     assert result.exit_code == 0, result.output
-    model = snapshot.restore_model(run_folder.find(trained)[0])
+    model = restore_model(run_folder.find(trained)[0])
     graph = load_graph(tmp_path / f"net.{suffix}")
     assert sorted(graph.names) == sorted(model.dag.names)
     assert sorted(weight for *_, weight in graph.to_edge_list()) == sorted(np.array(model.dag.weights, float).tolist())
@@ -163,7 +164,7 @@ def test_an_export_holds_the_network_with_its_names(trained, tmp_path, suffix):
 
 def test_an_onnx_export_gives_the_same_outputs(trained, tmp_path):
     assert cli("export", trained, "--to", tmp_path / "net.onnx", "--quiet").exit_code == 0
-    dag = snapshot.restore_model(run_folder.find(trained)[0]).dag
+    dag = restore_model(run_folder.find(trained)[0]).dag
     x = np.random.default_rng(1).normal(size=(5, dag.n_input)).astype(np.float32)
     (y,) = onnx.reference.ReferenceEvaluator(str(tmp_path / "net.onnx")).run(None, {"x": x})
     np.testing.assert_allclose(y, dag.forward(x), atol=1e-5)

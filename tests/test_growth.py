@@ -6,10 +6,10 @@ import pytest
 
 from grapheme_numba import DagNN
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.generators import topologies
-from grapheme_numba.graph.generators.topologies import rewire
-from grapheme_numba.graph.levels import levels_of
+from grapheme_numba.graph import topologies
+from grapheme_numba.graph.dag import levels_of
 from grapheme_numba.graph.named import NamedGraph
+from grapheme_numba.graph.topologies import rewire
 from grapheme_numba.kernels.graph.random_edges import below
 
 

@@ -18,7 +18,7 @@ from grapheme_numba.estimators import DagClassifier, DagRegressor
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.report.reporter import stored_facts
 from grapheme_numba.training import input_selection
-from grapheme_numba.training.kept_columns import selected_inputs
+from grapheme_numba.training.input_selection import selected_inputs
 
 QUICK = {"hidden": (12,), "max_iter": 8, "random_state": 0}
 N_TRUE = 4

@@ -8,9 +8,9 @@ import pytest
 from ranks import SMALL, command, environment, job
 from test_converting_together import content
 
-from grapheme_numba.distributed import launcher, likeness
+from grapheme_numba.distributed import launcher
 from grapheme_numba.errors import UsageError
-from grapheme_numba.runs import output_hosts
+from grapheme_numba.runs import rank_checks
 
 STEP = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2"}
 
@@ -102,14 +102,14 @@ class Both:
 def test_an_output_that_hosts_do_not_share_is_found_out(tmp_path):
     folder = tmp_path / "runs" / "a"
     given = {"fresh": True, "auto": True}
-    assert output_hosts.check(Both(output_hosts.SEEN), folder, **given) == []
+    assert rank_checks.refuse_private_output(Both(rank_checks.SEEN), folder, **given) == []
     with pytest.raises(
         UsageError, match="rank 1 on b does not see what rank 0 on a writes there, and another host may"
     ):
-        output_hosts.check(Both(output_hosts.PRIVATE), folder, **given)
+        rank_checks.refuse_private_output(Both(rank_checks.PRIVATE), folder, **given)
     with pytest.raises(UsageError, match="rank 1 on b holds a checkpoint there, so the run would start afresh"):
-        output_hosts.check(Both(output_hosts.HOLDS), folder, fresh=True, auto=False)
-    notes = output_hosts.check(Both(output_hosts.PRIVATE), folder, fresh=False, auto=True)
+        rank_checks.refuse_private_output(Both(rank_checks.HOLDS), folder, fresh=True, auto=False)
+    notes = rank_checks.refuse_private_output(Both(rank_checks.PRIVATE), folder, fresh=False, auto=True)
     assert "is not shared by all hosts: only rank 0 on a has the checkpoints" in notes[0]
     assert list(tmp_path.iterdir()) == []
 
@@ -119,8 +119,8 @@ def test_a_difference_of_versions_names_both_sides():
 
     other = msgspec.msgpack.encode({"numba": "0.60"})
     with pytest.raises(UsageError, match=r"rank 1 on b has numba 0\.60, rank 0 on a has 0\.68: the same"):
-        likeness.refuse_unlike(Both(other), {"numba": "0.68"}, "the same")
-    likeness.refuse_unlike(Both(None), likeness.versions() | likeness.lanes(), "")
+        rank_checks.refuse_unlike(Both(other), {"numba": "0.68"}, "the same")
+    rank_checks.refuse_unlike(Both(None), rank_checks.versions() | rank_checks.lanes(), "")
 
 
 def test_one_rank_converts_as_many_do(tmp_path):

@@ -11,8 +11,7 @@ from grapheme_numba.cli.data import main
 from grapheme_numba.data.codec.layout import domain_needs, shared_layout
 from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError, few
-from grapheme_numba.models.placement import place_brains
-from grapheme_numba.models.router import with_brains
+from grapheme_numba.models.router import place_brains, with_brains
 
 N = 5000
 

@@ -7,7 +7,7 @@ import pytest
 import grapheme_numba as gn
 from grapheme_numba.data.codec.answers import TextAnswer
 from grapheme_numba.data.codec.layout import DomainNeeds
-from grapheme_numba.models.placement import place_brains
+from grapheme_numba.models.router import place_brains
 
 NEEDS = brain_cases.NEEDS
 LOGIC = DomainNeeds("logic", "text", 12, 24, TextAnswer(3))

@@ -10,7 +10,7 @@ from runs import small_data, train
 
 from grapheme_numba.cli.train import main
 from grapheme_numba.runs.journal import METRICS, to_line
-from grapheme_numba.runs.saved_runs import distinct_names, read_runs
+from grapheme_numba.runs.run_folder import distinct_names, read_runs
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from grapheme_numba import errors
-from grapheme_numba.graph.generators import radixnet
+from grapheme_numba.graph import topologies
 
 
 def _stage(n_neuron, stage):
@@ -17,7 +17,7 @@ def _stage(n_neuron, stage):
 @pytest.mark.parametrize("n_neuron", [64, 128])
 def test_the_first_block_is_the_definition(n_neuron):
     stages = (n_neuron // 16).bit_length() - 1
-    layers = radixnet.layers(n_neuron, stages)
+    layers = topologies.layers(n_neuron, stages)
     assert layers.shape == (stages, n_neuron, 32)
     for stage in range(stages):
         assert layers[stage].tolist() == _stage(n_neuron, stage)
@@ -25,7 +25,7 @@ def test_the_first_block_is_the_definition(n_neuron):
 
 def test_later_blocks_see_their_senders_through_one_permutation():
     n_neuron, stages = 64, 2
-    layers = radixnet.layers(n_neuron, 3 * stages, seed=5)
+    layers = topologies.layers(n_neuron, 3 * stages, seed=5)
     for first in (stages, 2 * stages):
         bases = [np.array(_stage(n_neuron, stage)) for stage in range(stages)]
         # A sender of the first block is known by the receivers it has in each stage; so is its image.
@@ -40,13 +40,13 @@ def test_later_blocks_see_their_senders_through_one_permutation():
 def test_a_block_joins_every_pair_by_equally_many_paths():
     n_neuron = 256
     paths = np.eye(n_neuron, dtype=np.int64)
-    for senders in radixnet.layers(n_neuron, 4):
+    for senders in topologies.layers(n_neuron, 4):
         paths = paths[senders].sum(axis=1)
     assert paths.min() == paths.max() == 32**4 // n_neuron
 
 
 def test_as_one_graph():
-    senders, receivers, inputs, outputs, n_node = radixnet.radixnet(64, 3, seed=1)
+    senders, receivers, inputs, outputs, n_node = topologies.radixnet(64, 3, seed=1)
     assert (len(senders), len(receivers), n_node) == (3 * 64 * 32, 3 * 64 * 32, 256)
     assert inputs.tolist() == list(range(64))
     assert outputs.tolist() == list(range(192, 256))
@@ -55,16 +55,16 @@ def test_as_one_graph():
 
 
 def test_the_seed_decides_the_permutations():
-    assert np.array_equal(radixnet.layers(64, 6, seed=2), radixnet.layers(64, 6, seed=2))
-    assert not np.array_equal(radixnet.layers(64, 6, seed=2), radixnet.layers(64, 6, seed=3))
+    assert np.array_equal(topologies.layers(64, 6, seed=2), topologies.layers(64, 6, seed=2))
+    assert not np.array_equal(topologies.layers(64, 6, seed=2), topologies.layers(64, 6, seed=3))
 
 
 def test_sizes_that_have_no_stages():
     with pytest.raises(errors.GraphError, match="n_neuron is 1000; give 16 times a power of two"):
-        radixnet.layers(1000, 6)
+        topologies.layers(1000, 6)
     with pytest.raises(errors.GraphError, match="n_neuron is 16; give 16 times a power of two"):
-        radixnet.layers(16, 6)
+        topologies.layers(16, 6)
     with pytest.raises(errors.GraphError, match="n_layer is 0; give a whole number of at least 1"):
-        radixnet.layers(64, 0)
+        topologies.layers(64, 0)
     with pytest.raises(errors.GraphError, match="stage is 2; 64 neurons have the stages 0 to 1"):
-        radixnet.stage_senders(64, 2)
+        topologies.stage_senders(64, 2)

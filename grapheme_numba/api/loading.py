@@ -16,9 +16,9 @@ from grapheme_numba.data.sources.tables.frames import frame_file, is_frame
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError, few
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs import run_folder
 from grapheme_numba.runs.answer_sources import record_answers, source_of
-from grapheme_numba.runs.checkpoint import MANIFEST, Checkpoint
+from grapheme_numba.runs.checkpoint import MANIFEST, Checkpoint, restore_model
 from grapheme_numba.runs.evaluate import evaluate_checkpoint, of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
 from grapheme_numba.runs.predict_rows import RowsAnswerer
@@ -57,7 +57,7 @@ class Model:
     def __init__(self, checkpoint: Checkpoint, folder: Path) -> None:
         self.folder, self.task, self.config = folder, checkpoint.task, checkpoint.config
         self.checkpoint = checkpoint
-        self.network: BrainModel = snapshot.restore_model(checkpoint)
+        self.network: BrainModel = restore_model(checkpoint)
         self.layout: Layout = self.network.layout
         self.dag: DagNN = self.network.dag
 

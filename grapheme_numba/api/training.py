@@ -20,8 +20,7 @@ from grapheme_numba.runs import session
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.callbacks import Callback
-from grapheme_numba.training.history import as_arrays, history_of
-from grapheme_numba.training.observer import CallbackObserver, Observer, Observers, TextObserver
+from grapheme_numba.training.observer import CallbackObserver, Observer, Observers, TextObserver, as_arrays, history_of
 from grapheme_numba.training.run import Run
 from grapheme_numba.training.tasks import NAMES, find_task
 
@@ -35,7 +34,7 @@ class TrainedRun:
     ----------
     history : dict of str to (n_epoch,) float64
         `loss`, `val_loss` (NaN where an epoch was not validated), the same with `/NAME` per domain, and more: see
-        `grapheme_numba.training.history.history_of`.
+        `grapheme_numba.training.observer.history_of`.
     folder : Path
         With `config.toml`, `metrics.jsonl`, the checkpoints and `report.html`.
     best : dict of str to dict

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.errors import UsageError
-from grapheme_numba.graph.generators import radixnet, topologies
+from grapheme_numba.graph import topologies
 
 if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN
@@ -52,8 +52,8 @@ _ALL = [
     Case("layered-24x1024x32", "24 layers of 1,024 nodes, 32 in-edges", _layered(24, 1024, 32)),
     Case("layered-120x1024x32", "120 layers of 1,024 nodes, 32 in-edges", _layered(120, 1024, 32)),
     Case("irregular-200k-6.4M", "200,000 nodes, 32 senders each", lambda: irregular(200_000, 32, 1024)),
-    Case("radixnet-1024x120", "RadiX-Net, 120 layers of 1,024", lambda: radixnet.radixnet(1024, 120)),
-    Case("radixnet-4096x120", "RadiX-Net, 120 layers of 4,096", lambda: radixnet.radixnet(4096, 120)),
+    Case("radixnet-1024x120", "RadiX-Net, 120 layers of 1,024", lambda: topologies.radixnet(1024, 120)),
+    Case("radixnet-4096x120", "RadiX-Net, 120 layers of 4,096", lambda: topologies.radixnet(4096, 120)),
     Case("layered-8x1024x32", "8 layers of 1,024 nodes, 96.9 % sparse", _layered(8, 1024, 32)),
     Case("layered-8x1024x20", "8 layers of 1,024 nodes, 98 % sparse", _layered(8, 1024, 20)),
     Case("chain-500x8", "500 levels of 8 nodes, 8 in-edges", _layered(501, 8, 8)),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from grapheme_numba.bench import timing
 from grapheme_numba.errors import ShapeError
-from grapheme_numba.graph.generators import radixnet
+from grapheme_numba.graph import topologies
 from grapheme_numba.jit import n_threads, set_threads
 from grapheme_numba.kernels.bench.challenge import CLAMP, Layers, move_lanes, run_layers
 from grapheme_numba.network.execution_plan import aligned_empty, tile_width
@@ -87,10 +87,10 @@ class Inference(NamedTuple):
 
 def challenge_layers(n_neuron: int, n_layer: int, seed: int = 0) -> Layers:
     """RadiX-Net as `Layers`, with the challenge's weight and bias."""
-    senders = radixnet.layers(n_neuron, n_layer, seed).ravel()
-    indptr = np.arange(0, len(senders) + 1, radixnet.FAN_IN, dtype=np.int64)
-    biases = np.full(n_layer, radixnet.BIAS.get(n_neuron, -0.3), np.float32)
-    return Layers(indptr, senders, np.full(len(senders), radixnet.WEIGHT, np.float32), biases)
+    senders = topologies.layers(n_neuron, n_layer, seed).ravel()
+    indptr = np.arange(0, len(senders) + 1, topologies.FAN_IN, dtype=np.int64)
+    biases = np.full(n_layer, topologies.BIAS.get(n_neuron, -0.3), np.float32)
+    return Layers(indptr, senders, np.full(len(senders), topologies.WEIGHT, np.float32), biases)
 
 
 def images(n_row: int, n_neuron: int, ink: tuple[float, float] = INK, seed: int = 0) -> npt.NDArray[np.float32]:

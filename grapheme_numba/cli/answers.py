@@ -20,9 +20,10 @@ from grapheme_numba.data.sources.tables.given_rows import (
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.files import storage
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.files.storage import refuse_overwriting
+from grapheme_numba.runs import run_folder
 from grapheme_numba.runs.answer_sources import Source, record_answers, source_of
+from grapheme_numba.runs.checkpoint import restore_model
 from grapheme_numba.runs.evaluate import of_the_model
 from grapheme_numba.runs.predict import Answer, Answerer, Refusal
 from grapheme_numba.runs.predict_rows import RowsAnswerer
@@ -42,7 +43,7 @@ def answer_questions(
     checkpoint, _ = load(path, threads)
     written = [name for name in (target, rejects) if name is not None]
     refuse_overwriting(written, [source, *run_folder.files_of(Path(path))])
-    model = snapshot.restore_model(checkpoint)
+    model = restore_model(checkpoint)
     mapping = of_the_model(checkpoint.config.table(), model)
     answerer = Answerer(model, **choice)
     with source_of(source, mapping, model.layout) as found:

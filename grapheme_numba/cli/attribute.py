@@ -13,13 +13,13 @@ from grapheme_numba.cli.output import Display, answer, as_json, figure, is_termi
 from grapheme_numba.data.parquet.sinks import RowTable, repeated
 from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.storage import mode_of
+from grapheme_numba.files.storage import mode_of, refuse_overwriting
 from grapheme_numba.graph.formats.files import write_columns
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.attribution import Elements, Explainer
 from grapheme_numba.models.naming import node_names, port_names
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import restore_model
 from grapheme_numba.runs.evaluate import test_file
 from grapheme_numba.runs.session import left_out, select_examples
 from grapheme_numba.training.tasks import find_task
@@ -55,7 +55,7 @@ def attribute(
     dataset = open_dataset(file, cache=cache, progress=note)
     written = [target, *(beside(target, what) for what in ("inputs", "nodes", "edges"))]
     refuse_overwriting(written, [file, *dataset.files, *run_folder.files_of(Path(path))])
-    model = snapshot.restore_model(checkpoint)
+    model = restore_model(checkpoint)
     dataset = select_examples(find_task(checkpoint.task), dataset, checkpoint.config, model.layout)
     if sentence := left_out(dataset):
         note(sentence)

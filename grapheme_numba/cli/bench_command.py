@@ -10,7 +10,7 @@ from grapheme_numba.bench import cases as registry
 from grapheme_numba.bench import challenge, peers, records, suite
 from grapheme_numba.cli.output import aligned, answer, is_terminal, overwrite, show
 from grapheme_numba.errors import GraphemeError, UsageError
-from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.files.storage import refuse_overwriting
 
 
 def show_kernels(

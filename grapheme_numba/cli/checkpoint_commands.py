@@ -17,17 +17,17 @@ from grapheme_numba import jit
 from grapheme_numba.cli.output import answer, as_json, score_table, show, warn
 from grapheme_numba.errors import MissingInputError, OutputError, UsageError
 from grapheme_numba.files import storage
-from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.files.storage import refuse_overwriting
 from grapheme_numba.graph.formats.dispatch import save_graph, written_files
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.models.naming import node_names
-from grapheme_numba.report.matplotlib_figure import FORMATS, draw
+from grapheme_numba.report.figures import FORMATS, draw
 from grapheme_numba.report.pages import comparison_page, run_page
 from grapheme_numba.report.reporter import stored_facts
-from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import Checkpoint, restore_model
 from grapheme_numba.runs.evaluate import evaluate_checkpoint
-from grapheme_numba.runs.saved_runs import find_metrics, read_runs
+from grapheme_numba.runs.run_folder import find_metrics, read_runs
 from grapheme_numba.sparsity.prune import without_dead_nodes
 
 
@@ -55,7 +55,7 @@ def show_scores(
         if not quiet:
             (warn if in_json else show)(text)
 
-    model = snapshot.restore_model(checkpoint)
+    model = restore_model(checkpoint)
     done = evaluate_checkpoint(
         checkpoint, model, data, choice=choice, batch_size=batch_size, cache=cache, note=note, progress=note
     )
@@ -70,7 +70,7 @@ def show_scores(
 def export(path: str, output: str, drop_dead: bool, quiet: bool) -> None:
     """Write the network of the checkpoint at `path` in the format of the suffix of `output`."""
     checkpoint, folder = load(path, None)
-    model, target = snapshot.restore_model(checkpoint), Path(output)
+    model, target = restore_model(checkpoint), Path(output)
     dag = model.dag
     beside = target.with_name(f"{target.stem}.embedding.npy")
     refuse_overwriting([*written_files(target), beside], run_folder.files_of(Path(path)))

@@ -12,9 +12,10 @@ from grapheme_numba.errors import few
 from grapheme_numba.graph.formats.dispatch import SUFFIXES, load_graph
 from grapheme_numba.models.naming import node_names
 from grapheme_numba.report.anatomy import anatomy
-from grapheme_numba.runs import run_folder, snapshot
-from grapheme_numba.training.kept_columns import MOST_NAMES, selected_inputs
-from grapheme_numba.training.tasks.build import network_on
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import restore_model
+from grapheme_numba.training.build import network_on
+from grapheme_numba.training.input_selection import MOST_NAMES, selected_inputs
 
 if TYPE_CHECKING:
     from grapheme_numba.models.brain_model import BrainModel
@@ -69,7 +70,7 @@ def of_checkpoint(path: str, _: str | None, step: Step) -> tuple[dict[str, Any],
     checkpoint, folder, damaged = run_folder.find(path)
     for sentence in damaged:
         warn(f"warning: {sentence}")
-    model = snapshot.restore_model(checkpoint)
+    model = restore_model(checkpoint)
     return describe(checkpoint, model, step), f"{folder}: whole, every digest verified"
 
 

@@ -160,7 +160,7 @@ class Program(_AnsweringHelp, click.Group):
                 error.show(text)
                 warn(*text.getvalue().split("\n")[:-1])
             if given and given[0] in self.for_all and n_announced() not in (None, 1):
-                from grapheme_numba.distributed.lost_rank import end_launcher
+                from grapheme_numba.distributed.roll_call import end_launcher
 
                 end_launcher()
             sys.exit(error.exit_code)

@@ -26,7 +26,7 @@ def joined_ranks(debug: bool) -> Iterator[Serial | Ranks]:
         if n_announced() in (None, 1):
             yield join()
             return
-        from grapheme_numba.distributed.lost_rank import LostRankReporter
+        from grapheme_numba.distributed.roll_call import LostRankReporter
 
         with LostRankReporter() as reporter:
             comm = join()

@@ -12,7 +12,6 @@ import msgspec
 from grapheme_numba.cli import options
 from grapheme_numba.cli.display import JsonDisplay, PlainDisplay, describe
 from grapheme_numba.cli.output import aligned, answer, as_json, figure, is_terminal, percent
-from grapheme_numba.distributed import likeness
 from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.distributed.launcher import command_line, n_announced, shows_terminal
 from grapheme_numba.errors import UsageError
@@ -114,9 +113,11 @@ def train(name: str, values: dict[str, Any], comm: Serial | Ranks) -> None:
         if isinstance(comm, Ranks):
             comm.holding = stop.deferred
             comm.limit_waiting(values["rank_timeout"] or comm.roll.limit)
-            likeness.refuse_unlike(comm, likeness.versions(), "install the same versions on all hosts")
-            asked = {"trainer": name} | likeness.options_of(values)
-            likeness.refuse_unlike(comm, asked, "start all ranks with the same options")
+            from grapheme_numba.runs import rank_checks
+
+            rank_checks.refuse_unlike(comm, rank_checks.versions(), "install the same versions on all hosts")
+            asked = {"trainer": name} | rank_checks.options_of(values)
+            rank_checks.refuse_unlike(comm, asked, "start all ranks with the same options")
             if comm.rank:
                 return follow(values, stop, comm)
         display = choose_display(values["log_format"], values["quiet"])
@@ -192,13 +193,13 @@ def share_out(run: "Run", values: dict[str, Any], comm: Ranks) -> None:
 
 def agree(run: "Run", values: dict[str, Any], comm: Ranks) -> None:
     """Before anything is written: all ranks have the same lanes, and rank 0 does not start afresh by mistake."""
-    from grapheme_numba.runs import output_hosts
+    from grapheme_numba.runs import rank_checks
 
-    likeness.refuse_unlike(
-        comm, likeness.lanes(), "their sums would have other bits, so use the same kind of processor"
+    rank_checks.refuse_unlike(
+        comm, rank_checks.lanes(), "their sums would have other bits, so use the same kind of processor"
     )
     fresh, auto = not any(run.progress.position), values["resume"] == "auto"
-    for note in output_hosts.check(comm, run.folder, fresh=fresh, auto=auto):
+    for note in rank_checks.refuse_private_output(comm, run.folder, fresh=fresh, auto=auto):
         run.observer.note(note)
 
 

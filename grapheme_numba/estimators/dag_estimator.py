@@ -14,10 +14,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from grapheme_numba import arguments, float_mode, jit
 from grapheme_numba.errors import NonFiniteError, UsageError
-from grapheme_numba.estimators import kept_inputs, scaling
+from grapheme_numba.estimators import scaling
 from grapheme_numba.estimators.parameters import DagParameters
 from grapheme_numba.estimators.scaling import Array, Rows
-from grapheme_numba.estimators.topology import build_network
+from grapheme_numba.estimators.topology import build_network, keep_inputs
 from grapheme_numba.network.attribution import Attribution, attribute
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.optim import optimizers, schedules
@@ -251,7 +251,7 @@ class DagEstimator(Predicting, DagParameters):
                 return self._loss(y, scaled[rows], weight[rows])
 
             with self._threads():
-                kept, self.selection_scores_ = kept_inputs.keep(self, X, target, weight, loss, n_output, seed)
+                kept, self.selection_scores_ = keep_inputs(self, X, target, weight, loss, n_output, seed)
         self.network_, columns = build_network(
             self.get_params(deep=False), [names[column] for column in kept], n_output, seed, X.dtype
         )

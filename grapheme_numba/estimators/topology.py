@@ -1,19 +1,27 @@
-"""From the `topology` of an estimator to a network with one input per feature and linear outputs."""
+"""From the `topology` of an estimator to a network with one input per feature and linear outputs.
 
-from collections.abc import Mapping, Sequence
+Which features those are is found first, where `select_inputs` asks for it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import clone
 
 from grapheme_numba import arguments
 from grapheme_numba.errors import GraphError, UsageError
+from grapheme_numba.estimators import scaling
+from grapheme_numba.estimators.scaling import Array, Rows
+from grapheme_numba.graph import topologies
 from grapheme_numba.graph.formats.dispatch import load_graph
-from grapheme_numba.graph.generators import topologies
 from grapheme_numba.graph.named import NamedGraph, named_graph
 from grapheme_numba.models.hidden_graph import layered_topology
 from grapheme_numba.models.slices import BrainSlice
 from grapheme_numba.network.dagnn import DagNN
+from grapheme_numba.training import input_selection
+from grapheme_numba.training.input_selection import Indices, Selection
 
 NAMES = ("layered", "dense", "random", "small_world", "scale_free", "block_modular")
 
@@ -131,3 +139,59 @@ def _columns(graph: NamedGraph, feature_names: Sequence[str]) -> npt.NDArray[np.
         f"{', '.join(map(repr, missing[:3]))}{', ...' * (len(missing) > 3)}; "
         "name the features as the inputs, or give as many features as inputs"
     )
+
+
+def keep_inputs(
+    estimator: Any,
+    X: Rows,
+    target: Array,
+    weight: npt.NDArray[np.float64],
+    loss: Callable[[Array, Indices], tuple[float, Array]],
+    n_output: int,
+    seed: int,
+) -> Selection:
+    """The features of `X` that the network of `estimator` is to read. Its scales are those of all features.
+
+    "auto" judges numbers of features by estimators like this one, each fitted to some rows and asked about others.
+
+    Parameters
+    ----------
+    estimator : DagEstimator
+    X : (n_sample, n_feature)
+    target : (n_sample, ...)
+        As encoded, unscaled.
+    weight : (n_sample,)
+    loss : callable
+        Outputs and row numbers -> loss summed over these rows, dL/dy.
+    n_output : int
+        Of the network.
+    seed : int
+    """
+    if not isinstance(estimator.topology, str) or estimator.topology not in NAMES:
+        raise UsageError(
+            "select_inputs needs a network that fits any number of inputs; "
+            f"give topology as one of {', '.join(NAMES)}, or select_inputs=None with a graph of your own"
+        )
+    columns = np.arange(X.shape[1])
+    examples = input_selection.Examples(
+        rows=scaling.batches_of(X, columns, estimator.scale_),
+        loss=loss,
+        key=target.reshape(len(target), -1)[:, 0],
+        weight=weight,
+        column=columns,
+        n_output=n_output,
+        dtype=X.dtype,
+    )
+    like = clone(estimator).set_params(
+        select_inputs=None, warm_start=False, callback=None, verbose=0, n_jobs=None, random_state=seed
+    )
+    if hasattr(like, "class_weight"):
+        like.set_params(class_weight=None)  # it is in `weight` already
+
+    def score(chosen: Indices, learn: Indices, held: Indices) -> float:
+        if len(held) < 2:  # R^2 of one number is none
+            return 0.0
+        fitted = clone(like).fit(X[learn][:, chosen], target[learn], weight[learn])
+        return float(fitted.score(X[held][:, chosen], target[held], weight[held]))
+
+    return input_selection.select(examples, estimator.select_inputs, score, seed)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeAlias
 
-from grapheme_numba.errors import OutputError
+from grapheme_numba.errors import OutputError, UsageError
 from grapheme_numba.files import locks
 
 TEMPORARY = ".partial-"  # prefix of what is not finished; without a writer that holds its lock it may be deleted
@@ -349,3 +349,21 @@ def _create_locked(path: Path, mode: int) -> tuple[Path, int]:
             discard(temporary)
             raise
         os.close(descriptor)  # taken for an orphan between the two lines
+
+
+def same_file(one: str | Path, other: str | Path) -> bool:
+    """Whether two names mean one file, through links too; of files that are not there, one path."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def refuse_overwriting(written: Iterable[str | Path], read: Iterable[str | Path]) -> None:
+    """UsageError where a file to write is one to read, or two files to write are one; `-` is no file."""
+    written, read = ([name for name in names if str(name) != "-"] for names in (written, read))
+    for i, path in enumerate(written):
+        if any(same_file(path, name) for name in read):
+            raise UsageError(f"{path} is read and would be overwritten; give the output another name")
+        if any(same_file(path, other) for other in written[:i]):
+            raise UsageError(f"{path} would be written twice; give each output a name of its own")

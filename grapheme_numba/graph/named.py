@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import scipy.sparse
     import torch
 
+
 BREAKS = ("error", "feedback-arc")
 
 
@@ -76,16 +77,22 @@ class NamedGraph(NamedTuple):
         )  # fmt: skip
 
     def to_scipy(self) -> "scipy.sparse.csr_array":
-        """A SciPy CSR array (n_node, n_node): entry [i, j] is the weight of the edge from i to j."""
-        from grapheme_numba.graph.export.objects import to_scipy
+        """A SciPy CSR array (n_node, n_node): entry [i, j] is the weight of edge i -> j, 1 where there are none."""
+        from scipy.sparse import csr_array
 
-        return to_scipy(self)
+        weights = np.ones(self.n_edge) if self.weights is None else self.weights
+        return csr_array((weights, (self.senders, self.receivers)), shape=(self.n_node, self.n_node))
 
     def to_networkx(self) -> "networkx.DiGraph[Any]":
         """A NetworkX `DiGraph` with the names as nodes and weights, biases and activations as attributes."""
-        from grapheme_numba.graph.export.objects import to_networkx
+        from networkx import DiGraph
 
-        return to_networkx(self)
+        result = DiGraph()
+        for name, attributes in zip(self.names, node_attributes(self), strict=True):
+            result.add_node(name, **attributes)
+        for sender, receiver, weight in self.to_edge_list():
+            result.add_edge(sender, receiver, **({} if weight is None else {"weight": weight}))
+        return result
 
     def to_edge_list(self) -> list[tuple[str, str, float | None]]:
         """A list of (sender name, receiver name, weight), weight None where the graph has none."""
@@ -191,3 +198,22 @@ def names_of(arrays: Mapping[str, npt.NDArray[Any]], n_node: int) -> tuple[str, 
         return tuple(data[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True))
     except UnicodeDecodeError as error:
         raise GraphError(f"the node names are not UTF-8: {error}") from None
+
+
+def node_attributes(graph: "NamedGraph") -> list[dict[str, Any]]:
+    """For each node its position among the inputs and outputs, its activation and bias, as far as there is one.
+
+    Where not all nodes sum, each has its aggregation, too.
+    """
+    attributes: list[dict[str, Any]] = [{} for _ in graph.names]
+    for role, ids in (("input", graph.inputs), ("output", graph.outputs)):
+        for number, node in enumerate(ids.tolist()):
+            attributes[node][role] = number
+    for node, one in enumerate(attributes):
+        if graph.activations is not None:
+            one["activation"] = graph.activations[node]
+        if graph.aggregations is not None:
+            one["aggregation"] = graph.aggregations[node]
+        if graph.biases is not None:
+            one["bias"] = float(graph.biases[node])
+    return attributes

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from grapheme_numba import float_mode
 from grapheme_numba.errors import CheckpointError, GraphemeError, ShapeError
+from grapheme_numba.graph import topologies
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS, build_dag
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.graph.formats.dispatch import checked_options, load_graph
-from grapheme_numba.graph.generators import radixnet, topologies
 from grapheme_numba.graph.named import name_arrays, names_of
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
@@ -193,7 +193,7 @@ class DagNN(GraphParameters):
     @classmethod
     def radixnet(cls, n_neuron: int, n_layer: int, seed: int = 0, **options: Any) -> Self:
         """The layered networks of the Sparse DNN Graph Challenge: every input reaches every output equally often."""
-        return cls._from_topology(radixnet.radixnet(n_neuron, n_layer, seed), seed=seed, **options)
+        return cls._from_topology(topologies.radixnet(n_neuron, n_layer, seed), seed=seed, **options)
 
     @classmethod
     def from_graph(

@@ -12,7 +12,7 @@ import numpy as np
 
 from grapheme_numba.report import numbers
 from grapheme_numba.report.figures import LARGE, SMALL, Figure, Line, Point, histogram, is_finite, line_chart, scatter
-from grapheme_numba.runs.saved_runs import SavedRun
+from grapheme_numba.runs.run_folder import SavedRun
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -19,7 +19,7 @@ from grapheme_numba.report.answers import MOST_ASKED, answers_of
 from grapheme_numba.report.pages import FORMAT, run_page
 from grapheme_numba.report.topology import topology_of
 from grapheme_numba.training.config import KEYS, Config
-from grapheme_numba.training.kept_columns import MOST_NAMES, selected_inputs
+from grapheme_numba.training.input_selection import MOST_NAMES, selected_inputs
 from grapheme_numba.training.observer import Observer
 
 REPORT, FACTS = "report.html", "report.json"

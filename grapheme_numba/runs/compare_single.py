@@ -17,7 +17,7 @@ from grapheme_numba.runs import session
 from grapheme_numba.runs.journal import MemoryJournal
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.run_folder import stamp
-from grapheme_numba.training import kept_columns
+from grapheme_numba.training import input_selection
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run, RunState
 from grapheme_numba.training.tasks import Task
@@ -116,7 +116,7 @@ def compare(task: Task, run: Run, start: Start, observer: Callable[[], Observer]
 def alone(task: Task, run: Run, name: str, observer: Observer) -> Run:
     """A fresh run of the same network on the examples of one brain."""
     others = [other for other in run.model.layout.names if other != name]
-    model = task.build(kept_columns.as_read(run.train.summary(), run.model.layout), run.config)
+    model = task.build(input_selection.as_read(run.train.summary(), run.model.layout), run.config)
     optimizer = build(run.config.optimizer, run.config.weight_decay or 0.0)
     folder = run.folder / "alone" / name
     return replace(

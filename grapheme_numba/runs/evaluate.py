@@ -19,9 +19,8 @@ from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import open_splits
 from grapheme_numba.errors import MissingInputError, RecordError
 from grapheme_numba.models.brain_model import BrainModel
-from grapheme_numba.runs import snapshot
 from grapheme_numba.runs.answer_sources import kind_of_source
-from grapheme_numba.runs.checkpoint import Checkpoint
+from grapheme_numba.runs.checkpoint import Checkpoint, restore_baselines
 from grapheme_numba.runs.session import left_out, select_examples
 from grapheme_numba.training import metrics
 from grapheme_numba.training.tasks import find_task
@@ -85,7 +84,7 @@ def evaluate_checkpoint(
     sentence = left_out(dataset)
     if sentence and note is not None:
         note(sentence)
-    scores = metrics.evaluate(model, dataset, snapshot.restore_baselines(checkpoint), batch_size)
+    scores = metrics.evaluate(model, dataset, restore_baselines(checkpoint), batch_size)
     if progress is not None:
         lost = misfit_lines(dataset, model.layout) if scores[-1].n_unfit else []
         for line in (*unseen_categories(dataset, model), *lost):

@@ -11,7 +11,7 @@ import msgspec
 
 from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.runs import checkpoint as checkpoints
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs import run_folder
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.training.run import Run
@@ -31,7 +31,7 @@ class RunMessage(msgspec.Struct, frozen=True):
 
 def give(run: Run) -> None:
     """Rank 0: hand the prepared run to all others."""
-    _give(run.team.comm, snapshot.take(run), run.folder, run.command())
+    _give(run.team.comm, checkpoints.take(run), run.folder, run.command())
 
 
 def dismiss(comm: Serial | Ranks) -> None:
@@ -81,11 +81,11 @@ class FolderStore:
 
     def save_last(self, run: Run) -> Path:
         """Write `checkpoint_last`, and keep as many before it as the config says. Raises OutputError."""
-        return run_folder.save_last(run.folder, snapshot.take(run), run.config.keep_last)
+        return run_folder.save_last(run.folder, checkpoints.take(run), run.config.keep_last)
 
     def save_best(self, run: Run) -> Path:
         """Write `checkpoint_best`. Raises OutputError."""
-        return run_folder.save_best(run.folder, snapshot.take(run))
+        return run_folder.save_best(run.folder, checkpoints.take(run))
 
     def restore_newest(self, run: Run) -> list[str] | None:
         """Put the run back where its newest whole checkpoint stands; what is later is set aside."""
@@ -93,8 +93,8 @@ class FolderStore:
         if checkpoint is None:
             return None
         if learns_topology(run.config):
-            run.model = snapshot.restore_model(checkpoint)
-        run.state = snapshot.fill(run.model, checkpoint)
+            run.model = checkpoints.restore_model(checkpoint)
+        run.state = checkpoints.restore_into(run.model, checkpoint)
         run.progress = checkpoint.progress
         run.journal.cut(run.progress.n_row)
         if run.team.writes:

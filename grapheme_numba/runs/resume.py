@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from grapheme_numba.errors import CheckpointError, UsageError
-from grapheme_numba.files.overwriting import refuse_overwriting
+from grapheme_numba.files.storage import refuse_overwriting
 from grapheme_numba.runs import run_folder
 from grapheme_numba.runs.checkpoint import Checkpoint
 from grapheme_numba.training import config as configs

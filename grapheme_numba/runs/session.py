@@ -24,18 +24,18 @@ from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.distributed.team import Team
 from grapheme_numba.errors import OutputError, ShapeError, UsageError
 from grapheme_numba.files import locks, storage
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.storage import WholeFile, mode_of
+from grapheme_numba.files.storage import WholeFile, mode_of, refuse_overwriting
 from grapheme_numba.models.router import rejects_of, with_brains
 from grapheme_numba.network import first_start
 from grapheme_numba.optim import optimizers, schedules
-from grapheme_numba.runs import run_folder, snapshot
+from grapheme_numba.runs import run_folder
+from grapheme_numba.runs.checkpoint import restore_baselines, restore_into, restore_model
 from grapheme_numba.runs.handover import FolderStore
 from grapheme_numba.runs.journal import METRICS, Journal, MemoryJournal
 from grapheme_numba.runs.resume import Start
 from grapheme_numba.runs.run_folder import CONFIG, REJECTS
 from grapheme_numba.signals import StopRequest
-from grapheme_numba.training import baseline, kept_columns, loop, sparse_training, step
+from grapheme_numba.training import baseline, input_selection, loop, sparse_training, step
 from grapheme_numba.training.config import Config, to_toml
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run, RunState, steps_per_epoch, with_decay
@@ -149,7 +149,7 @@ def _prepared(
         if config.select_inputs is not None:
             all_columns = task.layout(summary, config)
             seen = select_examples(task, train, config, all_columns)
-            summary = kept_columns.of_summary(seen, summary, all_columns, config, team.comm, observer.note)
+            summary = input_selection.of_summary(seen, summary, all_columns, config, team.comm, observer.note)
         model = task.build(summary, config)
     else:
         if fingerprint != checkpoint.fingerprint and team.comm.rank:  # it resumes from what rank 0 has just read
@@ -162,7 +162,7 @@ def _prepared(
                 "the data is not what the run was trained on (its fingerprint differs); "
                 "give the same --data, or add --override to resume with this one"
             )
-        model = snapshot.restore_model(checkpoint)
+        model = restore_model(checkpoint)
     optimizer = optimizers.build(config.optimizer, config.weight_decay or 0.0)
     train, val = (select_examples(task, dataset, config, model.layout) for dataset in (train, val))
     for sentence in filter(None, map(left_out, (train, val))):
@@ -191,10 +191,10 @@ def _prepared(
         for line in misfit_lines(val, model.layout) if val is not train else ():
             observer.note(line)
     else:
-        state, progress = snapshot.fill(model, checkpoint), checkpoint.progress
+        state, progress = restore_into(model, checkpoint), checkpoint.progress
         if checkpoint.config.optimizer != config.optimizer:
             state = optimizer.init(model.parameters)
-        baselines = snapshot.restore_baselines(checkpoint)
+        baselines = restore_baselines(checkpoint)
     n_step = config.epochs * steps_per_epoch(config, train.n_rows)
     return Run(
         task=task.name,

@@ -26,8 +26,7 @@ from grapheme_numba.data.rejects import Reject, RejectSink
 from grapheme_numba.data.schema import from_arrow, to_line
 from grapheme_numba.data.threads import ahead
 from grapheme_numba.errors import GraphemeError, OutputError, RecordError, UsageError
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.storage import WholeFile, fsync_folder, mode_of
+from grapheme_numba.files.storage import WholeFile, fsync_folder, mode_of, refuse_overwriting
 
 COPIED = 1 << 20  # bytes of rejects moved at once
 OBJECT_ROWS = 4096  # made into Python objects at once

@@ -27,8 +27,7 @@ from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.stream.cache import content_digest, user_data_cache
 from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.storage import mode_of
+from grapheme_numba.files.storage import mode_of, refuse_overwriting
 
 FLAT = tuple(TABULAR_SCHEMA.names)
 BATCH_ROWS = 1024

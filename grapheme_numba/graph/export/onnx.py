@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from grapheme_numba.errors import GraphError
 from grapheme_numba.files.storage import write_file
-from grapheme_numba.graph.levels import Aggregate, level_plan
+from grapheme_numba.graph.dag import Aggregate, level_plan
 
 if TYPE_CHECKING:
     from grapheme_numba.graph.named import NamedGraph

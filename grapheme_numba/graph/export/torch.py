@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from grapheme_numba.graph.levels import level_plan
+from grapheme_numba.graph.dag import level_plan
 
 if TYPE_CHECKING:
     from grapheme_numba.graph.named import NamedGraph

@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.export.objects import node_attributes
 from grapheme_numba.graph.formats.node_attributes import finite_number, node_options, refuse_twins, resolved
-from grapheme_numba.graph.named import NamedGraph, named_graph
+from grapheme_numba.graph.named import NamedGraph, named_graph, node_attributes
 
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 

@@ -13,10 +13,9 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.export.objects import node_attributes
 from grapheme_numba.graph.formats.files import import_optional
 from grapheme_numba.graph.formats.node_attributes import node_options, refuse_twins, resolved
-from grapheme_numba.graph.named import NamedGraph, named_graph
+from grapheme_numba.graph.named import NamedGraph, named_graph, node_attributes
 
 NAMESPACE = "http://graphml.graphdrawing.org/xmlns"
 _UNSUPPORTED = ("hyperedge", "port", "locator")

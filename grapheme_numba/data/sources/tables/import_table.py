@@ -20,8 +20,7 @@ from grapheme_numba.data.sources.tables.passes import TablePasses, facts_togethe
 from grapheme_numba.data.sources.tables.row_examples import Form, Made
 from grapheme_numba.data.splits import input_hashes, shares_cut
 from grapheme_numba.errors import GraphemeError, RecordError, UsageError
-from grapheme_numba.files.overwriting import refuse_overwriting
-from grapheme_numba.files.storage import mode_of
+from grapheme_numba.files.storage import mode_of, refuse_overwriting
 
 SPLITS = ("train", "val", "test")
 

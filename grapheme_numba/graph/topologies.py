@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from grapheme_numba import arguments, randomness
 from grapheme_numba.errors import GraphError
-from grapheme_numba.graph.dag import Ids
+from grapheme_numba.graph.dag import Ids, levels_of
 from grapheme_numba.graph.formats.dispatch import load_graph
-from grapheme_numba.graph.levels import levels_of
 from grapheme_numba.graph.named import NamedGraph
 from grapheme_numba.kernels.graph import random_edges
 from grapheme_numba.kernels.graph.random_edges import preferential_senders
@@ -242,3 +241,61 @@ def rewire(source: Any, seed: int = 0) -> Any:
     graph = graph._replace(receivers=receivers)
     is_network = not isinstance(source, NamedGraph) and hasattr(type(source), "from_graph")
     return type(source).from_graph(graph, dtype=source.dtype) if is_network else graph
+
+
+WEIGHT = 1.0 / 16.0
+FAN_IN = 32
+# The challenge's bias for each of its widths.
+BIAS = {1024: -0.30, 4096: -0.35, 16384: -0.40, 65536: -0.45}
+
+
+def stage_senders(n_neuron: int, stage: int) -> Ids:
+    """The senders of every node of one stage, int32 (n_neuron, 32), ascending."""
+    residues = _residues(n_neuron)
+    stage_count = residues.bit_length() - 1
+    if not 0 <= stage < stage_count:
+        raise GraphError(f"stage is {stage}; {n_neuron} neurons have the stages 0 to {stage_count - 1}")
+    receivers = np.arange(n_neuron)[:, None]
+    copies = residues * np.arange(16)[None, :]
+    near = receivers % residues + copies
+    far = (receivers + (1 << stage)) % residues + copies
+    return np.sort(np.concatenate([near, far], axis=1), axis=1).astype(np.int32)
+
+
+def layers(n_neuron: int, n_layer: int, seed: int = 0) -> Ids:
+    """The senders of every layer, int32 (n_layer, n_neuron, 32): row j holds node j's senders, ascending.
+
+    Raises GraphError where n_neuron is not 16 times a power of two of at least 2, or n_layer is below 1.
+    """
+    stage_count = _residues(n_neuron).bit_length() - 1
+    n_layer = arguments.whole("n_layer", n_layer, 1, GraphError)
+    stages = [stage_senders(n_neuron, stage) for stage in range(stage_count)]
+    generator = randomness.generator(seed)
+    found = np.empty((n_layer, n_neuron, FAN_IN), np.int32)
+    for first in range(0, n_layer, stage_count):
+        permutation = generator.permutation(n_neuron).astype(np.int32) if first else None
+        for layer in range(first, min(first + stage_count, n_layer)):
+            senders = stages[layer - first]
+            found[layer] = senders if permutation is None else np.sort(permutation[senders], axis=1)
+    return found
+
+
+def radixnet(n_neuron: int, n_layer: int, seed: int = 0) -> Topology:
+    """RadiX-Net as one graph: (senders, receivers, inputs, outputs, n_node), `n_layer` layers after the inputs."""
+    _residues(n_neuron)
+    n_layer = arguments.whole("n_layer", n_layer, 1, GraphError)
+    offsets = n_neuron * np.arange(n_layer, dtype=np.int32)
+    senders = layers(n_neuron, n_layer, seed) + offsets[:, None, None]
+    n_node = n_neuron * (n_layer + 1)
+    receivers = np.repeat(np.arange(n_neuron, n_node, dtype=np.int32), FAN_IN)
+    ids = np.arange(n_node, dtype=np.int32)
+    return senders.ravel(), receivers, ids[:n_neuron], ids[-n_neuron:], n_node
+
+
+def _residues(n_neuron: int) -> int:
+    residues = n_neuron // 16 if arguments.is_whole(n_neuron, 32, 1 << 26) else 0
+    if not residues or n_neuron % 16 or residues & (residues - 1):
+        raise GraphError(
+            f"n_neuron is {arguments.shown(n_neuron)}; give 16 times a power of two, as 1024, 4096, 16384 or 65536"
+        )
+    return residues

@@ -1,1 +1,0 @@
-"""Topologies made by rule or at random."""
