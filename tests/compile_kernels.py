@@ -59,7 +59,7 @@ def compile_trainers():
             ["grapheme-data", "generate", data, "--samples", "200", "--quiet"],
             ["grapheme-train", "agi", "--data", data, "--output", run, "--evolve", "rigl", *short],
             ["grapheme-train", "unified", "--data", data, "--output", f"{folder}/u", "--gradient-shards", "2", *short],
-            ["grapheme-train", "attribute", f"{run}/checkpoint_last", "--input", f"{data}/test.jsonl", "--output", f"{folder}/a.parquet"],
+            ["grapheme-train", "attribute", run, "--data", f"{data}/test.jsonl", "--output", f"{folder}/a.parquet"],
             ["grapheme-train", "agi", "--data", ROOT / "data/penguins.csv", "--target", "species", "--output",
              f"{folder}/p", *short],
         ):  # fmt: skip

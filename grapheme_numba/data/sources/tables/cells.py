@@ -29,7 +29,7 @@ ISO = (
     r"(?: ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<zone_hour>\d\d)(?::?(?P<zone_minute>\d\d))?))?)?\s*$"
 )
 _MAY_START = np.zeros(257, bool)
-_MAY_START[[ord(sign) for sign in "0123456789+-., \t'$%"]] = True
+_MAY_START[[ord(sign) for sign in "0123456789+-.,( \t'$%"]] = True
 _MAY_START[[0xC2, 0xE2]] = True  # a hard or thin space, a minus of typographers
 
 
@@ -40,6 +40,31 @@ def may_be_numbers(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
     some = offset[1:] > offset[:-1]
     first[some] = data[offset[:-1][some]]
     return _MAY_START[first]
+
+
+def padded_numerals(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """(n,) bool: which numerals are led by a zero, as codes are."""
+    offset, data = string_views(strings)
+    padded = np.diff(offset) > 1
+    first, second = data[offset[:-1][padded]], data[offset[:-1][padded] + 1]
+    digit = (second >= ord("0")) & (second <= ord("9"))
+    padded[padded] = ((first == ord("0")) & digit) | (first == ord(" ")) | (first == ord("\t")) | (first >= 0x80)
+    rows = np.flatnonzero(padded)  # few: only these are looked at by the expression
+    if len(rows):
+        cells = strings.take(pa.array(rows))
+        padded[rows] = pc.match_substring_regex(cells, PADDED).to_numpy(zero_copy_only=False)
+    return padded
+
+
+def units_of(strings: pa.StringArray) -> tuple[str, npt.NDArray[np.bool_]]:
+    """The signs of UNITS and `(` that stand in cells, and which cells have some, (n,) bool."""
+    offset, data = string_views(strings)
+    data = data[offset[0] : offset[-1]]
+    if not np.any((data == ord("$")) | (data == ord("%")) | (data == ord("(")) | (data >= 0x80)):
+        return "", np.zeros(len(strings), bool)
+    signs = [unit for unit in (*UNITS, "(") if pc.any(pc.match_substring(strings, unit), min_count=0).as_py()]
+    held = pc.match_substring_regex(strings, f"[{UNITS}(]").to_numpy(zero_copy_only=False)
+    return "".join(signs), held
 
 
 def plain_numerals(strings: pa.StringArray, decimal: str = ".") -> pa.StringArray:
@@ -55,6 +80,8 @@ def plain_numerals(strings: pa.StringArray, decimal: str = ".") -> pa.StringArra
     text = pc.utf8_trim_whitespace(strings)
     text = pc.replace_substring_regex(text, "^([+\u2212-])\\s+", "\\1")
     text = pc.replace_substring(text, "\u2212", "-")
+    if pc.any(pc.match_substring(text, "("), min_count=0).as_py():  # as accountants write what is below zero
+        text = pc.replace_substring_regex(text, f"^\\(\\s*([{UNITS}]?[\\d.,]+[{UNITS}]?)\\s*\\)$", "-\\1")
     if pc.any(pc.match_substring_regex(text, f"[{UNITS}]"), min_count=0).as_py():
         text = pc.replace_substring_regex(text, f"^([+-]?)[{UNITS}]\\s*([+-]?)", "\\1\\2")
         text = pc.replace_substring_regex(text, f"\\s*[{UNITS}]$", "")
@@ -128,12 +155,13 @@ def days_of(strings: pa.StringArray) -> tuple[npt.NDArray[np.float64], npt.NDArr
 
 
 def may_be_dates(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
-    """(n,) bool: whether a string has a dash where a date has its first one, blanks in front left out of account."""
+    """(n,) bool: whether a string has a digit and two dashes where a date has them, or starts with a blank."""
     offset, data = string_views(strings)
     start, size = offset[:-1].astype(np.int64), np.diff(offset)
     maybe = size >= LEAST_DATE
-    first = data[start[maybe]]
-    maybe[maybe] = (data[start[maybe] + 4] == ord("-")) | (first == ord(" ")) | (first == ord("\t"))
+    at = start[maybe]
+    first, dashes = data[at], (data[at + 4] == ord("-")) & (data[at + 7] == ord("-"))
+    maybe[maybe] = (dashes & (first >= ord("0")) & (first <= ord("9"))) | (first == ord(" ")) | (first == ord("\t"))
     return maybe
 
 

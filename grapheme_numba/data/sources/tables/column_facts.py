@@ -13,7 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grapheme_numba.data.sources.tables.cells import PADDED, UNITS, date_text, days_of, may_be_numbers, numbers_of
+from grapheme_numba.data.sources.tables.cells import (
+    date_text,
+    days_of,
+    may_be_numbers,
+    numbers_of,
+    padded_numerals,
+    units_of,
+)
 from grapheme_numba.data.sources.tables.dialect import Dialect
 
 TOLERATED = 20
@@ -30,6 +37,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
     n, missing : rows, and those without a value; marks : cells that are missing where the column is of numbers
     numbers, others : cells that are numerals, and that are not; low, high, whole : range, and no fraction anywhere
     padded : of the numerals, those that begin with 0 before another digit; units : signs that stand beside numerals
+    signed : numerals with such a sign
     distinct : different texts, None for more than MOST_DISTINCT; longest : most bytes of a text
     strange : the first few cells that are no numerals, with their row
     dates : cells that are dates; day_low, day_high : their range in days since 1970; odd_dates : the first few others
@@ -47,6 +55,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
     whole: bool = True
     padded: int = 0
     units: str = ""
+    signed: int = 0
     distinct: set[str] | None = msgspec.field(default_factory=set)
     longest: int = 0
     strange: list[tuple[int, str]] = msgspec.field(default_factory=list)
@@ -58,7 +67,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
     def add(self, other: "ColumnFacts", first_row: int) -> None:
         """Take in the facts of the next block, whose first row is `first_row`."""
         self.typed = other.typed
-        for key in ("n", "missing", "marks", "numbers", "others", "padded", "dates"):
+        for key in ("n", "missing", "marks", "numbers", "others", "padded", "signed", "dates"):
             setattr(self, key, getattr(self, key) + getattr(other, key))
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.day_low, self.day_high = min(self.day_low, other.day_low), max(self.day_high, other.day_high)
@@ -115,10 +124,13 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
         elif kind == "text":
             parts.append(f"{n - self.numbers + self.marks:,} of {n + self.marks:,} cells are no numerals")
         if missing:
-            parts.append(f"{missing:,} of {self.n:,} missing")
+            marks = " (empty, or a mark as NA: --missing)" if kind == "text" and self.typed is None else ""
+            parts.append(f"{missing:,} of {self.n:,} missing{marks}")
         if kind == "number" and self.numbers:
             if self.units:
-                parts.append(f"without the signs {' '.join(self.units)}")
+                some = f" that {self.signed:,} of them have" if self.signed < self.numbers else ""
+                brackets = " (brackets are below zero)" if "(" in self.units else ""
+                parts.append(f"without the signs {' '.join(self.units).replace('(', '( )')}{some}{brackets}")
             parts.append(f"from {_short(self.low)} to {_short(self.high)}{', whole' if self.whole else ''}")
         elif kind == "date":
             low, high = (self.day_low, self.day_high) if self.dates else (self.low, self.high)
@@ -208,10 +220,9 @@ def _facts_of_each(
             facts.low, facts.high = float(held.min()), float(held.max())
             facts.whole = bool(np.all(held == np.floor(held)))
             written = cells.take(pa.array(rows[fits]))
-            padded = pc.match_substring_regex(written, PADDED).to_numpy(zero_copy_only=False)
-            facts.padded = int(times[rows[fits]][padded].sum())
-            if pc.any(pc.match_substring_regex(written, f"[{UNITS}]")).as_py():
-                facts.units = "".join(unit for unit in UNITS if pc.any(pc.match_substring(written, unit)).as_py())
+            facts.padded = int(times[rows[fits]][padded_numerals(written)].sum())
+            facts.units, signed = units_of(written)
+            facts.signed = int(times[rows[fits]][signed].sum())
     facts.numbers = int(times[readable].sum())
     facts.others = int(times[valid].sum()) - facts.marks - facts.numbers
     days, dated = days_of(cells) if facts.others else (np.zeros(0), np.zeros(len(cells), bool))

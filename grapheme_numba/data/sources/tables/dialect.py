@@ -74,16 +74,20 @@ def dialect_of(sample: bytes, whole: bool, path: Path, mapping: TableMapping) ->
     lines = text.splitlines(keepends=True)
     if not whole and len(lines) > 1:
         lines.pop()
-    comment = mapping.comment or _comment(lines)
+    named = re.match(r'"?sep=(.)"?\s*$', lines[0]) if lines else None  # a line for spreadsheets
+    comment = mapping.comment or ("sep=" if named else _comment(lines))
     if comment:
         lines = [line for line in lines if not line.startswith(comment)]
     lines = [line for line in lines if line.strip()][:SAMPLE_ROWS]
     if not lines:
         raise RecordError(f"{path} holds no row; at least a row of names and one of cells are needed")
-    delimiter = _checked(mapping.delimiter) or _delimiter(lines, path)
+    delimiter = _checked(mapping.delimiter) or (named[1] if named else _delimiter(lines, path))
     rows = list(split_rows(lines, delimiter))
     decimal = mapping.decimal or _decimal(rows, delimiter)
-    header = _header(rows, decimal) if mapping.header is None else mapping.header
+    header = mapping.header
+    if header is None:  # a column that the user names by a cell of the first row has a name there
+        first = {cell.strip() for cell in rows[0]}
+        header = _header(rows, decimal) or not first.isdisjoint({mapping.target, mapping.id, mapping.weight})
     names = tuple(name.strip() or f"column_{i}" for i, name in enumerate(rows[0], 1))
     if not header:
         names = tuple(f"column_{i}" for i in range(1, len(rows[0]) + 1))

@@ -1,6 +1,7 @@
 """Tables to Parquet of examples: every row ends up in the rows or, with its number and reason, in the rejects."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -40,11 +41,13 @@ class TableConverted(NamedTuple):
 
 
 class _Cutter:
-    """Gathers batches into row groups and writes them; the cuts depend on the rows alone."""
+    """Gathers batches into row groups, and writes them in a thread; the cuts depend on the rows alone."""
 
     def __init__(self, path: Path, mode: int, sources: Sequence[Path]) -> None:
         self.sink, self._rows = FileSink(path, mode, sources), 0
         self._held: list[pa.RecordBatch] = []
+        self._pool = ThreadPoolExecutor(1, "grapheme-write")
+        self._writing: Future[None] | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in a batch; whole row groups are written."""
@@ -55,14 +58,30 @@ class _Cutter:
         if self._rows >= 4 * GROUP_ROWS:
             *groups, last = row_groups(self._held)
             for group in groups:
-                self.sink.write(group)
+                self._write(group)
             self._held, self._rows = last.to_batches(), last.num_rows
 
     def finish(self) -> None:
         """Write what is left; the file waits for `sink.finish`."""
         for group in row_groups(self._held):
-            self.sink.write(group)
+            self._write(group)
         self._held = []
+        self._wait()
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        if self._writing is not None:
+            wait([self._writing])
+        self._pool.shutdown()
+        self.sink.abandon()
+
+    def _write(self, group: pa.Table) -> None:
+        self._wait()
+        self._writing = self._pool.submit(self.sink.write, group)
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
 
 
 def labels_of(paths: Sequence[Path], depth: int = 1) -> list[str]:
@@ -206,7 +225,7 @@ def _one_pass(
     except BaseException:
         refused.abandon()
         for cutter in cutters:
-            cutter.sink.abandon()
+            cutter.abandon()
         raise
     whole = facts_together([table.facts for table in read_tables])
     columns: dict[str, str] = {}

@@ -26,10 +26,12 @@ from grapheme_numba.data.sources.tables.readers import TextTable, open_table, un
 from grapheme_numba.data.sources.tables.row_examples import Form, Made, examples_of
 from grapheme_numba.data.sources.tables.typed import kind_of_numbers, kind_of_type
 from grapheme_numba.data.splits import data_name
+from grapheme_numba.data.threads import ahead
 from grapheme_numba.errors import RecordError, UsageError
 
 INDEX = ("Unnamed: 0", "index", "__index_level_0__")  # what pandas calls an index; the last is one, whatever it holds
 AHEAD = 2  # blocks that wait, for each thread
+READ_AHEAD = 2  # blocks that are read before any thread waits for them
 FREE_TEXT = 64  # more different texts than that in the only input column: its words count, it is no category
 USUAL = "data"
 
@@ -217,6 +219,7 @@ class TablePasses:
         """(examples of each block, rows before it), in order; meanwhile `facts` are gathered."""
         self.facts, self._hashes = {name: ColumnFacts(name=name) for name in self.roles.used}, []
         rows, threads = 0, len(os.sched_getaffinity(0))
+        jobs = ahead(self.table.jobs(self.roles.used, self.numeric(form), self.exact(form)), READ_AHEAD)
         with ThreadPoolExecutor(threads, "grapheme-table") as pool:
             waiting: deque[tuple[Future[tuple[Made, dict[str, ColumnFacts], int]], int]] = deque()
 
@@ -232,13 +235,14 @@ class TablePasses:
                 return made, before
 
             try:
-                for job, size in self.table.jobs(self.roles.used, self.numeric(form), self.exact(form)):
+                for job, size in jobs:
                     while len(waiting) > AHEAD * threads:
                         yield next_made()
                     waiting.append((pool.submit(self.work, job, form), size))
                 while waiting:
                     yield next_made()
             finally:
+                jobs.close()
                 for future, _ in waiting:
                     future.cancel()
 

@@ -121,6 +121,17 @@ def _as_text(cells: pa.Array) -> pa.StringArray:
     return cells if pa.types.is_string(cells.type) else answer_text(cells)
 
 
+def _category(cells: pa.Array) -> pa.StringArray:
+    """Cells as categories: without the blanks around them, and booleans as Parquet and JSON have them."""
+    text = _as_text(cells)
+    trimmed = pc.utf8_trim_whitespace(text)
+    for written, meant in ((("True", "TRUE"), "true"), (("False", "FALSE"), "false")):
+        found = pc.is_in(trimmed, pa.array(written))
+        if pc.any(found, min_count=0).as_py():
+            trimmed = pc.if_else(found, meant, trimmed)
+    return trimmed
+
+
 def _repeated(text: str, n: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.zeros(n, np.int32), pa.array([text], pa.string()))
 
@@ -158,7 +169,7 @@ def examples_of(block: Block, form: Form, dialect: Dialect, domain: str) -> Made
             if form.input_type == "sequence":
                 refusals.add(np.isnan(columns[name]), "a cell is empty")
         else:
-            columns[name] = _as_text(cells)
+            columns[name] = _category(cells)
     weights = None if roles.weight is None else _numbers(roles.weight, block.columns[roles.weight], dialect, refusals)
     if weights is not None:
         refusals.add(np.isnan(weights) | (weights < 0), f"column {roles.weight} holds no weight of 0 or more")
