@@ -163,7 +163,7 @@ def test_the_reason_is_said():
     assert chosen(["1", "2"] * 20).reason == "2 whole numbers, each seen 20 times or more"
     assert chosen(["up", "down"] * 2).reason == "2 distinct answers, each seen twice or more"
     assert chosen(["1", "2", "abc"]).reason == (
-        "1 of 3 are no numbers, as 'abc', and 3 of 3 distinct ones come once, as '1'"
+        "1 of 3 are no numbers, as 'abc', and 3 of 3 distinct ones come once: '1', '2', 'abc'"
     )
     assert chosen(["a", "b", "b"]).reason == "none is a number, and 1 of 2 distinct ones come once, as 'a'"
 
