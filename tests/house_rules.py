@@ -35,7 +35,12 @@ ONLY_IN = {
     "rich": ("grapheme_numba/cli/",),
     "pyarrow": ("grapheme_numba/data/", "grapheme_numba/graph/formats/", "grapheme_numba/bench/"),
     "numba": ("grapheme_numba/kernels/", "grapheme_numba/jit.py", "grapheme_numba/float_mode.py"),
-    "llvmlite": ("grapheme_numba/kernels/engine/simd.py", "grapheme_numba/float_mode.py"),
+    "llvmlite": (
+        "grapheme_numba/kernels/engine/simd.py",
+        "grapheme_numba/kernels/engine/simd_types.py",
+        "grapheme_numba/kernels/engine/simd_bfloat16.py",
+        "grapheme_numba/float_mode.py",
+    ),
     "pickle": (),
     "logging": (),
 }

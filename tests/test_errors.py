@@ -53,8 +53,20 @@ def dag(**options):
             "activation lists 1 names for 3 nodes; give one name",
         ),
         ([0, 1], [1, 2], dict(init="xaver"), gn.GraphError, "unknown init 'xaver'; choose one of dynamic_xavier"),
-        ([0, 1], [1, 2], dict(dtype="float16"), gn.ShapeError, "dtype is 'float16'; choose 'float32' or 'float64'"),
-        ([0, 1], [1, 2], dict(dtype="nonsense"), gn.ShapeError, "dtype is 'nonsense'; choose 'float32' or 'float64'"),
+        (
+            [0, 1],
+            [1, 2],
+            dict(dtype="float16"),
+            gn.ShapeError,
+            "dtype is 'float16'; choose 'float32', 'float64' or 'bfloat16'",
+        ),
+        (
+            [0, 1],
+            [1, 2],
+            dict(dtype="nonsense"),
+            gn.ShapeError,
+            "dtype is 'nonsense'; choose 'float32', 'float64' or 'bfloat16'",
+        ),
         ([0, 1], [1, 2], dict(weights=[1.0]), gn.ShapeError, r"weights has shape \(1,\); wanted \(2,\)"),
         (
             [0, 1],

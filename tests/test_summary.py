@@ -165,7 +165,9 @@ def test_the_reason_is_said():
     assert chosen(["1", "2", "abc"]).reason == (
         "1 of 3 are no numbers, as 'abc', and 3 of 3 distinct ones come once: '1', '2', 'abc'"
     )
-    assert chosen(["a", "b", "b"]).reason == "none is a number, and 1 of 2 distinct ones come once: 'a'"
+    assert chosen(["a", "b", "b"]).reason == (
+        "none is a number, and 1 of 2 distinct ones comes once: 'a'; --answer s=label makes a class of each"
+    )
 
 
 def test_numbers_are_found_across_row_groups():

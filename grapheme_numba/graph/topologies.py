@@ -240,7 +240,7 @@ def rewire(source: Any, seed: int = 0) -> Any:
         random_edges.swap_receivers(graph.senders, rank, state, TRIES_PER_EDGE * graph.n_edge, receivers)
     graph = graph._replace(receivers=receivers)
     is_network = not isinstance(source, NamedGraph) and hasattr(type(source), "from_graph")
-    return type(source).from_graph(graph, dtype=source.dtype) if is_network else graph
+    return type(source).from_graph(graph, dtype=source.precision) if is_network else graph
 
 
 WEIGHT = 1.0 / 16.0

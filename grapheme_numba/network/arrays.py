@@ -1,6 +1,6 @@
 """Checks of the arrays that cross the public boundary, each with its message."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,38 @@ def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ShapeError(f"dtype is {shown(dtype)}; choose 'float32' or 'float64'")
     return found
+
+
+class Precision(NamedTuple):
+    """What a network computes in.
+
+    name : what the constructors of networks take as `dtype`
+    dtype : of parameters, gradients, and of arrays that users give and get
+    stored : of activations and deltas in the engine's memory; a uint16 stands for a bfloat16
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    stored: np.dtype[Any]
+
+
+PRECISIONS = {
+    name: Precision(name, np.dtype(dtype), np.dtype(stored))
+    for name, dtype, stored in (
+        ("float32", np.float32, np.float32),
+        ("float64", np.float64, np.float64),
+        ("bfloat16", np.float32, np.uint16),
+    )
+}
+
+
+def precision(dtype: npt.DTypeLike) -> Precision:
+    """The `Precision` of a network whose `dtype` was given, or a ShapeError."""
+    try:
+        name = dtype if isinstance(dtype, str) else "" if dtype is None else np.dtype(dtype).name
+        return PRECISIONS[name if name in PRECISIONS else np.dtype(name).name]
+    except (TypeError, KeyError):
+        raise ShapeError(f"dtype is {shown(dtype)}; choose 'float32', 'float64' or 'bfloat16'") from None
 
 
 def _convert(name: str, values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:

@@ -49,6 +49,8 @@ class DagNN(GraphParameters):
     ----------
     n_node, n_edge, n_level, n_input, n_output : int
     dtype : numpy dtype, float32 or float64
+    precision : "float32", "float64" or "bfloat16"
+        The `dtype` it was built with; with bfloat16 only activations and deltas are, and `dtype` is float32.
     requires_grad : bool
         False: `backward_accumulate` returns dL/dx but adds nothing, and the forward pass may take the
         tiles that are best for it alone.
@@ -62,7 +64,8 @@ class DagNN(GraphParameters):
     """
 
     def __init__(self, dag: Dag, weights: npt.ArrayLike, biases: npt.ArrayLike, dtype: npt.DTypeLike) -> None:
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self._precision = arrays.precision(dtype)
+        self.dtype, self.precision = self._precision.dtype, self._precision.name
         self.requires_grad: bool = True
         self.keeps_deltas: bool = False
         self.names: tuple[str, ...] | None = None
@@ -78,7 +81,7 @@ class DagNN(GraphParameters):
         self.dag = dag
         self.n_node, self.n_edge, self.n_level = dag.n_node, dag.n_edge, dag.n_level
         self.n_input, self.n_output = len(dag.inputs), len(dag.outputs)
-        self.passes = Passes(dag, self.dtype)
+        self.passes = Passes(dag, self._precision)
         self.strategy = strategy
         first = np.array_equal(np.sort(dag.inputs), np.arange(self.n_input))
         # Nearly always the first nodes: a slice costs a tenth of what an index costs.
@@ -114,7 +117,8 @@ class DagNN(GraphParameters):
             dynamic_xavier, xavier, he, uniform or zero.
         seed : int
             Seed of `init`.
-        dtype : "float32" or "float64"
+        dtype : "float32", "float64" or "bfloat16"
+            The last: activations and deltas are kept with 8 significant bits, all else and all arrays are float32.
         aggregation : str or sequence of str (n_node,)
             What a node's bias and external input are added to: the sum, mean, product, max or min of its weighted
             inputs, as neat-python has them; of no inputs 1 for a product, else 0 (inputs that nothing enters are
@@ -126,14 +130,14 @@ class DagNN(GraphParameters):
         GraphError, CycleError, ShapeError
             With the edge, node or cycle at fault.
         """
-        dtype = arrays.float_dtype(dtype)
+        numbers = arrays.precision(dtype)
         dag = build_dag(
             senders, receivers, inputs=inputs, outputs=outputs, n_node=n_node, activation=activation,
             aggregation=aggregation,
         )  # fmt: skip
         if weights is None:
-            weights = initial_weights(init, np.asarray(senders), np.asarray(receivers), dag.n_node, seed, dtype)
-        return cls(dag, weights, np.zeros(dag.n_node, dtype) if biases is None else biases, dtype)
+            weights = initial_weights(init, np.asarray(senders), np.asarray(receivers), dag.n_node, seed, numbers.dtype)
+        return cls(dag, weights, np.zeros(dag.n_node, numbers.dtype) if biases is None else biases, numbers.name)
 
     @classmethod
     def _from_topology(cls, edges: Edges, **options: Any) -> Self:
@@ -244,7 +248,7 @@ class DagNN(GraphParameters):
         (an optimiser's moments) belong to it as they belong to the original.
         """
         settings = {name: getattr(self, name) for name in SETTINGS}
-        return _rebuild, (type(self), self._arrays(), self.dtype.name, settings)
+        return _rebuild, (type(self), self._arrays(), self.precision, settings)
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All of the network, by name: `topology`, its internal order, weights and biases."""
@@ -255,11 +259,8 @@ class DagNN(GraphParameters):
         }  # fmt: skip
 
     def save(self, path: str | Path) -> None:
-        """Write graph, names, activations, weights, biases and dtype to a safetensors file; `gn.load` reads it.
-
-        Raises OutputError where the file cannot be written.
-        """
-        saved.write(path, self._arrays())
+        """Write all of the network to a safetensors file; `gn.load` reads it. Raises OutputError where that fails."""
+        saved.write(path, self._arrays(), self.precision)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -272,9 +273,9 @@ class DagNN(GraphParameters):
         CheckpointError
             It is no saved network, of another version, or damaged.
         """
-        arrays_by_name = saved.read(path)
+        arrays_by_name, precision = saved.read(path)
         try:
-            return _rebuild(cls, arrays_by_name, arrays_by_name["weights"].dtype.name, {})
+            return _rebuild(cls, arrays_by_name, precision, {})
         except (GraphemeError, ValueError, TypeError, IndexError) as error:
             raise CheckpointError(f"{path} makes no network: {error}") from None
 

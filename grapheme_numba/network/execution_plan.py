@@ -26,11 +26,12 @@ from grapheme_numba.kernels.engine.activations import FIRST_OF_PRE
 from grapheme_numba.kernels.engine.planes import Planes
 from grapheme_numba.kernels.engine.simd import LANES
 from grapheme_numba.kernels.engine.tiles import Shares, Tiles
-from grapheme_numba.network.arrays import Array
+from grapheme_numba.network.arrays import Array, Precision
 
 CACHE_LINE = 64
 LAST_LEVEL_SHARE = 6 << 20  # bytes: what we may count on of the last-level cache
 MOST_VIEWS = 64
+STORED = frozenset({"activations", "pre", "deltas"})  # in the precision that was chosen for the memory
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
@@ -42,7 +43,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     return buffer[start : start + n_byte].view(dtype).reshape(shape)
 
 
-def tile_width(dtype: npt.DTypeLike, n_live: int, batch: int, learns: bool = True) -> int:
+def tile_width(stored: npt.DTypeLike, n_live: int, batch: int, learns: bool = True) -> int:
     """Lanes of a tile: four registers, or two, while the live activations stay within our share of the
     last-level cache (6 MiB), else one.
 
@@ -52,10 +53,13 @@ def tile_width(dtype: npt.DTypeLike, n_live: int, batch: int, learns: bool = Tru
     threads, 5.1 G at 64 lanes, 4.4 at 32, 2.9 at 16. A function of the graph, the batch and the machine,
     never of the number of threads: the order in which gradients are summed follows from it.
 
+    `stored` is the dtype of the activations in memory (`Precision.stored`); registers hold what is computed with.
+
     Where no gradient is wanted (`learns` false) half of that share is the limit: the forward pass alone of
     those 20,000 nodes ran 1.3 to 1.4 times as fast with 32 lanes as with 64. Its bits are the same.
     """
-    lanes, item = LANES[np.dtype(dtype)], np.dtype(dtype).itemsize
+    item = np.dtype(stored).itemsize
+    lanes = LANES[np.dtype(np.float64 if item == 8 else np.float32)]
     share = LAST_LEVEL_SHARE if learns else LAST_LEVEL_SHARE // 2
     for registers in (4, 2):
         width = registers * lanes
@@ -74,13 +78,14 @@ class Workspace:
         every batch took a fifth of a pass over 10,000 edges.
     """
 
-    def __init__(self, dag: Dag, dtype: npt.DTypeLike, n_live: int) -> None:
-        self._n_node, self._dtype, self._n_live = dag.n_node, np.dtype(dtype), n_live
+    def __init__(self, dag: Dag, precision: Precision, n_live: int) -> None:
+        self._n_node, self._n_live = dag.n_node, n_live
+        self._dtype, self._stored = precision.dtype, precision.stored
         self._keeps_pre = bool((dag.activation >= FIRST_OF_PRE).any())
         self._buffers: dict[str, Array] = {}
         self._views: dict[tuple[int, int, int], Tiles] = {}
         self.choices: dict[tuple[Hashable, ...], Choice] = {}
-        n_output = len(dag.outputs)
+        self._n_output = n_output = len(dag.outputs)
         self._port_rows = np.arange(n_output + len(dag.inputs), dtype=np.int32)
         self._port_of = np.zeros((dag.n_node, 2), np.int32)
         self._port_of[dag.outputs, 0] = self._port_rows[:n_output]
@@ -88,7 +93,7 @@ class Workspace:
 
     def width(self, batch: int, learns: bool) -> int:
         """`tile_width` of this network."""
-        return tile_width(self._dtype, self._n_live, batch, learns)
+        return tile_width(self._stored, self._n_live, batch, learns)
 
     def tiles(self, batch: int, width: int, n_slot: int) -> Tiles:
         """`Tiles` for `batch` examples and `n_slot` concurrent pieces of work, without room for deltas."""
@@ -96,13 +101,18 @@ class Workspace:
         if key not in self._views:
             lanes = LANES[self._dtype]
             shape = (-(-batch // width), self._n_node, width)
-            names = ("activations", "pre", "scratch", "deltas", "ports")
-            shapes = (shape, shape if self._keeps_pre else (1, 1, 1), (n_slot, 2 * lanes * lanes), *2 * [(0, 0, width)])
+            names = ("activations", "pre", "scratch", "deltas", "ports", "outputs")
+            shapes = (
+                shape, shape if self._keeps_pre else (1, 1, 1), (n_slot, 2 * lanes * lanes + 12 * lanes),
+                *2 * [(0, 0, width)], (shape[0], self._n_output, width) if self._stored != self._dtype else (1, 1, 1),
+            )  # fmt: skip
             self._reserve(names, shapes)
             if len(self._views) > MOST_VIEWS:
                 self._forget_views()
-            activations, pre, scratch, deltas, ports = map(self._view, names, shapes)
-            self._views[key] = Tiles(activations, pre, scratch, deltas, ports, self._port_rows, self._port_of)
+            activations, pre, scratch, deltas, ports, outputs = map(self._view, names, shapes)
+            self._views[key] = Tiles(
+                activations, pre, scratch, deltas, ports, outputs, self._port_rows, self._port_of
+            )  # fmt: skip
         return self._views[key]
 
     def with_deltas(self, tiles: Tiles, n_buffer: int, n_row: int) -> Tiles:
@@ -114,7 +124,7 @@ class Workspace:
 
     def live_bytes(self, tiles: Tiles) -> int:
         """Bytes of one tile's activations that are needed at one time."""
-        return self._n_live * tiles.activations.shape[2] * self._dtype.itemsize
+        return self._n_live * tiles.activations.shape[2] * self._stored.itemsize
 
     def planes(self, n_plane: int, size: int) -> Array:
         """Gradient planes of two windows (2, n_plane, size)."""
@@ -126,7 +136,8 @@ class Workspace:
             buffer = self._buffers.get(name)
             if buffer is None or buffer.size < prod(shape):
                 self._forget_views()
-                buffer = self._buffers[name] = aligned_empty((prod(shape),), self._dtype)
+                dtype = self._stored if name in STORED else self._dtype
+                buffer = self._buffers[name] = aligned_empty((prod(shape),), dtype)
                 if name == "scratch":
                     # Rows of a block that no edge has filled yet are summed too and thrown away: no stray NaN.
                     buffer[:] = 0

@@ -15,6 +15,7 @@ from grapheme_numba.kernels.engine import aggregations, backward, forward, tiles
 from grapheme_numba.kernels.engine.tiles import Tiles
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.network import arrays
+from grapheme_numba.network.arrays import Precision
 from grapheme_numba.network.execution_plan import Plan, Workspace
 from grapheme_numba.network.parameters import ReceiverWeights
 
@@ -78,7 +79,7 @@ class Passes:
     Parameters
     ----------
     dag : Dag
-    dtype : numpy dtype
+    precision : Precision
 
     Attributes
     ----------
@@ -91,9 +92,9 @@ class Passes:
         Held while gradients are added to the network's own: threads add one after the other.
     """
 
-    def __init__(self, dag: Dag, dtype: np.dtype[Any]) -> None:
-        self.dag, self.dtype = dag, dtype
-        self.plan, self.receiver_weights = Plan(dag), ReceiverWeights(dag, dtype)
+    def __init__(self, dag: Dag, precision: Precision) -> None:
+        self.dag, self.dtype, self._precision = dag, precision.dtype, precision
+        self.plan, self.receiver_weights = Plan(dag), ReceiverWeights(dag, self.dtype)
         self.latest, self.lock = Latest(), threading.Lock()
         self._n_live = topology.most_live_nodes(dag.indptr, dag.indices) + dag.n_edge_row
         # Where all nodes sum, nothing but this is ever asked.
@@ -104,7 +105,7 @@ class Passes:
         """The workspace of this thread."""
         latest = self.latest
         if latest.room is None:
-            latest.room = Workspace(self.dag, self.dtype, self._n_live)
+            latest.room = Workspace(self.dag, self._precision, self._n_live)
         return latest.room
 
     def lend(self) -> Workspace:
@@ -112,7 +113,7 @@ class Passes:
         try:
             return self._spare.pop()
         except IndexError:
-            return Workspace(self.dag, self.dtype, self._n_live)
+            return Workspace(self.dag, self._precision, self._n_live)
 
     def take_back(self, room: Workspace) -> None:
         """The inverse of `lend`."""
@@ -166,7 +167,11 @@ class Passes:
         n_node = self.dag.n_node
         result, internal = np.empty((batch, n_node), self.dtype), np.empty(n_node, np.int32)
         internal[self.dag.node_order] = np.arange(n_node, dtype=np.int32)
-        tiles.store_all_rows(pass_tiles, internal, result)
+        tiles.store_all_rows(pass_tiles.activations, pass_tiles.scratch, internal, result)
+        if pass_tiles.activations.dtype != self.dtype:  # outputs as `forward` gives them, before they were rounded
+            y, rows = np.empty((batch, len(self.dag.outputs)), self.dtype), pass_tiles.port_rows
+            tiles.store_all_rows(pass_tiles.outputs, pass_tiles.scratch, rows[: y.shape[1]], y)
+            result[:, self.dag.node_order[self.dag.outputs]] = y
         return result
 
 

@@ -15,22 +15,25 @@ from grapheme_numba.errors import CheckpointError, MissingInputError
 from grapheme_numba.files.storage import write_file
 
 FORMAT = "grapheme_numba network"
-VERSIONS = ("1", "2")  # 2: some nodes do not sum, of which readers of 1 know nothing
+# 2: some nodes do not sum, of which readers of 1 know nothing; 3: some have bfloat16 activations.
+VERSIONS = ("1", "2", "3")
 NEEDED = {"senders", "receivers", "inputs", "outputs", "activation", "weights", "biases", "node_order", "level_start"}
 
 
-def write(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+def write(path: str | Path, arrays: dict[str, npt.NDArray[Any]], precision: str) -> None:
     """Write a network to `path`, whole or not at all; `arrays` by name as in NEEDED. Raises OutputError."""
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     dtype = arrays["weights"].dtype.name
     facts = {"format": FORMAT, "version": VERSIONS["aggregation" in tensors], "dtype": dtype}
+    if precision != dtype:
+        facts |= {"version": "3", "precision": precision}
     write_file(
         arguments.path("path", path), safetensors.numpy.save(tensors, {**facts, "sha256": _digest(tensors, facts)})
     )
 
 
-def read(path: str | Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays that `write` wrote, which may not make a network.
+def read(path: str | Path) -> tuple[dict[str, npt.NDArray[Any]], str]:
+    """The arrays and the precision that `write` wrote, which may not make a network.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def read(path: str | Path) -> dict[str, npt.NDArray[Any]]:
         raise CheckpointError(f"{path} holds {facts.get('format', 'tensors of something else')!r}, not a {FORMAT}")
     if facts.get("version") not in VERSIONS:
         raise CheckpointError(
-            f"{path} has version {facts.get('version')} of its format, this program reads {' and '.join(VERSIONS)}; "
+            f"{path} has version {facts.get('version')} of its format, this program reads {', '.join(VERSIONS)}; "
             "load it with the release that wrote it"
         )
     if stored != _digest(tensors, facts):
@@ -62,7 +65,7 @@ def read(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     dtypes = [tensors[name].dtype.name for name in ("weights", "biases")]
     if dtypes != [facts.get("dtype")] * 2:
         raise CheckpointError(f"{path} makes no network: its weights are {dtypes[0]} and its biases {dtypes[1]}")
-    return tensors
+    return tensors, facts.get("precision", dtypes[0])
 
 
 def _parsed(path: Path, data: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
+from grapheme_numba.network.arrays import PRECISIONS
 
 if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN
@@ -18,7 +19,7 @@ def line(dag: "DagNN") -> str:
     named = "" if dag.names is None else ", named"
     return (
         f"{type(dag).__name__}({dag.n_node:,} nodes, {dag.n_edge:,} edges, {dag.n_level:,} levels, "
-        f"{dag.n_input:,} inputs, {dag.n_output:,} outputs, {dag.dtype.name}{named})"
+        f"{dag.n_input:,} inputs, {dag.n_output:,} outputs, {dag.precision}{named})"
     )
 
 
@@ -58,7 +59,7 @@ def table(dag: "DagNN") -> str:
         [
             line(dag), *shown, f"parameters  {n_trained:,} ({dag.n_edge:,} weights, {n_trained - dag.n_edge:,} biases)",
             f"memory      {_bytes(dag.parameters.nbytes)} parameters, as much for gradients, {_bytes(index)} graph, "
-            f"{_bytes(dag.n_node * dag.dtype.itemsize)} activations per example",
+            f"{_bytes(dag.n_node * PRECISIONS[dag.precision].stored.itemsize)} activations per example",
         ]
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from grapheme_numba import jit
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
 from grapheme_numba.kernels.graph import topology
+from grapheme_numba.network.arrays import PRECISIONS
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.execution_plan import BACKWARD, FORWARD, WINDOW, Plan, tile_width
 from grapheme_numba.optim import optimizers
@@ -75,7 +76,8 @@ def memory(dag: DagNN, batch_size: int, optimizer: str) -> dict[str, int]:
     graph, item = dag.dag, dag.dtype.itemsize
     size = dag.n_edge + dag.n_node
     n_live = topology.most_live_nodes(graph.indptr, graph.indices) + graph.n_edge_row
-    width = tile_width(dag.dtype, n_live, batch_size)
+    stored = PRECISIONS[dag.precision].stored
+    width = tile_width(stored, n_live, batch_size)
     n_tile = -(-batch_size // width)
     n_busy = min(jit.n_threads(), n_tile)
     windows = 2 * n_busy * min(WINDOW, size) if n_busy > 1 else 0
@@ -84,7 +86,7 @@ def memory(dag: DagNN, batch_size: int, optimizer: str) -> dict[str, int]:
         "parameters": size * item + dag.n_edge * item,
         "gradients": (size + windows) * item,
         "optimizer": size * item * len(optimizers.MOMENTS[optimizer]),
-        "activations": width * item * (n_tile * dag.n_node + n_busy * Plan(graph).rows_of_deltas()),
+        "activations": width * stored.itemsize * (n_tile * dag.n_node + n_busy * Plan(graph).rows_of_deltas()),
     }
     return {**parts, "all": sum(parts.values())}
 

@@ -137,7 +137,7 @@ def part_of(dag: DagNN, edges: Mask, nodes: Mask) -> Part:
         if graph.aggregations is None
         else [kind for kind, kept in zip(graph.aggregations, nodes, strict=True) if kept],
     )  # fmt: skip
-    result = type(dag).from_graph(smaller, dtype=dag.dtype)
+    result = type(dag).from_graph(smaller, dtype=dag.precision)
     result.names = smaller.names if dag.names is not None else None
     _keep_settings(dag, result)
     return Part(result, edges, nodes)
@@ -228,7 +228,7 @@ def with_edges(dag: DagNN, keep: Mask, moments: Sequence[Array] = ()) -> tuple[D
     kept = np.concatenate([keep, np.ones(dag.n_node, bool)])
     flat = dag.to_caller_order(dag.parameters)[kept]
     split = len(arrays["senders"])
-    new = type(dag).from_topology(arrays, dtype=dag.dtype, weights=flat[:split], biases=flat[split:])
+    new = type(dag).from_topology(arrays, dtype=dag.precision, weights=flat[:split], biases=flat[split:])
     _keep_settings(dag, new)
     return new, tuple(new.from_caller_order(dag.to_caller_order(moment)[kept]) for moment in moments)
 

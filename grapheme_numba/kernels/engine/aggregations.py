@@ -19,7 +19,7 @@ from numba import njit, prange
 from grapheme_numba.jit import INLINE, PARALLEL, SERIAL
 from grapheme_numba.kernels.engine import activations
 from grapheme_numba.kernels.engine.backward import backward_rows, load_ports, store_ports
-from grapheme_numba.kernels.engine.forward import forward_rows
+from grapheme_numba.kernels.engine.forward import forward_rows, store_outputs
 from grapheme_numba.kernels.engine.planes import Share, add_planes, share_of_window
 from grapheme_numba.kernels.engine.simd import (
     ONE,
@@ -32,11 +32,12 @@ from grapheme_numba.kernels.engine.simd import (
     vlanes,
     vload,
     vmul,
+    vrounds,
     vsplat,
     vstore,
     vsub,
 )
-from grapheme_numba.kernels.engine.tiles import load_rows, store_rows
+from grapheme_numba.kernels.engine.tiles import load_rows
 
 SUM, MEAN, PRODUCT, MAX, MIN = range(5)
 
@@ -97,17 +98,18 @@ def _combined(dag, weights, values, kind, edges, base, width):
 
 
 @njit(**SERIAL)
-def _aggregate(dag, weights, biases, tiles, tile, node):
+def _aggregate(dag, weights, biases, tiles, tile, slot, node):
     """One node that does not sum, in all lanes of a tile; an input that nothing enters stays what it is given."""
-    values, pre = tiles.activations.reshape(-1), tiles.pre.reshape(-1)
-    width = tiles.activations.shape[2]
+    values, pre, scratch = tiles.activations.reshape(-1), tiles.pre.reshape(-1), tiles.scratch[slot]
+    outputs, width, lanes = tiles.outputs.reshape(-1), tiles.activations.shape[2], vlanes(weights)
     base = np.int64(tile) * dag.activation.size * width
     row, is_input, keeps_pre = base + node * width, at(dag.is_input, node) != 0, pre.size == values.size
     edges = (at(dag.indptr, node), at(dag.indptr, node + 1))
     if is_input and edges[0] == edges[1]:
         return
     kind = at(dag.aggregation, node)
-    for start in range(0, width, vlanes(weights)):
+    output = (np.int64(tile) * dag.outputs.size + np.int64(tiles.port_of[node, 0])) * width
+    for start in range(0, width, lanes):
         total = _combined(dag, weights, values, kind, edges, base + start, width)
         if is_input:
             total = vadd(vload(values, row + start, ONE), total)
@@ -115,12 +117,16 @@ def _aggregate(dag, weights, biases, tiles, tile, node):
             total = vadd(vsplat(at(biases, node), ONE), total)
         if keeps_pre:
             vstore(pre, row + start, total)
+        vstore(scratch, 0, total)
+        activations.apply(at(dag.activation, node), 0, lanes, scratch)
+        total = vload(scratch, 0, ONE)
         vstore(values, row + start, total)
-    activations.apply(at(dag.activation, node), row, width, values)
+        if vrounds(values) and at(dag.is_output, node) != 0:
+            vstore(outputs, output + start, total)
 
 
 @njit(**SERIAL)
-def _forward_nodes(dag, weights, biases, tiles, tile, nodes):
+def _forward_nodes(dag, weights, biases, tiles, tile, slot, nodes):
     """As `forward.forward_rows`."""
     first, last = nodes
     while first < last:
@@ -128,9 +134,9 @@ def _forward_nodes(dag, weights, biases, tiles, tile, nodes):
         while node < last and at(dag.aggregation, node) == SUM:
             node += 1
         if first < node:
-            forward_rows(dag, weights, biases, tiles, tile, (first, node))
+            forward_rows(dag, weights, biases, tiles, tile, slot, (first, node))
         if node < last:
-            _aggregate(dag, weights, biases, tiles, tile, node)
+            _aggregate(dag, weights, biases, tiles, tile, slot, node)
         first = node + 1
 
 
@@ -142,8 +148,8 @@ def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
         slot = np.int64(index)
         for tile in range(slot, n_tile, n_slot):
             status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[slot], tiles.activations)
-            _forward_nodes(dag, weights, biases, tiles, tile, (np.int64(0), n_node))
-            store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[slot], y_out)
+            _forward_nodes(dag, weights, biases, tiles, tile, slot, (np.int64(0), n_node))
+            store_outputs(dag, tiles, tile, slot, y_out)
 
 
 @njit(**PARALLEL)
@@ -161,11 +167,11 @@ def forward_levels(dag, weights, biases, x, tiles, shares, y_out, status_out):
                 part = np.int64(index)
                 nodes = (parts[level, part], parts[level, part + 1])
                 for tile in range(first, last):
-                    _forward_nodes(dag, weights, biases, tiles, tile, nodes)
+                    _forward_nodes(dag, weights, biases, tiles, tile, part, nodes)
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):
-            store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[part], y_out)
+            store_outputs(dag, tiles, tile, part, y_out)
 
 
 @njit(**SERIAL)

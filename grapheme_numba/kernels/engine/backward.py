@@ -16,6 +16,9 @@ Threads that work on different tiles write their gradients into planes of their 
 tile order. A plane holds a window of the senders only, so that it never leaves the level-2 cache: planes
 of all edges cost 8 to 12 bytes of memory traffic per edge and tile, and two threads were no faster than
 one at 4 million edges.
+
+Where tiles hold bfloat16, a delta is rounded once, when it is written for its senders; gradients of biases and inputs
+are those of the delta before. All sums are float32.
 """
 
 import numpy as np
@@ -37,6 +40,8 @@ from grapheme_numba.kernels.engine.simd import (
     vlanes,
     vload,
     vmul,
+    vnatural,
+    vpaired,
     vrow_sums,
     vsplat,
     vstore,
@@ -65,7 +70,7 @@ def _rows(dag, weights, tiles, tile, share, scratch, gradients_out, adds, token)
     values, deltas, pre = tiles.activations.reshape(-1), tiles.deltas.reshape(-1), tiles.pre.reshape(-1)
     ports, (n_buffer, n_row, _) = tiles.ports.reshape(-1), tiles.deltas.shape
     lanes = vlanes(weights)
-    width, bias_rows = lanes * len(token), lanes * lanes
+    width, bias_rows, work = lanes * len(token), lanes * lanes, 2 * lanes * lanes
     base, buffer = np.int64(tile) * dag.activation.size * width, np.int64(tile) % n_buffer
     delta_base, port_base = buffer * n_row * width, buffer * tiles.ports.shape[1] * width
     ring = n_row - 1 if n_row < dag.activation.size else -1
@@ -79,7 +84,7 @@ def _rows(dag, weights, tiles, tile, share, scratch, gradients_out, adds, token)
         value = vload(values, row, token)
         delta = zero
         if at(dag.is_output, node) != 0:
-            delta = vload(ports, port_base + np.int64(tiles.port_of[node, 0]) * width, token)
+            delta = vpaired(deltas, vload(ports, port_base + np.int64(tiles.port_of[node, 0]) * width, token))
         other = zero
         edge, first = at(dag.t_indptr, node + 1) - 1, at(dag.t_indptr, node)
         while edge >= first:
@@ -114,14 +119,17 @@ def _rows(dag, weights, tiles, tile, share, scratch, gradients_out, adds, token)
         kind = at(dag.activation, node)
         if kind == activations.LEAKY_RELU:
             delta = vgreater(value, zero, delta, vmul(delta, vconst(activations.LEAK, delta)))
-        delta_row = delta_base + (node & ring) * width
-        vstore(deltas, delta_row, delta)
-        if kind != activations.LEAKY_RELU and kind != activations.LINEAR:
-            pre_row = row if pre.size == values.size else 0
-            activations.apply_derivative(kind, row, width, values, pre, pre_row, delta_row, deltas)
-            delta = vload(deltas, delta_row, token)
+        elif kind != activations.LINEAR:
+            # Sixteen lanes at a time, as in the forward pass.
+            vstore(scratch, work, value)
+            if kind >= activations.FIRST_OF_PRE:
+                vstore(scratch, work + width, vload(pre, row, token))
+            vstore(scratch, work + 2 * width, delta)
+            activations.apply_derivative(kind, work, width, scratch, scratch, work + width, work + 2 * width, scratch)
+            delta = vload(scratch, work + 2 * width, token)
+        vstore(deltas, delta_base + (node & ring) * width, delta)
         if at(dag.is_input, node) != 0:
-            vstore(ports, port_base + np.int64(tiles.port_of[node, 1]) * width, delta)
+            vstore(ports, port_base + np.int64(tiles.port_of[node, 1]) * width, vnatural(deltas, delta))
         if learns:
             # Inputs have no bias: their place in the vector receives 0.
             ones_or_zero = ones if at(dag.is_input, node) == 0 else zero

@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL
+from grapheme_numba.kernels.engine.simd import at
 
 
 @njit(**PARALLEL)
@@ -20,12 +21,14 @@ def node_contributions(activations, deltas, dag, batch, total_out):
     total_out : (n_node,) float64
         By internal number.
     """
-    width = activations.shape[2]
-    for node in prange(dag.activation.size):
-        for tile in range(activations.shape[0]):
+    n_tile, n_node, width = activations.shape
+    n_row = deltas.shape[1]
+    for index in prange(dag.activation.size):
+        node = np.int64(index)
+        for tile in range(n_tile):
+            place, slope = (tile * n_node + node) * width, (tile * n_row + node) * width
             for lane in range(min(width, batch - tile * width)):
-                value = np.float64(activations[tile, node, lane]) * deltas[tile, node, lane]
-                total_out[node] += abs(value)
+                total_out[node] += abs(np.float64(at(activations, place + lane)) * at(deltas, slope + lane))
 
 
 @njit(**PARALLEL)
@@ -42,11 +45,14 @@ def edge_contributions(activations, deltas, dag, weights, batch, total_out):
     total_out : (n_edge,) float64
         In the order of `dag.t_indices`.
     """
-    width = activations.shape[2]
-    for node in prange(dag.activation.size):
+    n_tile, n_node, width = activations.shape
+    n_row = deltas.shape[1]
+    for index in prange(dag.activation.size):
+        node = np.int64(index)
         for edge in range(dag.t_indptr[node], dag.t_indptr[node + 1]):
-            receiver, total = dag.t_indices[edge], 0.0
-            for tile in range(activations.shape[0]):
+            receiver, total = np.int64(dag.t_indices[edge]), 0.0
+            for tile in range(n_tile):
+                place, slope = (tile * n_node + node) * width, (tile * n_row + receiver) * width
                 for lane in range(min(width, batch - tile * width)):
-                    total += abs(np.float64(activations[tile, node, lane]) * deltas[tile, receiver, lane])
+                    total += abs(np.float64(at(activations, place + lane)) * at(deltas, slope + lane))
             total_out[edge] += total * abs(np.float64(weights[edge]))

@@ -3,6 +3,9 @@
 The accumulators of one receiver stay in registers while its edges stream past: one load and one fused
 multiply-add per edge and register. A node is computed by one thread, its edges in CSR order, so the
 result has the same bits whatever the number of threads, the tile it stands in or the strategy.
+
+Where tiles hold bfloat16, a node's output is rounded once, when it is written; sums and activation functions are
+float32, and so are the outputs that leave the network.
 """
 
 import numpy as np
@@ -22,6 +25,8 @@ from grapheme_numba.kernels.engine.simd import (
     vlanes,
     vload,
     vmul,
+    vnatural,
+    vrounds,
     vsplat,
     vstore,
 )
@@ -29,10 +34,12 @@ from grapheme_numba.kernels.engine.tiles import load_rows, store_rows
 
 
 @njit(**SERIAL)
-def _rows(dag, weights, biases, tiles, tile, first_node, last_node, token):
-    values, pre = tiles.activations.reshape(-1), tiles.pre.reshape(-1)
+def _rows(dag, weights, biases, tiles, tile, slot, first_node, last_node, token):
+    values, pre, scratch = tiles.activations.reshape(-1), tiles.pre.reshape(-1), tiles.scratch[slot]
     width = vlanes(weights) * len(token)
     base = np.int64(tile) * dag.activation.size * width
+    outputs, output_base = tiles.outputs.reshape(-1), np.int64(tile) * dag.outputs.size * width
+    rounds = vrounds(values)
     keeps_pre = pre.size == values.size
     zero = vsplat(weights.dtype.type(0), token)
     for node in range(first_node, last_node):
@@ -40,6 +47,9 @@ def _rows(dag, weights, biases, tiles, tile, first_node, last_node, token):
         row = base + node * width
         if at(dag.is_input, node) != 0:
             if edge == end:
+                if rounds and at(dag.is_output, node) != 0:
+                    place = output_base + np.int64(tiles.port_of[node, 0]) * width
+                    vstore(outputs, place, vnatural(values, vload(values, row, token)))
                 continue
             even = vload(values, row, token)
         else:
@@ -62,26 +72,40 @@ def _rows(dag, weights, biases, tiles, tile, first_node, last_node, token):
             # The default, kept in registers; the others go through memory once more, sixteen lanes at
             # a time, so that their code exists once and not once per width.
             even = vgreater(zero, even, vmul(even, vconst(activations.LEAK, even)), even)
+        elif kind != activations.LINEAR:
+            vstore(scratch, 0, even)
+            activations.apply(kind, 0, width, scratch)
+            even = vload(scratch, 0, token)
         vstore(values, row, even)
-        if kind != activations.LEAKY_RELU and kind != activations.LINEAR:
-            activations.apply(kind, row, width, values)
+        if rounds and at(dag.is_output, node) != 0:
+            vstore(outputs, output_base + np.int64(tiles.port_of[node, 0]) * width, vnatural(values, even))
 
 
 @njit(**SERIAL)
-def forward_rows(dag, weights, biases, tiles, tile, nodes):
+def forward_rows(dag, weights, biases, tiles, tile, slot, nodes):
     """Compute the nodes `nodes[0] : nodes[1]` of one tile; their senders must be done.
 
-    `weights` (n_edge,) in CSR order, `biases` (n_node,) in internal order; writes `tiles.activations`
-    and, where kept, `tiles.pre`.
+    `weights` (n_edge,) in CSR order, `biases` (n_node,) in internal order; `slot` names the scratch to use.
+    Writes `tiles.activations` and, where kept, `tiles.pre` and `tiles.outputs`.
     """
     registers = tiles.activations.shape[2] // vlanes(weights)
     first, last = nodes
     if registers == 4:
-        _rows(dag, weights, biases, tiles, tile, first, last, FOUR)
+        _rows(dag, weights, biases, tiles, tile, slot, first, last, FOUR)
     elif registers == 2:
-        _rows(dag, weights, biases, tiles, tile, first, last, TWO)
+        _rows(dag, weights, biases, tiles, tile, slot, first, last, TWO)
     else:
-        _rows(dag, weights, biases, tiles, tile, first, last, ONE)
+        _rows(dag, weights, biases, tiles, tile, slot, first, last, ONE)
+
+
+@njit(**SERIAL)
+def store_outputs(dag, tiles, tile, slot, y_out):
+    """Read the outputs of a tile's examples into `y_out` (batch, n_output)."""
+    if vrounds(tiles.activations):
+        rows = tiles.port_rows[: y_out.shape[1]]
+        store_rows(tiles.outputs, rows, tile, tile, tiles.scratch[slot], y_out)
+    else:
+        store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[slot], y_out)
 
 
 @njit(**PARALLEL)
@@ -95,8 +119,8 @@ def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
         slot = np.int64(index)
         for tile in range(slot, n_tile, n_slot):
             status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[slot], tiles.activations)
-            forward_rows(dag, weights, biases, tiles, tile, (np.int64(0), n_node))
-            store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[slot], y_out)
+            forward_rows(dag, weights, biases, tiles, tile, slot, (np.int64(0), n_node))
+            store_outputs(dag, tiles, tile, slot, y_out)
 
 
 @njit(**PARALLEL)
@@ -114,8 +138,8 @@ def forward_levels(dag, weights, biases, x, tiles, shares, y_out, status_out):
                 part = np.int64(index)
                 nodes = (parts[level, part], parts[level, part + 1])
                 for tile in range(first, last):
-                    forward_rows(dag, weights, biases, tiles, tile, nodes)
+                    forward_rows(dag, weights, biases, tiles, tile, part, nodes)
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):
-            store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[part], y_out)
+            store_outputs(dag, tiles, tile, part, y_out)

@@ -1,121 +1,67 @@
-"""The SIMD type of the kernels, and operations on it: memory, arithmetic, and sums and transposes across lanes.
+"""Operations on the SIMD type of `simd_types.py`: memory, arithmetic, and sums and transposes across lanes.
 
 Every operation has a meaning in plain NumPy, of the same name, in `simd_reference.py`. Positions are flat, in
-C-contiguous arrays, without bounds or wrap-around.
-
-A vector holds one, two or four registers side by side. Its width follows from the array's dtype and
-from a *token*, a tuple whose length is the number of registers (`ONE`, `TWO`, `FOUR`): a type that
-Numba knows at compile time, so one kernel source serves every width. A register is `LANES` elements:
-16 float32 or 8 float64; LLVM splits it where the machine's registers are narrower.
+C-contiguous arrays, without bounds or wrap-around. An array of uint16 holds bfloat16 numbers (`simd_bfloat16.py`):
+what is read is widened to float32, what is written is rounded.
 
 No other kernel mentions LLVM.
 """
 
-import numba
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic, models, register_model
 from numba.np import arrayobj
 
-from grapheme_numba.kernels.engine import simd_reference
+from grapheme_numba.kernels.engine import simd_bfloat16 as bfloat16
+from grapheme_numba.kernels.engine.simd_types import (
+    FOUR,
+    I32,
+    I64,
+    LANES,
+    ONE,
+    OPERATIONS,
+    TWO,
+    Vector,
+    bytes_of,
+    call,
+    emit,
+    emit_memory,
+    fma,
+    number_of,
+    operation,
+    register_of,
+    shuffle,
+    splat,
+    suffix,
+)
 
-ONE, TWO, FOUR = (0,), (0, 0), (0, 0, 0, 0)
-LANES = simd_reference.LANES
-OPERATIONS = {}
-I32, I64 = ir.IntType(32), ir.IntType(64)
-
-
-class Vector(types.Type):
-    """The Numba type of `width` elements of `dtype` in registers."""
-
-    def __init__(self, dtype, width):
-        self.dtype, self.width = dtype, width
-        super().__init__(name=f"Vector({dtype}, {width})")
-
-    @property
-    def llvm(self):
-        """The LLVM vector type."""
-        return ir.VectorType(ir.FloatType() if self.dtype == types.float32 else ir.DoubleType(), self.width)
-
-
-@register_model(Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager, vector):
-        super().__init__(manager, vector, vector.llvm)
-
-
-def operation(typing):
-    """Make an intrinsic of a typing function, or its plain meaning where the compiler is off."""
-    name = typing.__name__
-    OPERATIONS[name] = getattr(simd_reference, name) if numba.config.DISABLE_JIT else intrinsic(typing)
-    return OPERATIONS[name]
-
-
-def emit(result, arguments, write):
-    """A signature and its code: `write(builder, *values)`, which returns the result's value."""
-    return result(*arguments), lambda context, builder, signature, values: write(builder, *values)
-
-
-def emit_memory(result, arguments, write):
-    """As `emit`, with a function `pointer(k, index, llvm)` into array argument k before the values."""
-
-    def code(context, builder, signature, values):
-        def pointer(k, index, llvm):
-            data = arrayobj.make_array(signature.args[k])(context, builder, values[k]).data
-            return builder.bitcast(builder.gep(data, [index]), llvm.as_pointer())
-
-        written = write(builder, pointer, *values)
-        return context.get_dummy_value() if result is types.void else written
-
-    return result(*arguments), code
-
-
-def register_of(dtype, token=ONE):
-    """The vector type of as many registers of `dtype` as `token` is long."""
-    return Vector(dtype, (16 if dtype == types.float32 else 8) * len(token))
-
-
-def bytes_of(dtype):
-    """Size of one element."""
-    return dtype.bitwidth // 8
-
-
-def call(builder, name, result, values):
-    """Emit a call of the LLVM function `name`, declared on first use."""
-    found = builder.module.globals.get(name)
-    function = found or ir.Function(builder.module, ir.FunctionType(result, [v.type for v in values]), name)
-    return builder.call(function, values)
-
-
-def suffix(llvm):
-    """The part of an LLVM intrinsic's name that says the vector type, as v16f32."""
-    return f"v{llvm.count}f{32 if isinstance(llvm.element, ir.FloatType) else 64}"
-
-
-def fma(builder, x, y, z):
-    """Emit x * y + z with one rounding."""
-    return call(builder, f"llvm.fma.{suffix(x.type)}", x.type, [x, y, z])
-
-
-def shuffle(builder, x, y, lanes):
-    """Emit the vector of the given lanes of x and y side by side."""
-    return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
-
-
-def splat(builder, scalar, llvm):
-    """Emit a vector whose lanes all are `scalar`, converted to its element type."""
-    if scalar.type != llvm.element:
-        scalar = (builder.fptrunc if isinstance(llvm.element, ir.FloatType) else builder.fpext)(scalar, llvm.element)
-    undefined = ir.Constant(llvm, ir.Undefined)
-    return shuffle(builder, builder.insert_element(undefined, scalar, ir.Constant(I32, 0)), undefined, [0] * llvm.count)
+__all__ = ["FOUR", "LANES", "ONE", "OPERATIONS", "TWO"]
 
 
 @operation
 def at(typing, array, index):
     """One element."""
+
+    def write(builder, pointer, _array, index):
+        return bfloat16.load(builder, pointer(0, index, bfloat16.I16), ir.FloatType())
+
+    if array.dtype == types.uint16:
+        return emit_memory(types.float32, (array, types.intp), write)
     return array.dtype(array, types.intp), lambda context, builder, signature, values: builder.load(
         builder.gep(arrayobj.make_array(signature.args[0])(context, builder, values[0]).data, [values[1]])
     )
+
+
+@operation
+def put(typing, array, index, value):
+    """Write one element; a float32 or float64 is written as it is."""
+
+    def write(builder, pointer, _array, index, value):
+        if array.dtype == types.uint16:
+            bfloat16.store(builder, value, pointer(0, index, bfloat16.I16))
+        else:
+            builder.store(value, pointer(0, index, value.type))
+
+    return emit_memory(types.void, (array, types.intp, number_of(array.dtype)), write)
 
 
 @operation
@@ -124,6 +70,8 @@ def vload(typing, array, index, token):
     vector = register_of(array.dtype, token)
 
     def write(builder, pointer, _array, index, _token):
+        if array.dtype == types.uint16:
+            return bfloat16.load(builder, pointer(0, index, bfloat16.I16), vector.llvm)
         loaded = builder.load(pointer(0, index, vector.llvm))
         loaded.align = bytes_of(array.dtype)
         return loaded
@@ -136,9 +84,39 @@ def vstore(typing, array, index, vector):
     """Write a vector from `index` on."""
 
     def write(builder, pointer, _array, index, value):
-        builder.store(value, pointer(0, index, vector.llvm)).align = bytes_of(array.dtype)
+        if array.dtype == types.uint16:
+            bfloat16.store(builder, value, pointer(0, index, bfloat16.I16))
+        else:
+            builder.store(value, pointer(0, index, vector.llvm)).align = bytes_of(array.dtype)
 
     return emit_memory(types.void, (array, types.intp, vector), write)
+
+
+@operation
+def vrounds(typing, array):
+    """Whether numbers are rounded when they are written to the array, known when a kernel is compiled."""
+    rounds = int(array.dtype == types.uint16)
+    return emit(types.boolean, (array,), lambda builder, _: ir.Constant(ir.IntType(1), rounds))
+
+
+@operation
+def vnatural(typing, array, x):
+    """What was computed of vectors of `array`, with its lanes in the order of memory."""
+
+    def write(builder, _array, x):
+        return shuffle(builder, x, x, bfloat16.natural(x.type.count)) if array.dtype == types.uint16 else x
+
+    return emit(x, (array, x), write)
+
+
+@operation
+def vpaired(typing, array, x):
+    """A vector in the order of memory, with its lanes in the order of vectors of `array`: undoes `vnatural`."""
+
+    def write(builder, _array, x):
+        return shuffle(builder, x, x, bfloat16.paired(x.type.count)) if array.dtype == types.uint16 else x
+
+    return emit(x, (array, x), write)
 
 
 @operation

@@ -1,26 +1,72 @@
 """What each operation of `simd.py` means, in plain NumPy: the oracle of its test, and its stand-in
-when Numba's compiler is switched off. A vector is a 1-D array here; arrays are C-contiguous."""
+when Numba's compiler is switched off. A vector is a 1-D array here; arrays are C-contiguous.
+
+An array of uint16 holds bfloat16 numbers, the upper halves of float32 ones."""
 
 import numpy as np
 
 LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}
 
 
+BFLOAT16 = np.dtype(np.uint16)
+PAIR = 32  # bfloat16 numbers of a cache line: those at even places come before those at odd ones
+
+
+def lanes_of(dtype):
+    """Elements of a register."""
+    return LANES[np.dtype(np.float32) if dtype == BFLOAT16 else np.dtype(dtype)]
+
+
 def width(dtype, token):
     """Elements of a vector of as many registers as `token` is long."""
-    return LANES[np.dtype(dtype)] * len(token)
+    return lanes_of(dtype) * len(token)
+
+
+def widened(halves):
+    """bfloat16 numbers (n,) uint16 as float32."""
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
+def rounded(x):
+    """Numbers as bfloat16 (n,) uint16: to the nearest, halves to even, NaN quiet."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    nearest = (bits.astype(np.uint64) + 0x7FFF + (bits >> 16 & 1)) >> 16
+    return np.where(np.isnan(x), (bits | 0x400000) >> 16, nearest).astype(np.uint16)
 
 
 def at(array, index):
-    return array.reshape(-1)[index]
+    value = array.reshape(-1)[index]
+    return widened(np.array([value]))[0] if array.dtype == BFLOAT16 else value
+
+
+def put(array, index, value):
+    array.reshape(-1)[index] = rounded(np.array([value]))[0] if array.dtype == BFLOAT16 else value
 
 
 def vload(array, index, token):
-    return array.reshape(-1)[index : index + width(array.dtype, token)].copy()
+    loaded = array.reshape(-1)[index : index + width(array.dtype, token)].copy()
+    return vpaired(array, widened(loaded)) if array.dtype == BFLOAT16 else loaded
 
 
 def vstore(array, index, vector):
-    array.reshape(-1)[index : index + len(vector)] = vector
+    value = rounded(vnatural(array, vector)) if array.dtype == BFLOAT16 else vector
+    array.reshape(-1)[index : index + len(vector)] = value
+
+
+def vrounds(array):
+    return array.dtype == BFLOAT16
+
+
+def vnatural(array, x):
+    if array.dtype != BFLOAT16 or len(x) < PAIR:
+        return x
+    return x.reshape(-1, 2, PAIR // 2).transpose(0, 2, 1).reshape(-1)
+
+
+def vpaired(array, x):
+    if array.dtype != BFLOAT16 or len(x) < PAIR:
+        return x
+    return x.reshape(-1, PAIR // 2, 2).transpose(0, 2, 1).reshape(-1)
 
 
 def vstream(array, index, vector):
@@ -40,7 +86,7 @@ def vwiden(array, index):
 
 
 def vlanes(array):
-    return LANES[array.dtype]
+    return lanes_of(array.dtype)
 
 
 def vsingle(x):

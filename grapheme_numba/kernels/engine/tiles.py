@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import PARALLEL, SERIAL
-from grapheme_numba.kernels.engine.simd import ONE, vfma, vlanes, vload, vsplat, vstore, vtranspose
+from grapheme_numba.kernels.engine.simd import ONE, at, put, vfma, vlanes, vload, vsplat, vstore, vtranspose
 
 
 class Tiles(NamedTuple):
@@ -20,16 +20,20 @@ class Tiles(NamedTuple):
     Attributes
     ----------
     activations : (n_tile, n_node, width)
-        Outputs of the forward pass.
+        Outputs of the forward pass. As uint16 these are bfloat16 numbers, and `pre` and `deltas` as well; all
+        other arrays are of the parameters' dtype.
     pre : (n_tile, n_node, width) or (1, 1, 1)
         Pre-activations, only where an activation's derivative needs them.
-    scratch : (n_slot, 2 * LANES * LANES)
-        Per concurrent piece of work: two blocks of rows that are summed or transposed together.
+    scratch : (n_slot, 2 * LANES * LANES + 12 * LANES)
+        Per concurrent piece of work: two blocks of rows that are summed or transposed together, and three rows of
+        the widest tile.
     deltas : (n_buffer, n_row, width)
         dL/d(pre-activation) of the backward pass. Tile t uses buffer t % n_buffer; node n uses row n, or
         with fewer rows than nodes, which are then a power of two, row n % n_row: no level reaches further.
     ports : (n_buffer, n_output + n_input, width)
         dL/dy of the outputs, then dL/dx of the inputs.
+    outputs : (n_tile, n_output, width) or (1, 1, 1)
+        What the output nodes gave before `activations` rounded it; only where it does.
     port_rows : int32 (n_output + n_input,)
         0, 1, 2, ...: where `load_deltas` and `store_rows` find them.
     port_of : int32 (n_node, 2)
@@ -41,6 +45,7 @@ class Tiles(NamedTuple):
     scratch: np.ndarray
     deltas: np.ndarray
     ports: np.ndarray
+    outputs: np.ndarray
     port_rows: np.ndarray
     port_of: np.ndarray
 
@@ -96,7 +101,7 @@ def _load(rows, nodes, tile, buffer, scratch, tiles_out, beyond):
             for column in range(whole, n_column):
                 value = rows[min(example, batch - 1), column] * factor
                 check += value * zero
-                flat[base + np.int64(nodes[column]) * width + lane] = value
+                put(flat, base + np.int64(nodes[column]) * width + lane, value)
     vstore(scratch, 0, checks)
     for k in range(lanes):
         check += scratch[k]
@@ -121,14 +126,14 @@ def store_rows(tiles, nodes, tile, buffer, scratch, rows_out):
                 vstore(rows_out, (example + k) * n_column + column, vload(scratch, (lanes + k) * lanes, ONE))
         for lane in range(first_lane, min(first_lane + lanes, batch - tile * width)):
             for column in range(whole, n_column):
-                rows_out[tile * width + lane, column] = flat[base + np.int64(nodes[column]) * width + lane]
+                rows_out[tile * width + lane, column] = at(flat, base + np.int64(nodes[column]) * width + lane)
 
 
 @njit(**PARALLEL)
-def store_all_rows(tiles, nodes, rows_out):
-    """`store_rows` for every tile of `tiles.activations`, a scratch slot per thread."""
-    n_tile, n_slot = tiles.activations.shape[0], tiles.scratch.shape[0]
+def store_all_rows(tiles, scratch, nodes, rows_out):
+    """`store_rows` for every tile of an array; `scratch` (n_slot, ...) has a slot per thread."""
+    n_tile, n_slot = tiles.shape[0], scratch.shape[0]
     for index in prange(n_slot):
         slot = np.int64(index)
         for tile in range(slot, n_tile, n_slot):
-            store_rows(tiles.activations, nodes, tile, tile, tiles.scratch[slot], rows_out)
+            store_rows(tiles, nodes, tile, tile, scratch[slot], rows_out)

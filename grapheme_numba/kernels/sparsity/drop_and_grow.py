@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit, prange
 
 from grapheme_numba.jit import BORROWED, BORROWED_INLINE, PARALLEL, SERIAL
+from grapheme_numba.kernels.engine.simd import at
 
 CHUNK = 64
 TRIES = 16  # draws for a place that is free, before the edge is kept
@@ -107,15 +108,16 @@ def would_be_gradient(activations, deltas, sender, receiver):
     sender, receiver : int
         Internal numbers.
     """
-    total = 0.0
-    for tile in range(activations.shape[0]):
+    total, (n_tile, n_node, width), n_row = 0.0, activations.shape, deltas.shape[1]
+    for tile in range(n_tile):
+        value, slope = (tile * n_node + np.int64(sender)) * width, (tile * n_row + np.int64(receiver)) * width
         # Four sums side by side: additions wait for each other. A width is a multiple of eight.
         a = b = c = d = 0.0
-        for lane in range(0, activations.shape[2], 4):
-            a += np.float64(activations[tile, sender, lane]) * deltas[tile, receiver, lane]
-            b += np.float64(activations[tile, sender, lane + 1]) * deltas[tile, receiver, lane + 1]
-            c += np.float64(activations[tile, sender, lane + 2]) * deltas[tile, receiver, lane + 2]
-            d += np.float64(activations[tile, sender, lane + 3]) * deltas[tile, receiver, lane + 3]
+        for lane in range(0, width, 4):
+            a += np.float64(at(activations, value + lane)) * at(deltas, slope + lane)
+            b += np.float64(at(activations, value + lane + 1)) * at(deltas, slope + lane + 1)
+            c += np.float64(at(activations, value + lane + 2)) * at(deltas, slope + lane + 2)
+            d += np.float64(at(activations, value + lane + 3)) * at(deltas, slope + lane + 3)
         total += (a + b) + (c + d)
     return total
 
