@@ -1,6 +1,7 @@
 """Networks whose activations and deltas are stored as bfloat16, against float64 sums of what is stored."""
 
 import copy
+import json
 import pickle
 
 import naive
@@ -10,6 +11,7 @@ from numba import njit
 
 import grapheme_numba as gn
 from grapheme_numba import jit
+from grapheme_numba.errors import StoppedEarly
 from grapheme_numba.kernels.engine import simd, simd_reference
 from grapheme_numba.kernels.engine.simd import FOUR, ONE, TWO
 
@@ -265,3 +267,42 @@ def test_an_unknown_dtype_names_those_there_are():
     for dtype in ("float16", None, "bf16", np.int32):
         with pytest.raises(gn.ShapeError, match="choose 'float32', 'float64' or 'bfloat16'"):
             gn.DagNN.layered([2, 2], 1, dtype=dtype)
+
+
+def last_weights(folder):
+    return gn.load(folder).dag.weights.copy()
+
+
+@pytest.mark.parametrize("trainer", ["agi", "unified"])
+def test_a_run_stores_what_its_precision_says_and_resumes_to_the_same_bits(trainer, tmp_path):
+    records(tmp_path / "train.jsonl")
+    keys = {"data": str(tmp_path / "train.jsonl"), "split": "none", "epochs": 4, "hidden": (16,), "fan_in": 4}
+    runs = {
+        name: gn.train(trainer, output=str(tmp_path / name), precision=precision, **keys).folder
+        for name, precision in (("whole", "bf16"), ("single", "float32"))
+    }
+    model = gn.load(runs["whole"])
+    assert (model.dag.precision, gn.load(runs["single"]).dag.precision) == ("bfloat16", "float32")
+    assert model.dag.weights.dtype == np.float32
+    assert not np.array_equal(last_weights(runs["whole"]), last_weights(runs["single"]))
+    stopped = tmp_path / "stopped"
+    with pytest.raises(StoppedEarly):
+        gn.train(trainer, output=str(stopped), precision="bf16", max_steps=2, **keys)
+    with pytest.raises(gn.GraphemeError, match="a resumed run keeps its network, but these differ: precision"):
+        gn.train(trainer, resume=str(stopped), precision="float32")
+    gn.train(trainer, resume=str(stopped))
+    assert np.array_equal(last_weights(stopped), last_weights(runs["whole"]))
+
+
+def records(path):
+    lines = [
+        {
+            "id": f"{n}",
+            "domain": "math",
+            "input_type": "text",
+            "input": {"text": f"{n} + 5"},
+            "expected_output": f"{n + 5}",
+        }
+        for n in range(130)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))

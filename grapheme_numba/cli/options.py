@@ -37,7 +37,7 @@ SECTIONS = {
     "Data": "split target input drop id_column domain weight delimiter decimal encoding header missing comment kind "
     "image_size answer max_unfit external max_external",
     "Training": "val_freq patience accumulate lr_schedule warmup_steps weight_decay clip_grad_norm structural_weight",
-    "Network": "depth fan_in skip activation init embedding_dim break_cycles",
+    "Network": "depth fan_in skip activation init embedding_dim precision break_cycles",
     "Brains": "brain unknown_domain route threshold",
     "Sparsity": "evolve evolve_fraction evolve_every prune_to select_inputs",
     "Run": "seed threads shards gradient_shards rank_timeout nan_policy max_steps max_time",

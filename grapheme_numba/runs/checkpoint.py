@@ -335,7 +335,9 @@ def restore_model(checkpoint: Checkpoint) -> BrainModel:
         layout = Layout.from_dict(checkpoint.layout)
         if layout.vocab_size * layout.embedding_dim > checkpoint.parameters.size:  # before memory is asked for it
             raise CheckpointError(f"embeddings of {layout.vocab_size} times {layout.embedding_dim} numbers do not fit")
-        dag = DagNN.from_topology(checkpoint.topology, dtype=checkpoint.parameters.dtype.name)
+        stored = checkpoint.config.dtype  # of activations; parameters are float32 where that is bfloat16
+        dtype = stored if stored == "bfloat16" else checkpoint.parameters.dtype.name
+        dag = DagNN.from_topology(checkpoint.topology, dtype=dtype)
         if "node_order" in checkpoint.topology:
             in_order(dag, checkpoint.topology["node_order"], checkpoint.topology["level_start"])
         embedding = Embedding(layout.vocab_size, layout.embedding_dim, init="zero", dtype=dag.dtype)

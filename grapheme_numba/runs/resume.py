@@ -15,7 +15,7 @@ from grapheme_numba.training.tasks import Task
 
 # What the checkpoint's own network answers: a resumed run cannot have another one, not even with --override.
 NETWORK_KEYS = frozenset({"topology", "hidden", "depth", "fan_in", "skip", "activation", "init"})
-NETWORK_KEYS |= {"embedding_dim", "graph", "break_cycles", "brain"}
+NETWORK_KEYS |= {"embedding_dim", "precision", "graph", "break_cycles", "brain"}
 # What was meant for one start of a run only, and does not come back with its checkpoint.
 OF_ONE_START = frozenset({"max_steps", "max_time", "output", "threads"})
 

@@ -46,6 +46,7 @@ def build_model(
 def layered(layout: Layout, config: Config) -> DagNN:
     """Sparse layers that give every brain's inputs the same share of the first one."""
     choice: dict[str, Any] = {"activation": config.activation, "init": config.init, "seed": config.seed}
+    choice["dtype"] = config.dtype
     return layered_network(layout_slices(layout), hidden_widths(config), config.fan_in, config.skip, **choice)
 
 
@@ -55,7 +56,7 @@ def options(layout: Layout, config: Config) -> dict[str, Any]:
     hidden = [config.activation] * n_hidden
     activation = ["linear"] * layout.n_input + hidden + ["linear"] * layout.n_output
     ports = {"n_in": layout.n_input, "n_out": layout.n_output}
-    return {**ports, "activation": activation, "init": config.init, "seed": config.seed}
+    return {**ports, "activation": activation, "init": config.init, "seed": config.seed, "dtype": config.dtype}
 
 
 def random(layout: Layout, config: Config) -> DagNN:
@@ -84,7 +85,7 @@ def from_file(layout: Layout, config: Config) -> tuple[DagNN, bool]:
     hidden = [config.activation] * graph.n_node
     for node in (*graph.inputs, *graph.outputs):
         hidden[node] = "linear"
-    return network_on(graph, config.graph, **{**choice, "activation": hidden}), grafted
+    return network_on(graph, config.graph, **{**choice, "activation": hidden, "dtype": config.dtype}), grafted
 
 
 def network_on(graph: NamedGraph, path: str | Path | None, **options: Any) -> DagNN:

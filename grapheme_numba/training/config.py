@@ -101,6 +101,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     activation: Annotated[str, about("Activation function of the hidden nodes.")] = "leaky_relu"
     init: Annotated[str, about("How weights start.")] = "dynamic_xavier"
     embedding_dim: Annotated[Positive, about("Numbers a character becomes.")] = 8
+    precision: Annotated[
+        Literal["float32", "bf16"], about("How activations and deltas are stored; parameters are float32.")
+    ] = "float32"
     graph: Annotated[str | None, about("File with a graph of your own instead of a built one.")] = None
     break_cycles: Annotated[
         Literal["error", "feedback-arc"], about("What a cycle in that graph does: end the run, or lose edges.")
@@ -147,6 +150,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     )
     save_every: Annotated[Positive | None, about("Steps between two checkpoints; once an epoch when not given.")] = None
     keep_last: Annotated[Positive, about("How many of the newest checkpoints stay.")] = 3
+
+    @property
+    def dtype(self) -> str:
+        """The `dtype` that a `DagNN` of this precision is built with."""
+        return "bfloat16" if self.precision == "bf16" else self.precision
 
     def table(self) -> TableMapping:
         """The mapping of a table's columns. Raises UsageError."""
