@@ -95,7 +95,7 @@ def test_pruning_ends_with_the_density_asked_for(data, tmp_path):
     assert 0.2 * full < run.model.dag.n_edge <= round(0.25 * full)
     checkpoint = checkpoints.read(tmp_path / "run" / "checkpoint_last")
     assert checkpoint.parameters.size == run.model.parameters.size
-    assert checkpoint.restore_model(checkpoint).dag.n_edge == run.model.dag.n_edge
+    assert checkpoints.restore_model(checkpoint).dag.n_edge == run.model.dag.n_edge
     edges = [row["n_edge"] for row in read_rows(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "epoch"]
     assert edges == sorted(edges, reverse=True)
 
