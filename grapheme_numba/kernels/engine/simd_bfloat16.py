@@ -12,13 +12,11 @@ denormal numbers are kept.
 
 from llvmlite import ir
 
-I16, I32 = ir.IntType(16), ir.IntType(32)
+from grapheme_numba.kernels.engine.simd_types import I32, shuffle
+
+I16 = ir.IntType(16)
 PAIR = 32  # numbers of a cache line that are read as two registers, the even and the odd ones
 HIGH = 0xFFFF0000
-
-
-def _shuffle(builder, x, y, lanes):
-    return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
 
 
 def _constant(like, value):
@@ -31,7 +29,7 @@ def _joined(builder, parts):
     """Vectors of one type side by side."""
     while len(parts) > 1:
         lanes = list(range(2 * parts[0].type.count))
-        parts = [_shuffle(builder, *pair, lanes) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        parts = [shuffle(builder, *pair, lanes) for pair in zip(parts[::2], parts[1::2], strict=True)]
     return parts[0]
 
 
@@ -79,7 +77,7 @@ def store(builder, value, place):
         return
     for k in range(0, n, PAIR):
         even, odd = (
-            _shuffle(builder, words, words, list(range(start, start + PAIR // 2))) for start in (k, k + PAIR // 2)
+            shuffle(builder, words, words, list(range(start, start + PAIR // 2))) for start in (k, k + PAIR // 2)
         )
         pairs = builder.or_(builder.lshr(even, _constant(even, 16)), builder.and_(odd, _constant(odd, HIGH)))
         start = builder.gep(place, [ir.Constant(I32, k)])
