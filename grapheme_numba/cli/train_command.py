@@ -15,6 +15,7 @@ from grapheme_numba.cli.output import aligned, answer, as_json, figure, is_termi
 from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.distributed.launcher import command_line, n_announced, shows_terminal
 from grapheme_numba.errors import UsageError
+from grapheme_numba.runs import rank_checks
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training.config import parse_setting, read_config
 from grapheme_numba.training.observer import Observer, Observers
@@ -113,8 +114,6 @@ def train(name: str, values: dict[str, Any], comm: Serial | Ranks) -> None:
         if isinstance(comm, Ranks):
             comm.holding = stop.deferred
             comm.limit_waiting(values["rank_timeout"] or comm.roll.limit)
-            from grapheme_numba.runs import rank_checks
-
             rank_checks.refuse_unlike(comm, rank_checks.versions(), "install the same versions on all hosts")
             asked = {"trainer": name} | rank_checks.options_of(values)
             rank_checks.refuse_unlike(comm, asked, "start all ranks with the same options")
@@ -193,8 +192,6 @@ def share_out(run: "Run", values: dict[str, Any], comm: Ranks) -> None:
 
 def agree(run: "Run", values: dict[str, Any], comm: Ranks) -> None:
     """Before anything is written: all ranks have the same lanes, and rank 0 does not start afresh by mistake."""
-    from grapheme_numba.runs import rank_checks
-
     rank_checks.refuse_unlike(
         comm, rank_checks.lanes(), "their sums would have other bits, so use the same kind of processor"
     )

@@ -19,7 +19,6 @@ import msgspec
 from grapheme_numba import __version__
 from grapheme_numba.distributed.comm import Ranks
 from grapheme_numba.errors import UsageError
-from grapheme_numba.runs import run_folder
 
 SEEN, PRIVATE, HOLDS = b"seen", b"private", b"holds"
 PATIENCE = 5.0  # seconds until a file that one host has written shows on another: network folders look now and then
@@ -38,6 +37,8 @@ def refuse_private_output(comm: Ranks, folder: Path, *, fresh: bool, auto: bool)
     """
     if len(set(comm.host_names)) == 1:
         return []
+    from grapheme_numba.runs import run_folder  # imports the engine; versions are compared before that
+
     folder = folder.absolute()
     place = next(one for one in (folder, *folder.parents) if one.is_dir())
     token = comm.broadcast(
