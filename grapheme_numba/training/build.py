@@ -45,9 +45,13 @@ def build_model(
 
 def layered(layout: Layout, config: Config) -> DagNN:
     """Sparse layers that give every brain's inputs the same share of the first one."""
-    choice: dict[str, Any] = {"activation": config.activation, "init": config.init, "seed": config.seed}
-    choice["dtype"] = config.dtype
-    return layered_network(layout_slices(layout), hidden_widths(config), config.fan_in, config.skip, **choice)
+    widths, choice = hidden_widths(config), chosen(config)
+    return layered_network(layout_slices(layout), widths, config.fan_in, config.skip, **choice, dtype=config.dtype)
+
+
+def chosen(config: Config) -> dict[str, Any]:
+    """What every constructor of a graph is told by the config."""
+    return {"activation": config.activation, "init": config.init, "seed": config.seed}
 
 
 def options(layout: Layout, config: Config) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def options(layout: Layout, config: Config) -> dict[str, Any]:
     hidden = [config.activation] * n_hidden
     activation = ["linear"] * layout.n_input + hidden + ["linear"] * layout.n_output
     ports = {"n_in": layout.n_input, "n_out": layout.n_output}
-    return {**ports, "activation": activation, "init": config.init, "seed": config.seed, "dtype": config.dtype}
+    return {**ports, **chosen(config), "activation": activation, "dtype": config.dtype}
 
 
 def random(layout: Layout, config: Config) -> DagNN:
@@ -79,7 +83,7 @@ def from_file(layout: Layout, config: Config) -> tuple[DagNN, bool]:
     """
     graph = load_graph(config.graph, break_cycles=config.break_cycles)
     grafted = (len(graph.inputs), len(graph.outputs)) != (layout.n_input, layout.n_output)
-    choice: dict[str, Any] = {"activation": config.activation, "init": config.init, "seed": config.seed}
+    choice = chosen(config)
     if grafted:
         graph = graft(layout, graph, config.fan_in, **choice)
     hidden = [config.activation] * graph.n_node
