@@ -29,6 +29,7 @@ SHOWN = 3
 
 Kind = Literal["number", "date", "text", "empty"]
 DAYS = "days since 1970-01-01"
+NUMERIC = ("number", "date")  # kinds whose cells become numbers
 
 
 class ColumnFacts(msgspec.Struct, kw_only=True):
@@ -103,7 +104,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
     def sentence(self, role: str, forced: Kind | None = None) -> str:
         """One line for people: name, role, kind, why, missing cells, range or classes."""
         kind, n = self.kind(forced), self.numbers + self.others
-        missing = self.missing + (self.marks if kind in ("number", "date") else 0)
+        missing = self.missing + (self.marks if kind in NUMERIC else 0)
         parts = [f"  {self.name}: {role}, {kind}"]
         if forced is not None:
             parts.append("as --kind or the run says")

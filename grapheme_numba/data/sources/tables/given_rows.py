@@ -203,10 +203,8 @@ def missing_cells(given: Given, form: Form) -> dict[str, int]:
     """Column -> missing cells of a block's examples; columns without one are left out."""
     if form.input_type != "tabular" or not given.made.batch.num_rows:
         return {}
-    texts = [name for name in form.roles.inputs if form.kinds[name] not in ("number", "date")]
-    others = [name for name in form.roles.inputs if name not in texts]
     found: dict[str, int] = {}
-    for names, column in ((others, "numbers"), (texts, "categories")):
+    for names, column in ((form.numbers, "numbers"), (form.categories, "categories")):
         cells = given.made.batch.column(column).flatten()
         gaps = pc.is_null(cells, nan_is_null=True).to_numpy(zero_copy_only=False).reshape(-1, max(len(names), 1))
         found.update(zip(names, gaps.sum(axis=0).tolist()))
@@ -215,7 +213,7 @@ def missing_cells(given: Given, form: Form) -> dict[str, int]:
 
 def unseen_categories(given: Given, form: Form, known: dict[str, tuple[str, ...]]) -> dict[str, tuple[int, str]]:
     """Column -> (cells, the first of them) of the examples' categories that are none of `known`; none is left out."""
-    names = [name for name in form.roles.inputs if form.kinds[name] not in ("number", "date")]
+    names = form.categories
     if form.input_type != "tabular" or not names or not given.made.batch.num_rows:
         return {}
     flat, found = given.made.batch.column("categories").values, {}

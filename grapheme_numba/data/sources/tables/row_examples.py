@@ -13,7 +13,7 @@ from grapheme_numba.data.parquet.columns import WEIGHT
 from grapheme_numba.data.schema import SCHEMA, TABULAR_SCHEMA
 from grapheme_numba.data.sources.tables.blocks import Block, PlainNumbers, Refused
 from grapheme_numba.data.sources.tables.cells import days_of, numbers_of, plain_numerals
-from grapheme_numba.data.sources.tables.column_facts import Kind
+from grapheme_numba.data.sources.tables.column_facts import NUMERIC, Kind
 from grapheme_numba.data.sources.tables.dialect import Dialect
 from grapheme_numba.data.sources.tables.mapping import Roles
 from grapheme_numba.data.sources.tables.typed import answer_text
@@ -34,6 +34,16 @@ class Form(NamedTuple):
     roles: Roles
     kinds: Mapping[str, Kind]
     input_type: str
+
+    @property
+    def numbers(self) -> list[str]:
+        """The inputs whose cells become numbers, in the order of the columns."""
+        return [name for name in self.roles.inputs if self.kinds[name] in NUMERIC]
+
+    @property
+    def categories(self) -> list[str]:
+        """The other inputs, in the order of the columns."""
+        return [name for name in self.roles.inputs if self.kinds[name] not in NUMERIC]
 
 
 class Made(NamedTuple):
@@ -164,7 +174,7 @@ def examples_of(block: Block, form: Form, dialect: Dialect, domain: str) -> Made
         elif pa.types.is_list(cells.type):
             columns[name] = cells
             refusals.add(_null(cells), "a cell is empty")
-        elif kinds[name] in ("number", "date"):
+        elif kinds[name] in NUMERIC:
             columns[name] = _numbers(name, cells, dialect, refusals, kinds[name] == "date")
             if form.input_type == "sequence":
                 refusals.add(np.isnan(columns[name]), "a cell is empty")
@@ -209,9 +219,7 @@ def _matrix(
     plain: PlainNumbers | None, form: Form, kept: npt.NDArray[np.int64] | None
 ) -> npt.NDArray[np.float64] | None:
     """The numbers of the inputs, (n, n_number), where they stand side by side as the inputs do; None where not."""
-    if plain is None or plain.names != tuple(
-        name for name in form.roles.inputs if form.kinds[name] in ("number", "date")
-    ):
+    if plain is None or plain.names != tuple(form.numbers):
         return None
     return plain.values if kept is None else plain.values[kept]
 
