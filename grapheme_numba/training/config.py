@@ -89,6 +89,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clip_grad_norm: Annotated[
         Annotated[float, Meta(ge=0.0)], about("Largest gradient norm of a step; 0 does not clip.")
     ] = 1.0
+    input_noise: Annotated[
+        Annotated[float, Meta(ge=0.0)],
+        about("Noise on numbers of series, pictures and tables while training, within so many times their spread."),
+    ] = 0.0
     structural_weight: Annotated[
         Literal["none", "sqrt", "sqrt1p"], about("Weight of an example's gradient by the graphs of its answers.")
     ] = "none"
