@@ -54,6 +54,7 @@ class Serial:
     host, n_rail = 0, 1
     hosts: Sequence[Sequence[int]] = [[0]]
     unbroken: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    why: Callable[[], str] = str
 
     def limit_waiting(self, seconds: float) -> None:
         """How long ranks may wait for others."""
@@ -104,6 +105,7 @@ class Ranks:
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
         self.holding: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         self.report: Callable[[str], None] = lambda line: None  # to the process that watches the ranks
+        self.why: Callable[[], str] = lambda: ""  # that process sent SIGTERM
         self.goes_on_with: tuple[str, str] = "", ""  # folder of the run, command that resumes it
         self.broken, self.cores = False, ALONE
         self._row = np.zeros(16 + SHORT[self.size > 16], np.uint8)
@@ -295,6 +297,8 @@ def join() -> Serial | Ranks:
             "several ranks were started, but mpi4py is not installed; pip install '.[mpi]' in a clone on every host"
         )
     if is_open_mpi():
+        # Open MPI gives each rank a terminal, for which Numba's colours end with an escape, also in a pipe.
+        os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
         # With several libraries there mpi4py takes MPICH's, which ends the process in a launch of Open MPI.
         os.environ.setdefault("MPI4PY_MPIABI", "openmpi")
     import mpi4py
