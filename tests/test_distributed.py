@@ -11,7 +11,7 @@ import pytest
 from ranks import MPIEXEC, SMALL, command, environment, job, ranks_of
 from runs import digest, small_data
 
-from grapheme_numba.distributed.watcher import shared_files
+from grapheme_numba.distributed.processes import shared_files
 from grapheme_numba.runs.journal import read_rows
 
 CLOCKS = ("seconds", "examples_per_s", "check")

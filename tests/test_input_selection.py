@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from ranks import job
 from runs import Recorder, cli, digest, train
 from sklearn.base import clone
 from test_evolving import Stopper
@@ -265,6 +266,20 @@ def test_a_stopped_run_with_selected_inputs_ends_with_the_same_bits(table, tmp_p
     assert part > 1
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
     assert whole.progress.n_moved > 0 or "evolve" not in more
+
+
+@pytest.mark.parametrize("wanted", ["5", "auto"])
+def test_ranks_select_what_one_process_selects(table, tmp_path, wanted):
+    """Rank 0 decides; with it the run of 2 ranks has the bits of one process."""
+    said = []
+    for n_rank in (1, 2):
+        given = ("--data", table, "--target", "kind", "--select-inputs", wanted, "--gradient-shards", 2, "--epochs", 2)
+        done = job(n_rank, "agi", "--output", tmp_path / str(n_rank), *given, "--hidden", 12, "--threads", 1)
+        assert done.returncode == 0, done.stderr
+        said.append([line for line in done.stdout.splitlines() if line.startswith("cells: selected inputs are ")])
+    assert len(said[0]) == 1
+    assert said[0] == said[1]
+    assert digest(tmp_path / "2") == digest(tmp_path / "1")
 
 
 def test_options_of_a_run_that_cannot_be_are_refused(table, tmp_path):

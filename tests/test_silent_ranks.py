@@ -12,8 +12,8 @@ import pytest
 from ranks import MPIEXEC, SMALL, command, environment, ranks_of
 from runs import small_data
 
+from grapheme_numba.distributed.processes import launchers_of, shared_files
 from grapheme_numba.distributed.roll_call import LATER, WAITS, WORKS, RanksSilent, RollCall
-from grapheme_numba.distributed.watcher import launchers_of, shared_files
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def joined_ranks(debug: bool) -> Iterator[Serial | Ranks]:
             if isinstance(comm, Serial):
                 yield comm
                 return
-            comm.report, comm.roll.say = reporter.send, warn
+            comm.report, comm.why, comm.roll.say = reporter.send, reporter.why, warn
             reporter.joined(comm)
             try:
                 yield comm

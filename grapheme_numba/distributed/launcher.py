@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from grapheme_numba.distributed.watcher import launchers_of
+from grapheme_numba.distributed.processes import launchers_of
 
 # MPICH and Intel MPI, Open MPI, MVAPICH, and PMIx (Slurm), which does not set the number.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")

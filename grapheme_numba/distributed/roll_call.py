@@ -8,6 +8,7 @@ the lowest rank that is not silent names the silent ones; after the limit (`--ra
 """
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -187,7 +188,10 @@ class RollCall:
             return  # a connection is lost; what is missing is silent
 
 
-PROGRAM = Path(__file__).with_name("watcher.py")
+# Without site packages, for the package costs seconds to import and the watcher needs three files of it.
+PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from grapheme_numba.distributed import watcher; watcher.main({})"
+)
 
 
 class LostRankReporter:
@@ -199,21 +203,28 @@ class LostRankReporter:
 
     def __init__(self) -> None:
         self._lines: IO[bytes] | None = None  # to the watcher; None where there is none
+        self._answers: IO[bytes] | None = None  # from it
         self._watcher = self._of_host = 0  # process: of this rank, of the ranks of this host
+        self._port = 0
         self._joined = False
         if hasattr(os, "pidfd_open"):
-            program = [sys.executable, "-I", "-S", str(PROGRAM), str(os.getpid())]
+            program = [sys.executable, "-I", "-S", "-c", PROGRAM.format(os.getpid()), str(Path(__file__).parents[2])]
             started = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-            said = b"" if started.stdout is None else started.stdout.read()
+            if started.stdout is not None:
+                self._watcher, self._port = map(int, started.stdout.readline().split() or (0, 0))
+                os.set_blocking(started.stdout.fileno(), False)
             started.wait()
-            self._lines, self._watcher = started.stdin, int(said or 0)
+            self._lines, self._answers = started.stdin, started.stdout
 
     def joined(self, comm: "Ranks") -> None:
         """All ranks have met: the lowest of every host keeps its watcher."""
         self._joined = True
         found = comm.host_processes(self._watcher)
         self._of_host = found[0][2]
+        sent = [one.decode().split() for one in comm.all_gather(f"{secrets.token_hex(8)} {self._port}".encode())]
         if comm.host_rank == 0:
+            hosts = [f"{comm.host_names[ranks[0]]}:{sent[ranks[0]][1]}" for ranks in comm.hosts]
+            self.send(f"hosts {sent[0][0]} {comm.host} {' '.join(hosts)}")
             self.send(f"ranks {comm.size} {' '.join(f'{rank}:{process}' for rank, process, _ in found)}")
         else:
             self._end("dismissed")
@@ -226,6 +237,11 @@ class LostRankReporter:
                 self._lines.flush()
             except OSError:
                 self._lines = None  # it is gone; the run does not depend on it
+
+    def why(self) -> str:
+        """Why the watcher sent SIGTERM; empty where it did not, or watches no more."""
+        lines = (self._answers and self._answers.read()) or b""
+        return lines.decode().rpartition("\n")[0]
 
     def _end(self, line: str) -> None:
         self.send(line)

@@ -125,9 +125,11 @@ class Team:
         added to the model's gradients by then, and the caller takes it out.
         """
         whole = None if results is None else batch_result(parts, results)
+        if self._sum is not None:
+            self._sum.begin()
         if not self.alone:
             arrays = None if whole is None else [array.tobytes() for array in whole]
-            sent = self.comm.all_gather(msgspec.msgpack.encode(RankMessage(own_requests(stop), arrays)))
+            sent = self.comm.all_gather(msgspec.msgpack.encode(RankMessage(own_requests(stop, self.comm), arrays)))
             messages = [msgspec.msgpack.decode(one, type=RankMessage) for one in sent]
             self._requests = merged([message.requests for message in messages])
             parts_of = [message.arrays for message in messages]
@@ -196,10 +198,10 @@ class Team:
     def requests(self, stop: StopRequest) -> Requests:
         """What signals or limits have requested of any rank since the last call."""
         if self.alone:
-            return own_requests(stop)
+            return own_requests(stop, self.comm)
         requests, self._requests = self._requests, None
         if requests is None:
-            sent = self.comm.all_gather(msgspec.msgpack.encode(own_requests(stop)))
+            sent = self.comm.all_gather(msgspec.msgpack.encode(own_requests(stop, self.comm)))
             requests = merged([msgspec.msgpack.decode(one, type=Requests) for one in sent])
         return requests
 
@@ -236,9 +238,10 @@ def joined(ranks: Sequence[Sequence[bytes]]) -> BatchResult:
     return BatchResult(*(np.frombuffer(b"".join(one), kind) for one, kind in zip(arrays, DTYPES, strict=True)))
 
 
-def own_requests(stop: StopRequest) -> Requests:
+def own_requests(stop: StopRequest, comm: Serial | Ranks) -> Requests:
     """What this rank was requested to do since the last call."""
-    return Requests(stop.due(), stop.take_save())
+    reason = stop.due()
+    return Requests(reason and (comm.why() or reason), stop.take_save())
 
 
 def merged(requests: Sequence[Requests]) -> Requests:

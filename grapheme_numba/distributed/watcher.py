@@ -2,9 +2,10 @@
 
 A launcher whose rank was lost kills the others at once, without a helpful message and with their files in shared memory
 left; one whose own process or connection was lost may wait for ever. This process is not among those that they kill.
-Each rank starts one before it looks for the others; then one a host stays. It is a program of its own that
-imports nothing of the package, and reads lines from its standard input:
+Each rank starts one before it looks for the others; then one a host stays. It is a program of its own, which
+imports nothing but this folder's `news` and `processes`, and reads lines from its standard input:
 
+    hosts WORD I H:PORT ...  the watchers that stay, on all hosts, and the number of this one's
     ranks N R:PID ...   all ranks have met: so many in all, and these on this host
     folder PATH         of the run, in which a checkpoint may lie
     command TEXT        which resumes the run
@@ -13,104 +14,34 @@ imports nothing of the package, and reads lines from its standard input:
     silent              this rank ends because others are silent; it has said so
     dismissed           another process watches this rank
     done                all is well, and this rank takes leave of the MPI library
+
+On its standard output stand its process and the port of its `News`, and later why it sent SIGTERM.
 """
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Iterable
+
+from grapheme_numba.distributed.news import News
+from grapheme_numba.distributed.processes import (
+    CONNECTIONS,
+    NOT_OURS,
+    is_leaving,
+    launchers_of,
+    send_signal,
+    shared_files,
+    standard_error_of,
+)
 
 GRACE = 5.0  # seconds that the launcher has to end the others before we do
 SAVING = 8.0  # seconds that ranks have to save together when the launcher was lost
 LEAVING = 6.0  # seconds that ranks have to take leave of the MPI library, all at the same time
 LEAST = 1.5  # seconds between two steps against a launcher that stays
-PIDFD_GETFD = 438  # the number of this call of Linux
-PF_EXITING = 4  # among the kernel's flags of a process
+HEADS = frozenset({"mpiexec", "mpiexec.hydra", "mpirun", "orterun", "prterun", "srun"})
 WHOLE = ("checkpoint_last/manifest.json", "checkpoint_best/manifest.json")
-# Names as in /proc/PID/comm. Slurm's own processes are watched, but end by themselves.
-NOT_OURS = frozenset({"slurmstepd"})
-LAUNCHERS = NOT_OURS | frozenset(
-    ["mpiexec", "mpiexec.hydra", "hydra_pmi_proxy", "mpirun", "orterun", "orted", "prterun", "prte", "prted"]
-)
-CONNECTIONS = frozenset({"ssh", "rsh"})
-SHARED = ("mpich_shm_", "vader_segment.", "sm_segment.", "osc_rdma.", "shared_window_")
-
-
-def name_of(process: int) -> str:
-    """The name of a process; empty where there is none."""
-    try:
-        with open(f"/proc/{process}/comm") as file:
-            return file.read().rstrip("\n")
-    except OSError:
-        return ""
-
-
-def stat_of(process: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name: state, parent, ...; empty where there is no such process."""
-    try:
-        with open(f"/proc/{process}/stat") as file:
-            return file.read().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return []
-
-
-def launchers_of(process: int) -> dict[int, str]:
-    """process -> name: the launcher's processes above this one, and their connections to other hosts."""
-    found = {}
-    above = process
-    while above > 1:
-        fields = stat_of(above)
-        above = int(fields[1]) if fields else 0
-        if (name := name_of(above)) in LAUNCHERS:
-            found[above] = name
-    for folder in os.listdir("/proc"):
-        process = int(folder) if folder.isdecimal() else 0
-        fields = stat_of(process) if process else []
-        if fields and int(fields[1]) in found and (name := name_of(process)) in CONNECTIONS:
-            found[process] = name
-    port = os.environ.get("SLURM_STEP_LAUNCHER_PORT", "")
-    if "slurmstepd" in found.values() and port.isdecimal() and (srun := listener(int(port))) is not None:
-        found[srun] = "srun"
-    return found
-
-
-def listener(port: int) -> int | None:
-    """The process of this host that listens on a TCP port, None where it is not to be found: `srun`, for its tasks."""
-    inodes = set()
-    for table in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
-            rows = [line.split() for line in file][1:]
-            inodes |= {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")}
-    for folder in os.listdir("/proc") if inodes else ():
-        if folder.isdecimal() and name_of(int(folder)) == "srun":
-            with contextlib.suppress(OSError):
-                links = (os.readlink(f"/proc/{folder}/fd/{one}") for one in os.listdir(f"/proc/{folder}/fd"))
-                if any(link in inodes for link in links):
-                    return int(folder)
-    return None
-
-
-def shared_files(processes: Iterable[int]) -> set[str]:
-    """What MPI keeps in shared memory under a name for these processes, and only takes away when all end well."""
-    found = set()
-    for process in processes:
-        try:
-            with open(f"/proc/{process}/maps") as file:
-                names = (line.rstrip("\n").partition("/dev/shm/")[2] for line in file)
-                found |= {f"/dev/shm/{name}" for name in names if name.startswith(SHARED) and " " not in name}
-        except OSError:
-            continue
-    return found
-
-
-def is_leaving(process: int) -> bool:
-    """Whether a process is on its way out."""
-    fields = stat_of(process)
-    return not fields or fields[0] in "ZX" or bool(int(fields[6]) & PF_EXITING)
 
 
 def way_on(folder: str, command: str) -> str:
@@ -118,15 +49,6 @@ def way_on(folder: str, command: str) -> str:
     if any(os.path.exists(os.path.join(folder, name)) for name in WHOLE):
         return f"resume from {folder}/checkpoint_last with: {command}"
     return "there is no checkpoint yet, so start the same command again"
-
-
-def standard_error_of(descriptor: int, process: int) -> int:
-    """A descriptor of the standard error of a process, which its pidfd also names. Raises OSError."""
-    copied = ctypes.CDLL(None).syscall(PIDFD_GETFD, descriptor, 2, 0)
-    if copied >= 0:
-        return copied
-    # Not allowed everywhere. In a file this one has a place of its own, and the launcher may write over our line.
-    return os.open(f"/proc/{process}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
 
 
 def say(text: str, *descriptors: int) -> None:
@@ -139,17 +61,11 @@ def say(text: str, *descriptors: int) -> None:
         return
 
 
-def send_signal(descriptor: int, number: int) -> None:
-    """A signal to a process that may have ended."""
-    with contextlib.suppress(OSError):
-        signal.pidfd_send_signal(descriptor, number)
-
-
 class Watch:
     """What is watched: the ranks of this host and the launcher's processes, each by its pidfd."""
 
-    def __init__(self, process: int) -> None:
-        self.poll = select.poll()
+    def __init__(self, process: int, news: News) -> None:
+        self.poll, self.news = select.poll(), news
         self.ranks: dict[int, tuple[int, int]] = {}  # pidfd -> (rank, process)
         self.launchers: dict[int, tuple[str, int]] = {}  # pidfd -> (name, process)
         self.files: set[str] = set()
@@ -161,6 +77,7 @@ class Watch:
         self.heard_at = [2]  # our standard error, which the launcher passes on, then the launchers', the highest first
         signal.signal(signal.SIGUSR1, self.be_quiet)
         self.poll.register(0, select.POLLIN)
+        self.poll.register(news.socket, select.POLLIN)
         self.add_rank(-1, process)
         self.add_launchers(process)
 
@@ -216,6 +133,8 @@ class Watch:
             if not ready:
                 self.explain(f"the ranks of this job did not find each other within {self.limit:g} s (--rank-timeout)")
                 return self.end(0.0)
+            if self.news.socket.fileno() in ready:
+                self.read_news()
             if any(descriptor in self.ranks for descriptor in ready):
                 # On a busy host the launcher may have killed the others before the lost one is quite gone.
                 lost = [one for descriptor, one in self.ranks.items() if descriptor in ready or is_leaving(one[1])]
@@ -225,14 +144,18 @@ class Watch:
                 # The ranks can still save together.
                 names = " and ".join(f"{name} (process {process})" for name, process in gone)
                 self.heard_at.append(self.heard_at.pop(0))  # what ranks print goes nowhere now, or will soon
-                self.explain(f"{names} of the launcher was lost on {os.uname().nodename}")
+                were = "was" if len(gone) == 1 else "were"
+                say(self.explain(f"{names} of the launcher {were} lost on {os.uname().nodename}"), 1)
                 for descriptor in self.ranks:
                     send_signal(descriptor, signal.SIGTERM)
                 return self.end(SAVING)
 
     def hear(self, key: str, text: str = "") -> bool:
         """Take one line; whether it was the last."""
-        if key == "ranks":
+        if key == "hosts":
+            word, own, *hosts = text.split()
+            self.news.meet(word, int(own), hosts)
+        elif key == "ranks":
             n_rank, *places = text.split()
             self.n_rank, self.until = int(n_rank), None
             there = [self.add_rank(*map(int, place.split(":"))) for place in places]
@@ -248,6 +171,7 @@ class Watch:
             self.until = time.monotonic() + self.limit
         elif key in ("silent", "failed"):
             self.quiet, self.until = True, None
+            self.news.name()
         elif key in self.facts:
             self.facts[key] = text
         elif key == "done":
@@ -263,8 +187,31 @@ class Watch:
         names = " and ".join(f"rank {rank} (process {process} on {host})" for rank, process in lost)
         return f"{names} {'was' if len(lost) == 1 else 'were'} lost"
 
-    def explain(self, what: str) -> None:
-        """Say why all ends, once, and let go of standard error: launchers wait until nobody holds it."""
+    @property
+    def is_beside_launcher(self) -> bool:
+        """Whether the launcher's own process, which the user sees, is on this host."""
+        return any(name in HEADS for name, _ in self.launchers.values())
+
+    def read_news(self) -> None:
+        """What other hosts have lost: beside the launcher it is named here."""
+        self.news.receive()
+        if self.news.heard and self.is_beside_launcher:
+            self.name(self.news.heard)
+            self.news.name()
+        self.quiet = self.quiet or self.news.said
+
+    def explain(self, what: str) -> str:
+        """Say once why all ends, if no other watcher does; the cause that was found."""
+        if self.quiet:
+            return self.news.heard or what
+        found = self.news.settle(what, self.is_beside_launcher)
+        if found:
+            self.name(found)
+        self.quiet = True
+        return found or self.news.heard or what
+
+    def name(self, what: str) -> None:
+        """Say why all ends, where nobody has done so."""
         if not self.quiet:
             number = f"all {self.n_rank} ranks" if self.n_rank else "the whole job"
             say(f"error: {what}, so {number} end{'' if self.n_rank else 's'}; {way_on(**self.facts)}", *self.heard_at)
@@ -318,10 +265,11 @@ class Watch:
         return bool(alive)
 
 
-if __name__ == "__main__":
-    # Slurm kills the children of what it kills, so this process is nobody's child.
+def main(process: int) -> None:
+    """Watch a rank, in a process that goes on when this one has ended."""
+    news = News()
+    # Slurm kills the children of what it kills, so the one that watches is nobody's child.
     if child := os.fork():
-        os.write(1, b"%d\n" % child)
+        os.write(1, b"%d %d\n" % (child, news.port))
         os._exit(0)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    Watch(int(sys.argv[1])).run()
+    Watch(process, news).run()

@@ -150,7 +150,7 @@ def _prepared(
         if config.select_inputs is not None:
             all_columns = task.layout(summary, config)
             seen = select_examples(task, train, config, all_columns)
-            summary = input_selection.of_summary(seen, summary, all_columns, config, team.comm, observer.note)
+            summary = input_selection.of_summary(seen, summary, all_columns, config, observer.note)
         model = task.build(summary, config)
     else:
         if fingerprint != checkpoint.fingerprint and team.comm.rank:  # it resumes from what rank 0 has just read

@@ -32,7 +32,6 @@ from grapheme_numba import arguments
 from grapheme_numba.data.codec.layout import DomainLayout, Layout
 from grapheme_numba.data.stream.dataset import Dataset
 from grapheme_numba.data.summary import DatasetSummary
-from grapheme_numba.distributed.comm import Ranks, Serial
 from grapheme_numba.errors import NonFiniteError, UsageError, few
 from grapheme_numba.network.dagnn import DagNN
 from grapheme_numba.network.losses import cross_entropy, huber
@@ -233,10 +232,11 @@ def of_summary(
     summary: DatasetSummary,
     layout: Layout,
     config: Config,
-    comm: Serial | Ranks,
     note: Callable[[str], None],
 ) -> DatasetSummary:
     """`summary` with the columns of each table that the run is to read; `layout` is that of all of them.
+
+    Of several ranks only the first comes here: it makes the model, and the others get it.
 
     Raises UsageError where there is no table, or none of so many columns.
     """
@@ -253,10 +253,9 @@ def of_summary(
     for name, columns in tables.items():
         note(f"selecting inputs of {name} among {len(columns):,} columns")
         found = _selection(train, layout, name, config, wanted)
-        # Another processor may round otherwise: all ranks take what the first has found.
-        chosen = np.frombuffer(comm.all_gather(found.kept.astype(np.int64).tobytes())[0], np.int64)
-        kept[name] = {columns[column] for column in chosen.tolist()}
-        note(sentence(name, [columns[column] for column in chosen.tolist()], len(columns), found.scores))
+        chosen = [columns[column] for column in found.kept.tolist()]
+        kept[name] = set(chosen)
+        note(sentence(name, chosen, len(columns), found.scores))
     domains = [
         msgspec.structs.replace(one, fields=tuple(f for f in one.fields if f.name in kept[one.name]))
         if one.name in kept
