@@ -33,6 +33,7 @@ LEVEL = "__index_level_"
 INDEX = ("Unnamed: 0", "index", f"{LEVEL}0__")  # what pandas calls an index; the last is one, whatever it holds
 AHEAD = 2  # blocks that wait, for each thread
 READ_AHEAD = 2  # blocks that are read before any thread waits for them
+FEWEST = 10  # rows, most of them with another text of several words: words too
 FREE_TEXT = 64  # more different texts than that in the only input column: its words count, it is no category
 USUAL = "data"
 
@@ -128,10 +129,9 @@ class TablePasses:
         text = [name for name in inputs if kinds[name] == "text"]
         if self.mapping.layout == "values":
             return Form(roles, kinds, "text" if text else "sequence")
-        distinct = facts[inputs[0]].distinct
         if self.mapping.layout == "cells":
             return Form(roles, kinds, "tabular")
-        if text and len(inputs) == 1 and (distinct is None or len(distinct) > FREE_TEXT):
+        if text and len(inputs) == 1 and _is_free(facts[inputs[0]]):
             return Form(roles, kinds, "text")
         return Form(roles, kinds, "tabular")
 
@@ -277,6 +277,14 @@ class TablePasses:
         if role == "left out" and self._counts_rows(name, fact):
             role = f"left out, as it {'counts' if fact.numbers else 'names'} the rows (--input takes it)"
         return fact.sentence(role, self.forced(name))
+
+
+def _is_free(fact: ColumnFacts) -> bool:
+    """Whether the only input column is of texts of their own, whose words count, rather than of categories."""
+    if fact.distinct is None or len(fact.distinct) > FREE_TEXT:
+        return True
+    spaced = sum(" " in text.strip() for text in fact.distinct)
+    return 2 * len(fact.distinct) > fact.n >= FEWEST and 2 * spaced > len(fact.distinct)
 
 
 def facts_together(given: Sequence[Mapping[str, ColumnFacts]]) -> dict[str, ColumnFacts]:
