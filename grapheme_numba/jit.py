@@ -42,8 +42,9 @@ kernel_cache.make_or_refuse(Path(os.environ["NUMBA_CACHE_DIR"]))
 _has_tbb = _preload_tbb()
 
 import numba  # noqa: E402
-from numba.core import caching  # noqa: E402
+from numba.core import caching, sigutils  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
+from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 
 # Where Numba puts kernels of these sources: below the cache's folder, named by the sources' own.
@@ -121,8 +122,9 @@ caching.IndexDataCacheFile = _CheckedCacheFile  # type: ignore[misc]
 
 COMPILE_ROOM = 256 << 20  # bytes of address space; with less LLVM ends the process, and OpenBLAS tries again for ever
 _compile = CPUDispatcher.compile
-
-
+_add_overload = CPUDispatcher.add_overload
+_index_key = caching.FunctionCache._index_key
+_compiling = threading.local()  # `depth`: how many kernels this thread compiles, each for the one before
 _waits: dict[str, Callable[[], None]] = {}  # kernel -> what is called before it is compiled
 
 
@@ -144,11 +146,56 @@ def _compile_in_room(self: Any, signature: Any) -> Any:
             f"and {COMPILE_ROOM >> 20} MB are wanted; raise the limit (ulimit -v), or use fewer --threads"
         )
     try:
-        return _compile(self, signature)
+        with global_compiler_lock:
+            return _compile_for_caller(self, signature)
     except MemoryError:
         raise NoMemoryError(
             "there is not enough memory to compile kernels; free some, or raise the limit (ulimit -v)"
         ) from None
+
+
+def _compile_for_caller(self: Any, signature: Any) -> Any:
+    """Load or compile a kernel: what another kernel calls gets no entry for Python, and none gets one for C.
+
+    Entries unpack every array of every argument, a fifth of the time that compiling takes. Without one a kernel must
+    not be known to calls from Python, which would jump to address 0: these compile it again. Left as they are: LLVM
+    optimises inner kernels before they are inlined and emits code for them; neither saved more than a twentieth.
+    """
+    depth = getattr(_compiling, "depth", 0)
+    arguments = tuple(sigutils.normalize_signature(signature)[0])  # type: ignore[no-untyped-call]
+    if depth == 0 and arguments in self.__dict__.get("inner_overloads", ()):
+        self.inner_overloads.remove(arguments)
+        del self.overloads[arguments]
+    wrappers = {"no_cfunc_wrapper": True, "no_cpython_wrapper": depth > 0}
+    options = self._compiler.targetoptions
+    self._compiler.targetoptions = {**options, **wrappers}
+    _compiling.depth = depth + 1
+    try:
+        return _compile(self, signature)
+    finally:
+        _compiling.depth = depth
+        self._compiler.targetoptions = options
+
+
+def _is_inner() -> bool:
+    """Whether this thread compiles a kernel for another one."""
+    return getattr(_compiling, "depth", 0) > 1
+
+
+def _add_for_caller(self: Any, result: Any) -> None:
+    """Make a compiled kernel known to its callers: to calls from Python only with an entry for them."""
+    if not (_is_inner() and self.py_func.__module__.startswith("grapheme_numba.")):
+        _add_overload(self, result)
+        return
+    arguments = tuple(result.signature.args)
+    self.overloads[arguments] = result
+    self.__dict__.setdefault("inner_overloads", set()).add(arguments)
+
+
+def _key_for_caller(self: Any, signature: Any, codegen: Any) -> Any:
+    """The name of a compiled kernel in the index of its file, with or without an entry for Python."""
+    key = _index_key(self, signature, codegen)  # type: ignore[no-untyped-call]
+    return (*key, "inner") if _is_inner() else key
 
 
 def _room_left() -> float:
@@ -165,6 +212,8 @@ def _room_left() -> float:
 
 
 CPUDispatcher.compile = _compile_in_room  # type: ignore[method-assign, assignment]
+CPUDispatcher.add_overload = _add_for_caller  # type: ignore[method-assign, assignment]
+caching.FunctionCache._index_key = _key_for_caller  # type: ignore[method-assign]
 
 
 def _takes_several_callers() -> bool:

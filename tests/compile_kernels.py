@@ -1,4 +1,4 @@
-"""Compile kernels into the cache of `NUMBA_CACHE_DIR`: `python compile_kernels.py float32`, `float64` or `trainers`.
+"""Compile kernels into the cache of `NUMBA_CACHE_DIR`: `python compile_kernels.py PART`, trainers or a dtype.
 
 Run side by side before several test processes start: each of those would compile the same, in its own time. What is
 missing here is compiled by the tests themselves, so this decides the length of a run and nothing else.
@@ -17,8 +17,8 @@ from grapheme_numba.graph.build import ACTIVATIONS
 ROOT = Path(__file__).parent.parent
 
 
-def compile_engine(dtype):
-    """Steps by whole tiles and with shared levels, every activation, aggregation, optimiser and loss, an embedding."""
+def compile_passes(dtype):
+    """Steps by whole tiles and with shared levels, every activation and aggregation."""
     for widths, fan_in, batch in (([8, 16, 4], 4, 40), ([64, 4000, 4000, 8], 20, 2)):
         dag = gn.DagNN.layered(widths, fan_in=fan_in, seed=1, dtype=dtype)
         take_step(dag, batch)
@@ -28,6 +28,11 @@ def compile_engine(dtype):
     mixed = ["sum"] * 4 + ["mean", "product", "max", "min"] + ["sum"] * 2
     for batch in (2, 40):
         take_step(gn.DagNN.layered([4, 4, 2], 4, dtype=dtype, aggregation=mixed), batch)
+
+
+def compile_engine(dtype):
+    """Passes, every optimiser and loss, an embedding."""
+    compile_passes(dtype)
     dag = gn.DagNN.layered([4, 4, 2], 4, dtype=dtype)
     x, y = np.ones((8, 4), dtype), np.zeros((8, 2), dtype)
     for optimizer in (gn.optim.SGD(), gn.optim.Momentum(), gn.optim.RMSprop(), gn.optim.Adam()):
@@ -67,4 +72,10 @@ def compile_trainers():
 
 
 if __name__ == "__main__":
-    compile_trainers() if sys.argv[1] == "trainers" else compile_engine(sys.argv[1])
+    part = sys.argv[1]
+    if part == "trainers":
+        compile_trainers()
+    elif part == "bfloat16":  # optimisers and losses are those of float32
+        compile_passes(part)
+    else:
+        compile_engine(part)

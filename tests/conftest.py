@@ -36,7 +36,7 @@ def pytest_configure(config):
         program = [sys.executable, str(ROOT / "tests" / "compile_kernels.py")]
         variables = {**os.environ, "PYTHONPATH": str(ROOT)}
         with ThreadPoolExecutor(2) as pool:
-            parts = ("trainers", "float32", "float64")
+            parts = ("trainers", "float32", "float64", "bfloat16")
             done = list(pool.map(lambda part: subprocess.run([*program, part], env=variables).returncode, parts))
         if not any(done):
             (_cache / "engine").touch()

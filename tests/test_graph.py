@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import grapheme_numba as gn
 from grapheme_numba.graph.build import ACTIVATIONS, build_dag
+from grapheme_numba.kernels.graph import topology
 
 STRUCTURE = ("senders", "receivers", "inputs", "outputs", "n_node", "activation")
 
@@ -196,3 +197,14 @@ def test_nodes_that_share_senders_stand_side_by_side():
     )
     # In random order the eight senders of a node span about seven ninths of the layer.
     assert np.median(spread) <= 4 * fan_in
+
+
+def test_nodes_are_sorted_by_keys_and_equal_ones_keep_their_order():
+    generator = np.random.default_rng(0)
+    for n in [*range(34), 1000, 1023, 1025]:
+        keys, nodes = generator.integers(0, max(1, n // 3), n).astype(np.float64), generator.permutation(n).astype("i4")
+        wanted = nodes[np.argsort(keys, kind="stable")]
+        kept = np.concatenate([keys, [7.0]])  # room behind the keys of one level stays as it is
+        topology.sort_by(kept, nodes, np.empty(n), np.empty(n, np.int32))
+        np.testing.assert_array_equal(nodes, wanted)
+        np.testing.assert_array_equal(kept, [*np.sort(keys), 7.0])

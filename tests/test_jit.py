@@ -46,6 +46,25 @@ def test_concurrent_compilers_keep_the_cache_right(tmp_path):
     assert [key for key, value in found.items() if value != key] == []
 
 
+@pytest.mark.parametrize("order", ["inner, python, inner", "python, inner, python"])
+def test_a_kernel_that_others_call_can_be_called_from_python(tmp_path, order):
+    """Before or after another kernel has compiled it for itself, without an entry for Python, and from the cache."""
+    code = """
+import sys
+import numpy as np
+from grapheme_numba.kernels.engine import updates
+calls = {
+    "inner": lambda: updates.sum_of_squares(np.float32([1, 2, 3])),
+    "python": lambda: updates.in_order(np.float64([1, 4, 9])),
+}
+print([float(calls[name]()) for name in sys.argv[1].split(", ")], len(updates.in_order.signatures))
+"""
+    for _ in range(2):
+        child = python(code, order, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="1")
+        assert child.communicate()[0] == "[14.0, 14.0, 14.0] 1\n"
+        assert child.returncode == 0
+
+
 def cache_file(folder: Path) -> caching.IndexDataCacheFile:
     """The file of one kernel in a folder named as those of our own sources."""
     path = folder / min(jit.OWN_FOLDERS)

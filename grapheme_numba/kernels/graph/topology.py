@@ -8,8 +8,6 @@ from numba import njit
 
 from grapheme_numba.jit import SERIAL
 
-STABLE = "mergesort"
-
 
 @njit(**SERIAL)
 def check_edges(senders, receivers, n_node):
@@ -104,19 +102,41 @@ def barycentre_order(receivers, t_indptr, t_edges, level_start, is_input, order_
     of Sugiyama et al. 1981, one sweep).
     """
     sums, counts = np.zeros(order_out.size), np.zeros(order_out.size, np.int64)
+    keys, spare_keys, spare = np.empty(order_out.size), np.empty(order_out.size), np.empty_like(order_out)
     for level in range(level_start.size - 1):
         nodes = order_out[level_start[level] : level_start[level + 1]]
         if level > 0:
-            keys = np.empty(nodes.size)
             for k in range(nodes.size):
                 keys[k] = -1.0 if is_input[nodes[k]] else sums[nodes[k]] / counts[nodes[k]]
-            nodes[:] = nodes[np.argsort(keys, kind=STABLE)]
+            sort_by(keys, nodes, spare_keys, spare)
         for k in range(nodes.size):
             position = level_start[level] + k
             for entry in range(t_indptr[nodes[k]], t_indptr[nodes[k] + 1]):
                 receiver = receivers[t_edges[entry]]
                 sums[receiver] += position
                 counts[receiver] += 1
+
+
+@njit(**SERIAL)
+def sort_by(keys_out, nodes_out, spare_keys, spare):
+    """Sort `nodes_out` (n,) int32 by the first n of `keys_out` float64, both in place; equal keys keep their order.
+
+    A merge sort from the bottom up. NumPy's `argsort` in a kernel compiles for 6 s, a tenth of a first start.
+    """
+    n, width = nodes_out.size, 1
+    while width < n:
+        for start in range(0, n, 2 * width):
+            middle, end = min(start + width, n), min(start + 2 * width, n)
+            left, right = start, middle
+            for k in range(start, end):
+                if left < middle and (right == end or keys_out[left] <= keys_out[right]):
+                    source, left = left, left + 1
+                else:
+                    source, right = right, right + 1
+                spare_keys[k], spare[k] = keys_out[source], nodes_out[source]
+        for k in range(n):
+            keys_out[k], nodes_out[k] = spare_keys[k], spare[k]
+        width *= 2
 
 
 @njit(**SERIAL)
