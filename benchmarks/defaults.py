@@ -67,16 +67,16 @@ class Setting(NamedTuple):
     seconds: list[float]
 
 
-def held_out() -> Iterator[dict[str, Any]]:
-    """Examples to validate on. Expressions come once; series as they are drawn, texts as shipped."""
+def held_out(split: str = "val", seed: int = SEED) -> Iterator[dict[str, Any]]:
+    """Examples to judge by. Expressions come once; series as they are drawn, texts as shipped."""
     seen, n = set(), dict.fromkeys(WANTED, 0)
-    for record in generate(max(WANTED.values()), "val", SEED, tuple(WANTED)):
+    for record in generate(max(WANTED.values()), split, seed, tuple(WANTED)):
         name, given = record["domain"], json.dumps(record["input"])
         if n[name] < WANTED[name] and (name != "math" or given not in seen):
             seen.add(given)
             n[name] += 1
             yield record
-    for line in (SHIPPED / "val.jsonl").read_text().splitlines():
+    for line in (SHIPPED / f"{split}.jsonl").read_text().splitlines():
         record = json.loads(line)
         if record["domain"] == "text":
             yield record
