@@ -10,7 +10,7 @@ import pytest
 from ranks import SMALL, command, environment, job, ranks_of
 from runs import digest, small_data
 
-from grapheme_numba.errors import NonFiniteError
+from grapheme_numba.errors import NonFiniteError, OutputError
 
 SPOILED = str(Path(__file__).with_name("spoiled_shard.py"))
 # A network of several chunks of parameters, so that every rank owns some.
@@ -45,6 +45,32 @@ def test_ranks_on_several_hosts_give_the_same_bits(tmp_path, data):
     assert len(set(digests(tmp_path, [(1, {}), (3, APART), (3, IN_TURN)], *options))) == 1
 
 
+def test_two_hosts_that_exchange_once_a_step_give_the_same_bits(tmp_path, data):
+    """Every vector whole on both hosts, and the gradients under way while losses are gathered."""
+    options = ("agi", "--data", data, *WIDE, "--epochs", 2, "--batch-size", 23, "--val-freq", 1, "--gradient-shards", 2)
+    assert len(set(digests(tmp_path, [(1, {}), (2, APART)], *options))) == 1
+
+
+@pytest.mark.long
+def test_two_hosts_with_a_large_model_share_the_update(tmp_path, data):
+    """More parameters than two hosts work out twice: each updates one half."""
+    large = ("--hidden", "2400", "--fan-in", "128", "--activation", "tanh", "--threads", "1", "--log-format", "plain")
+    options = ("agi", "--data", data, *large, "--epochs", 2, "--batch-size", 23, "--gradient-shards", 4)
+    assert len(set(digests(tmp_path, [(1, {}), (2, APART), (4, TWO_HOSTS)], *options))) == 1
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+@pytest.mark.parametrize("number", [1, 4])
+@pytest.mark.parametrize("hosts", [APART, pytest.param({}, marks=pytest.mark.long)])
+def test_a_rank_that_fails_while_the_other_has_begun_to_exchange_ends_both(tmp_path, data, failed, number, hosts):
+    """With its own code and one sentence; nobody waits for what does not come."""
+    options = ("--data", data, "--output", tmp_path / "run", *SMALL, "--gradient-shards", 2, "--batch-size", 23)
+    done = job(2, SPOILED, "error", failed, number, "agi", *options, timeout=60, **hosts)
+    assert done.returncode == OutputError.exit_code, done.stderr
+    assert done.stderr.count("error:") == 1
+    assert f"error: {'on rank 1: ' * failed}the disk of this rank has failed" in done.stderr
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("options", [
     ("agi", "--optimizer", "sgd", "--clip-grad-norm", "0", "--accumulate", "40"),
@@ -72,14 +98,15 @@ def test_every_rule_gives_the_same_bits_on_all_ranks_and_hosts(tmp_path, data, o
         8,
         *own,
     )
-    jobs = [(1, {}), (2, {}), (3, {}), (4, TWO_HOSTS), (5, IN_TURN), (4, APART), (8, TWO_HOSTS)]
+    jobs = [(1, {}), (2, {}), (3, {}), (2, APART), (4, TWO_HOSTS), (5, IN_TURN), (4, APART), (8, TWO_HOSTS)]
     assert len(set(digests(tmp_path, jobs, *options))) == 1
 
 
+@pytest.mark.parametrize("hosts", [{}, APART])
 @pytest.mark.parametrize(("field", "shard"), [pytest.param("targets", 0, marks=pytest.mark.long), ("values", 1)])
-def test_a_nan_on_one_rank_ends_all_with_one_message(tmp_path, data, field, shard):
+def test_a_nan_on_one_rank_ends_all_with_one_message(tmp_path, data, field, shard, hosts):
     options = ("--data", data, "--output", tmp_path / "run", *SMALL, "--gradient-shards", 2, "--batch-size", 23)
-    done = job(2, SPOILED, field, shard, 3, "agi", *options)
+    done = job(2, SPOILED, field, shard, 3, "agi", *options, **hosts)
     assert done.returncode == NonFiniteError.exit_code, done.stderr
     assert done.stderr.count("error:") == 1
     word = {"targets": "target", "values": "input"}[field]
@@ -91,8 +118,7 @@ def test_a_batch_skipped_for_one_rank_is_skipped_by_all(tmp_path, data, accumula
     """Also in the middle of a step, whose other batches stay."""
     options = (*SMALL, "--data", data, "--epochs", 2, "--batch-size", 23, "--accumulate", accumulate)
     options = (SPOILED, "targets", 1, 4, "agi", "--gradient-shards", 2, "--nan-policy", "skip", *options)
-    alone, together = digests(tmp_path, [(1, {}), (2, {})], *options)
-    assert alone == together
+    assert len(set(digests(tmp_path, [(1, {}), (2, {}), (2, APART)], *options))) == 1
 
 
 @pytest.mark.long
@@ -114,7 +140,7 @@ def test_all_ranks_go_back_together(tmp_path, data):
         "--gradient-shards",
         4,
     )
-    jobs = [(1, {}), (2, {}), (4, TWO_HOSTS)]
+    jobs = [(1, {}), (2, {}), (2, APART), (4, TWO_HOSTS)]
     whole = digests(tmp_path / "clean", jobs[:1], *options[4:], "--nan-policy", "rollback")
     found = digests(tmp_path, jobs, *options, "--nan-policy", "rollback")
     assert len(set(found)) == 1

@@ -30,6 +30,7 @@ NAP = 5e-5
 LONG, LONG_NAP = 1.0, 1e-3  # after so many seconds of waiting it sleeps longer at a time
 NAME_BYTES = 64  # of a host's name
 SHORT = 4096, 1024  # bytes that travel at the first exchange of `all_gather`, for up to 16 ranks and for more
+HEAD = 24  # bytes before them: exit code, length, whether an exchange has begun
 ALONE = Cores(np.ones((1, 1), np.uint8), 0)
 Parts = tuple[Sequence[int], Sequence[int]]  # counts and displacements
 
@@ -108,7 +109,9 @@ class Ranks:
         self.why: Callable[[], str] = lambda: ""  # that process sent SIGTERM
         self.goes_on_with: tuple[str, str] = "", ""  # folder of the run, command that resumes it
         self.broken, self.cores = False, ALONE
-        self._row = np.zeros(16 + SHORT[self.size > 16], np.uint8)
+        self.post: Callable[[], Any] | None = None  # gives the request of the exchange that `begin` begins
+        self._under_way: Any = None  # its request
+        self._row = np.zeros(HEAD + SHORT[self.size > 16], np.uint8)
         self._rows = np.zeros((self.size, self._row.size), np.uint8)
         name = np.frombuffer(os.uname().nodename.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0"), np.uint8)
         names = np.empty((self.size, NAME_BYTES), np.uint8)
@@ -166,15 +169,16 @@ class Ranks:
 
     def _all_gather(self, payload: bytes, exit_code: int, doing: str = "") -> list[bytes]:
         row, rows = self._row, self._rows
-        head = row[:16].view(np.int64)
-        head[0], head[1] = exit_code, len(payload)
-        part = payload[: row.size - 16]
-        row[16 : 16 + len(part)] = np.frombuffer(part, np.uint8)
+        head = row[:HEAD].view(np.int64)
+        head[:] = exit_code, len(payload), self._under_way is not None
+        part = payload[: row.size - HEAD]
+        row[HEAD : HEAD + len(part)] = np.frombuffer(part, np.uint8)
         self._wait(self._world.Iallgather(row, rows), doing)
-        heads = rows[:, :16].copy().view(np.int64)
-        codes, lengths = heads[:, 0], heads[:, 1]
-        if lengths.max() <= row.size - 16:
-            found = [one[16 : 16 + length].tobytes() for one, length in zip(rows, lengths, strict=True)]
+        codes, lengths, begun = rows[:, :HEAD].copy().view(np.int64).T
+        if begun.any():
+            self._complete()
+        if lengths.max() <= row.size - HEAD:
+            found = [one[HEAD : HEAD + length].tobytes() for one, length in zip(rows, lengths, strict=True)]
         else:
             ends = np.cumsum(lengths)
             bodies = np.empty(int(ends[-1]), np.uint8)
@@ -219,7 +223,26 @@ class Ranks:
         self, send: npt.NDArray[Any], send_parts: Parts, receive: npt.NDArray[Any], receive_parts: Parts
     ) -> None:
         """Along the rail: parts (counts, displacements) of `send` go to the hosts, those of `receive` come in."""
-        self._wait(self._rail.Ialltoallv([send, send_parts], [receive, receive_parts]))
+        self._wait(self.post_exchange(send, send_parts, receive, receive_parts))
+
+    def post_exchange(
+        self, send: npt.NDArray[Any], send_parts: Parts, receive: npt.NDArray[Any], receive_parts: Parts
+    ) -> Any:
+        """`exchange`, begun: its request."""
+        return self._rail.Ialltoallv([send, send_parts], [receive, receive_parts])
+
+    def begin(self) -> None:
+        """Begin the exchange `post`, for the next `all_gather` to complete.
+
+        A rank that has failed posts it as well: the others have begun, and MPI waits for all.
+        """
+        self._under_way = self.post and self.post()
+
+    def _complete(self) -> None:
+        if self._under_way is None:
+            self.begin()
+        request, self._under_way = self._under_way, None
+        self._wait(request)
 
     def spread(self, whole: npt.NDArray[Any], bounds: Sequence[int]) -> None:
         """Along the rail: fill `whole`, of which host i has the elements bounds[i] : bounds[i + 1]."""

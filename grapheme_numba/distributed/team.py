@@ -125,6 +125,8 @@ class Team:
         added to the model's gradients by then, and the caller takes it out.
         """
         whole = None if results is None else batch_result(parts, results)
+        if self._sum is not None:
+            self._sum.begin()
         if not self.alone:
             arrays = None if whole is None else [array.tobytes() for array in whole]
             sent = self.comm.all_gather(msgspec.msgpack.encode(RankMessage(own_requests(stop, self.comm), arrays)))
