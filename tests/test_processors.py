@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ranks import MPIEXEC, command, environment
 
 from grapheme_numba.bench import selftest
 
@@ -96,3 +97,20 @@ def test_a_machine_with_other_bits_is_found(monkeypatch):
     threads, processor = selftest.bits()
     assert threads.passed
     assert not processor.passed
+
+
+@pytest.mark.long
+def test_ranks_on_different_processors_give_the_bits_of_one(tmp_path):
+    """Rank 0 as on this machine, rank 1 as on one without fused multiply-adds."""
+    options = ("--epochs", 2, "--hidden", "24,24", "--fan-in", 8, "--gradient-shards", 2, "--threads", 1)
+    found = []
+    for kinds in (("this machine",), ("this machine", "x86-64 without FMA")):
+        words = [] if len(kinds) == 1 else [str(MPIEXEC)]
+        for number, kind in enumerate(kinds):
+            words += [":"] * (number > 0) + (["-n", "1"] if words else [])
+            words += ["env", *(f"{name}={value}" for name, value in CLASSES[kind].items())]
+            words += command(1, "agi", "--output", tmp_path / str(len(kinds)), *options)
+        done = subprocess.run(words, env=environment(), capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        found.append((tmp_path / str(len(kinds)) / "checkpoint_last" / "model.safetensors").read_bytes())
+    assert found[0] == found[1]
