@@ -64,7 +64,8 @@ def test_the_job_of_slurm_runs_as_printed_and_goes_on(hosts, figure):
     host_faults.on("h1", f"scancel --signal=TERM {job}")
     first = manifest.read_bytes()
     wait_for(lambda: "Restarts=1" in host_faults.on("h1", f"scontrol show job {job}"), 60)
-    host_faults.on("h1", f"scontrol update JobId={job} StartTime=now")  # Slurm waits two minutes before it starts again
+    # Slurm waits two minutes, for a credential of the first start that is revoked just now would not do for the second.
+    host_faults.on("h1", f"scontrol update JobId={job} StartTime=now+10")
     wait_for(lambda: "JobState=COMPLETED" in host_faults.on("h1", f"scontrol show job {job}"), 300)
     assert manifest.read_bytes() != first
     assert digest("big") == digest("one")
