@@ -166,20 +166,21 @@ def efficiency_table():
     """The model of docs/several-machines.md, evaluated: a row per network and number of edges."""
     hosts = (2, 4, 8, 64, 1024)
     rows = []
-    for network, width in (("100 Gbit/s (11 GB/s)", 11e9), ("10 Gbit/s (1.1 GB/s)", 1.1e9)):
+    for network, *wire in (("100 Gbit/s (11 GB/s), 2 µs", 11e9, 2e-6), ("10 Gbit/s (1.1 GB/s), 25 µs", 1.1e9, 25e-6)):
         for n_edge in (1e6, 1e7, 1e8):
-            alone = step_seconds(1, n_edge, width)
-            shares = [f"{alone / step_seconds(n, n_edge, width):.0%}" for n in hosts]
+            alone = step_seconds(1, n_edge, *wire)
+            shares = [f"{alone / step_seconds(n, n_edge, *wire):.0%}" for n in hosts]
             rows.append((f"{network}, {n_edge / 1e6:.0f} M edges", *shares))
     return markdown(("efficiency", "2 hosts", *hosts[1:]), rows)
 
 
-def step_seconds(n_host, n_edge, bytes_per_second, batch=256, rate=48e9, threads=4):
+def step_seconds(n_host, n_edge, bytes_per_second, latency, batch=256, rate=48e9, threads=4):
     """Seconds of a step with one rank a host, as the model of docs/several-machines.md has it; P = E."""
+    n_latency = 2 if n_host == 2 and n_edge <= 1 << 18 else 7 * math.ceil(math.log2(n_host))
     passes = n_edge * batch / rate + 2.7e-9 * n_edge / threads + 60e-6
     traffic = 8 * n_edge * (n_host - 1) / (n_host * bytes_per_second)
     calls = (n_host - 1) * 1.5e-6 * (math.ceil(n_edge / (n_host * 2**20)) + 1)
-    return passes + traffic + calls + 1e3 * n_host / bytes_per_second
+    return passes + traffic + calls + 1e3 * n_host / bytes_per_second + n_latency * latency
 
 
 def comparison_table():
