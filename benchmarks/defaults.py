@@ -41,6 +41,8 @@ AGI: dict[str, dict[str, Any]] = {
     "fan-in 32": {"fan_in": 32},
     "hidden 1024,512": {"hidden": [1024, 512]},
     "batches of 32": {"batch_size": 32},
+    "no noise on inputs": {"input_noise": 0.0},
+    "input noise 0.05": {"input_noise": 0.05},
 }
 UNIFIED: dict[str, dict[str, Any]] = {
     "default": {},

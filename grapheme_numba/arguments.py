@@ -89,7 +89,8 @@ def path(name: str, value: Any) -> Path:
     """A path, or UsageError: bytes, numbers and empty text name no file."""
     try:
         text = os.fspath(value)
-    except TypeError:
+        os.fsencode(text)  # half of a surrogate pair is no character, and names no file
+    except (TypeError, UnicodeEncodeError):
         text = b""
     if not isinstance(text, str) or not text or "\0" in text:
         raise UsageError(f"{name} is {shown(value)}; give the path of a file or folder")

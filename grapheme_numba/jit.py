@@ -42,7 +42,7 @@ kernel_cache.make_or_refuse(Path(os.environ["NUMBA_CACHE_DIR"]))
 _has_tbb = _preload_tbb()
 
 import numba  # noqa: E402
-from numba.core import caching, sigutils  # noqa: E402
+from numba.core import caching, dispatcher, sigutils  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
 from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
@@ -123,7 +123,6 @@ caching.IndexDataCacheFile = _CheckedCacheFile  # type: ignore[misc]
 COMPILE_ROOM = 256 << 20  # bytes of address space; with less LLVM ends the process, and OpenBLAS tries again for ever
 _compile = CPUDispatcher.compile
 _add_overload = CPUDispatcher.add_overload
-_index_key = caching.FunctionCache._index_key
 _compiling = threading.local()  # `depth`: how many kernels this thread compiles, each for the one before
 _waits: dict[str, Callable[[], None]] = {}  # kernel -> what is called before it is compiled
 
@@ -192,10 +191,12 @@ def _add_for_caller(self: Any, result: Any) -> None:
     self.__dict__.setdefault("inner_overloads", set()).add(arguments)
 
 
-def _key_for_caller(self: Any, signature: Any, codegen: Any) -> Any:
-    """The name of a compiled kernel in the index of its file, with or without an entry for Python."""
-    key = _index_key(self, signature, codegen)  # type: ignore[no-untyped-call]
-    return (*key, "inner") if _is_inner() else key
+class _CacheForCallers(caching.FunctionCache):
+    """Names a kernel in the index of its file by whether it has an entry for Python."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        key = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
+        return (*key, "inner") if _is_inner() else key
 
 
 def _room_left() -> float:
@@ -213,7 +214,7 @@ def _room_left() -> float:
 
 CPUDispatcher.compile = _compile_in_room  # type: ignore[method-assign, assignment]
 CPUDispatcher.add_overload = _add_for_caller  # type: ignore[method-assign, assignment]
-caching.FunctionCache._index_key = _key_for_caller  # type: ignore[method-assign]
+dispatcher.FunctionCache = _CacheForCallers  # type: ignore[attr-defined]
 
 
 def _takes_several_callers() -> bool:

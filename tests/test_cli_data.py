@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -182,3 +183,12 @@ def test_a_closed_pipe_is_no_failure(tmp_path):
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["", "."])
+def test_an_output_without_a_name_is_refused_as_usage(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("x,y\n1,2\n")
+    done = CliRunner().invoke(main, ["convert", "a.csv", "--target", "y", "-o", name])
+    assert done.exit_code == 2, done.output
+    assert "names no file; give its name, as data.parquet" in done.output

@@ -20,7 +20,7 @@ def test_numerals_that_begin_with_0_are_codes(tmp_path, monkeypatch, by_kernel):
     assert fields(records)[0] == {"zip": "00990"}
     assert (
         done.columns[0]
-        == "  zip: input, text, 200 of 200 cells begin with 0 as codes do (--kind zip=number), 20 different"
+        == "  zip: input, text, 200 of 200 cells look like codes, 01234 or 5E3 (--kind zip=number), 20 different"
     )
 
 
@@ -78,3 +78,33 @@ def test_signs_alone_and_other_units_are_text(tmp_path):
     _, records = taken(written(tmp_path, text))
     assert fields(records)[0] == {"a": "$", "b": "5kg", "c": "$x"}
     assert np.unique([str(one) for one in fields(records)]).size == 1
+
+
+@pytest.mark.parametrize("by_kernel", [True, False])
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["5E3", "1E10", "2E5"], "text"),
+        (["100", "200", "5E3", "300"], "text"),
+        ([" 5E3", '"1E7"', "12"], "text"),
+        (["5E3", "2.5E4", "1E5"], "number"),  # counts of colonies, say: no code has a point
+        (["5E+3", "1E-5"], "number"),
+        (["5e3", "1e10"], "number"),
+        (["0.5", "0", "-0.25"], "number"),
+    ],
+)
+def test_letters_between_digits_are_codes_where_nothing_speaks_against_it(
+    tmp_path, monkeypatch, by_kernel, cells, kind
+):
+    if not by_kernel:
+        monkeypatch.setattr(readers, "MOST_ODD", 0)  # Arrow reads all
+    done, records = taken(written(tmp_path, rows(cells * 20)))
+    assert done.columns[0].startswith(f"  zip: input, {kind}, ")
+    first = fields(records)[0]["zip"]
+    assert first == (cells[0].strip() if kind == "text" else float(cells[0]))
+    assert ("look like codes" in done.columns[0]) == (kind == "text")
+
+
+def test_letters_late_in_a_file_make_codes_of_its_start(tmp_path):
+    _, records = taken(written(tmp_path, rows([str(i % 30) for i in range(300_000)] + ["5E3"] * 40_000)))
+    assert fields(records)[0] == {"zip": "0"}

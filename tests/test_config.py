@@ -1,5 +1,6 @@
 """Config: every value checked, every error names key, origin and remedy, and config.toml comes back whole."""
 
+import numpy as np
 import pytest
 from mutants import mutants
 from runs import cli
@@ -176,3 +177,26 @@ def test_a_decay_that_nobody_gave_falls_with_the_root_of_the_steps(values, wante
     config = configs.build(("the test", values))
     assert with_decay(config, 9.0, 100).weight_decay == pytest.approx(wanted)
     assert with_decay(config, 9.0, 400).weight_decay == pytest.approx(wanted / 2 if wanted == 0.9 else wanted)
+
+
+def test_values_of_python_are_taken_as_toml_would_hold_them(tmp_path):
+    given = {
+        "hidden": 8, "input": "a,b", "seed": np.int64(3), "lr": np.float32(0.5), "split": (0.8, 0.2), "accumulate": 5,
+        "graph": tmp_path / "g.csv",
+    }  # fmt: skip
+    found = configs.build(("gn.train", given))
+    assert (found.hidden, found.input, found.seed, found.lr) == ((8,), ("a,b",), 3, 0.5)
+    assert (found.split, found.accumulate, found.graph) == ("0.8,0.2", "5", str(tmp_path / "g.csv"))
+    assert configs.build(("--set", {"hidden": "64, 32"})).hidden == (64, 32)
+    for wrong in (
+        {"hidden": "a,b"},
+        {"hidden": 0},
+        {"hidden": True},
+        {"seed": np.ones(2)},
+        {"target": 2},
+        {"hidden": ""},
+    ):
+        with pytest.raises(UsageError, match=f"{next(iter(wrong))} in gn.train: "):
+            configs.build(("gn.train", wrong))
+    with pytest.raises(UsageError, match="no Unicode"):
+        configs.build(("gn.train", {"epochs": "a\ud800"}))

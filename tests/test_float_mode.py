@@ -65,6 +65,8 @@ def passes():
         found += [y, np.array(loss), dag.backward_accumulate(gradient), np.array(dag.edge_grads)]
         dag.step(0.1)
         found.append(np.array(dag.weights))
+    dag.clip_grad_norm(1e-30)
+    found += [np.array(dag.edge_grads), np.array(dag.grad_norm())]
     return [array.tobytes() for array in found]
 
 
@@ -87,7 +89,17 @@ def sparse():
     return dag.parameters.tobytes(), gn.attribute(dag, BATCHES[2][0][:, :9]).inputs.tobytes()
 
 
+def values():
+    """What stands beside the networks: optimisers as values, an embedding, structural losses."""
+    slopes = BATCHES[0][0][0]
+    found = [gn.structural_loss(3, 2, 4, 3, 0.3, 0.7), np.array(gn.Embedding(10, 4, seed=1).weights)]
+    for kind in (gn.optim.SGD, gn.optim.Momentum, gn.optim.Adam, gn.optim.AdamW, gn.optim.RMSprop):
+        found.append(kind().update(slopes, slopes, kind().init(slopes), 0.3)[0])
+    return [np.asarray(one).tobytes() for one in found]
+
+
 WORK = {
+    "values": values,
     "passes": passes,
     "fit": fitted,
     "DagClassifier": lambda: estimator(DagClassifier),

@@ -1,5 +1,6 @@
 """Tables in memory: trained on, answered and evaluated as their CSV is, and left as they are."""
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -8,7 +9,8 @@ import runs
 from test_predict_tables import homes
 
 import grapheme_numba as gn
-from grapheme_numba.errors import RecordError
+from grapheme_numba.data.sources.tables.frames import arrow_table, write_frame
+from grapheme_numba.errors import RecordError, UsageError
 
 SETTINGS = {**runs.SMALL, "target": "price", "drop": ["note"], "epochs": 10}
 FRAMES = {
@@ -76,11 +78,57 @@ def test_what_is_wrong_with_a_frame_is_said(from_file, tmp_path):
         model.predict(new[:0])
     with pytest.raises(RecordError, match="the table has two columns named 'rooms'; rename one"):
         model.predict(pa.Table.from_arrays([[1], [2]], names=["rooms", "rooms"]))
-    with pytest.raises(RecordError, match="the table does not go into Arrow columns"):
+    with pytest.raises(RecordError, match="column 'odd' of the table holds object; give numbers, texts or dates"):
         model.predict(new.assign(odd=[1, "a", object()]))
+    with pytest.raises(RecordError, match="the table is a single column; give a data frame"):
+        model.predict(new.rooms)
+    with pytest.raises(UsageError, match=r"a data frame; collect\(\) the frame first"):
+        model.predict(pl.from_pandas(new).lazy())
+    for given in (None, 3, ["7 + 8"], {"rooms": 3}, new[["rooms"]].to_numpy()):
+        with pytest.raises(
+            UsageError, match="must be a list of dicts, one per question, the path of a file, or a data f"
+        ):
+            model.predict(given)
+        with pytest.raises(UsageError, match="give the path of a file or folder, a data frame, or an Arrow table"):
+            gn.train("agi", data=3 if given is None else given, output=tmp_path / "none", **runs.SMALL)
+    for wrong in ({"batch_size": -1}, {"batch_size": "a"}, {"threshold": 2}, {"route": "x"}, {"nodes": 3}):
+        with pytest.raises(UsageError, match=f"{next(iter(wrong))} is"):
+            model.predict(new, **wrong)
     with pytest.raises(RecordError, match="the table, row 2: column rooms holds no finite number; refusals='keep'"):
         model.predict(new.assign(rooms=[1.0, float("inf"), 2.0]))
     kept = model.predict(new.assign(rooms=[1.0, float("inf"), 2.0]), refusals="keep")
     assert [hasattr(one, "answer") for one in kept] == [True, False, True]
-    with pytest.raises(RecordError, match="Name the column of the answers with --target"):
+    with pytest.raises(RecordError, match="^the table has .*[Nn]ame the column of the answers with target="):
         gn.train("agi", data=new, output=tmp_path / "none", **runs.SMALL)
+    with pytest.raises(
+        UsageError, match=r"^the table has no column 'prize', only .* \(target=\); did you mean 'price'"
+    ):
+        gn.train("agi", data=new, output=tmp_path / "none", target="prize", **runs.SMALL)
+
+
+def test_rows_as_dicts_are_answered_as_the_table_they_are(from_file):
+    _, model = from_file
+    new = homes(20, seed=1)
+    rows = new.drop(columns="price").to_dict("records")
+    assert [one.answer for one in model.predict(rows)] == [one.answer for one in model.predict(new)]
+    with pytest.raises(RecordError, match="the table has no column 'city', which the model reads"):
+        model.predict([{key: row[key] for key in row if key != "city"} for row in rows])
+
+
+def test_columns_of_pandas_that_arrow_does_not_take_are_read_as_they_look(tmp_path):
+    table = pd.DataFrame(
+        {
+            "mixed": [1, "a", None, 2.5] * 10,
+            "sparse": pd.arrays.SparseArray([0, 1] * 20),
+            "range": pd.cut(range(40), 4),
+            "y": np.arange(40) * 1.5,
+        }
+    )
+    read = arrow_table(table)
+    assert read["mixed"].to_pylist()[:4] == ["1", "a", None, "2.5"]
+    assert read["sparse"].to_pylist()[:2] == [0, 1]
+    assert read["range"].to_pylist()[0] == "(-0.039, 9.75]"
+    write_frame(table, tmp_path / "a.parquet")
+    counted = table.set_axis([0, 1, 2, 3], axis=1)
+    run = gn.train("agi", data=counted, target=3, output=tmp_path / "run", **{**runs.SMALL, "epochs": 1})
+    assert gn.load(run.folder).config.target == "3"

@@ -7,6 +7,9 @@ import zipfile
 import named_graphs
 import networkx
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 
@@ -136,7 +139,7 @@ def test_numbers_of_a_neat_export_are_its_own(tmp_path):
 def test_objects_of_networkx_are_nodes():
     graph = networkx.DiGraph([(("a", 1), ("b", 2)), (("b", 2), 3.0)])
     loaded = load_graph(graph, inputs=[("a", 1)], outputs=[3.0, ("b", 2)])
-    assert (called(loaded, "inputs"), called(loaded, "outputs")) == (["('a', 1)"], ["3.0", "('b', 2)"])
+    assert (called(loaded, "inputs"), called(loaded, "outputs")) == (["('a', 1)"], ["3", "('b', 2)"])
 
 
 FLAGS = [
@@ -339,3 +342,39 @@ def test_a_library_that_is_not_there_is_named(tmp_path, monkeypatch, suffix, lib
         message = rf"need the package {library}, .* pip install '.\[graph\]'"
         with pytest.raises(MissingInputError, match=message):
             use()
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_data_frame_of_edges_is_read_as_its_csv(tmp_path, frame):
+    edges = {"source": ["a", "b", "h"], "target": ["h", "h", "o"], "weight": [0.5, -0.5, 2.0]}
+    pd.DataFrame(edges).to_csv(tmp_path / "e.csv", index=False)
+    found, wanted = load_graph(frame(edges)), load_graph(tmp_path / "e.csv")
+    assert found.names == wanted.names
+    for name in ("senders", "receivers", "weights", "inputs", "outputs"):
+        assert np.array_equal(getattr(found, name), getattr(wanted, name))
+    other = load_graph(frame({"x": [1, 2], "y": [3, 3]}), columns=("x", "y"), outputs=[3])
+    assert [other.names[node] for node in other.outputs] == ["3"]
+    with pytest.raises(GraphError, match="no column of .* is known as the sender"):
+        load_graph(frame({"x": [1, 2], "y": [3, 3]}))
+    with pytest.raises(GraphError, match="holds None in row 1; give names or whole numbers"):
+        load_graph(frame({"source": ["a", None], "target": ["b", "b"]}))
+
+
+def test_a_square_frame_with_the_same_names_on_both_sides_is_a_matrix():
+    matrix = np.array([[0, 0, 0.5], [0, 0, -0.5], [0, 0, 0]])
+    frame = pd.DataFrame(matrix, index=list("abc"), columns=list("abc"))
+    found = load_graph(frame, outputs=["c"])
+    assert found.names == ("a", "b", "c")
+    assert np.array_equal(found.to_scipy().toarray(), matrix)
+    with pytest.raises(GraphError, match="the rows and the columns of the matrix have other orders"):
+        load_graph(frame[["c", "b", "a"]])
+
+
+def test_whole_numbers_that_became_floats_are_the_numbers():
+    assert load_graph(networkx.DiGraph([(0.0, 2.0), (1.0, 2.0)])).names == ("0", "2", "1")
+
+
+def test_an_archive_without_a_sparse_matrix_says_what_it_holds(tmp_path):
+    np.savez(tmp_path / "a.npz", weights=np.eye(3))
+    with pytest.raises(GraphError, match="the .npz file holds weights, no sparse matrix; write one with scipy"):
+        load_graph(tmp_path / "a.npz")

@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from runs import cli
 
 from grapheme_numba.data.inspect import first_records
 from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.sources.external import import_data
-from grapheme_numba.data.sources.pictures import looks_of, pixels_of
+from grapheme_numba.data.sources.pictures import looks_of, picture_files, pixels_of
 from grapheme_numba.data.stream.dataset import open_parquet
 from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
@@ -139,3 +140,33 @@ def test_grey_is_what_pillow_says():
 def test_image_sizes_that_cannot_be_meant(size):
     with pytest.raises(UsageError, match="--image-size .*: wants a side or WxH"):
         looks_of(size)
+
+
+@pytest.mark.parametrize(
+    ("places", "classes"),
+    [
+        (["cat/a", "cat/sub/b", "dog/c"], ["cat", "cat", "dog"]),
+        (["pictures/cat/a", "pictures/dog/b"], ["cat", "dog"]),
+        (["cat/a", "cat/b"], ["cat", "cat"]),
+        (["a", "cat/b", "dog/c"], ["cat", "dog"]),
+    ],
+)
+def test_classes_of_pictures_are_the_first_level_with_several_folders(tmp_path, places, classes):
+    for place in places:
+        path = tmp_path / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    assert [label for label, _ in picture_files(tmp_path)] == classes
+
+
+def test_a_note_among_pictures_makes_no_table_of_them(tmp_path):
+    for i in range(12):
+        folder = tmp_path / "p" / ("cat", "dog")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (9, 9), 20 * i).save(folder / f"{i}.png")
+    (tmp_path / "p" / "cat" / "notes.txt").write_text("taken in May")
+    done = cli("agi", "--data", tmp_path / "p", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "not used beside the pictures: " in done.output
+    assert "cat/notes.txt" in done.output
+    assert "one of 2 labels" in done.output

@@ -4,9 +4,14 @@ import json
 import os
 
 import pytest
+from runs import cli
 
 from grapheme_numba.data.file_kinds import files_in
+from grapheme_numba.data.inspect import first_records
+from grapheme_numba.data.sources.tables.import_table import import_tables
+from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.splits import find_splits, split_file, split_named
+from grapheme_numba.data.stream.dataset import open_parquet
 from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.data.stream.open_splits import hold_out, open_splits
 from grapheme_numba.errors import MissingInputError, UsageError
@@ -138,3 +143,41 @@ def test_folders_lose_no_file(tmp_path):
     os.symlink("/nonexistent/c.jsonl", tmp_path / "d" / "c.jsonl")
     with pytest.raises(MissingInputError, match="c.jsonl is a link to /nonexistent/c.jsonl, which is not there"):
         files_in(tmp_path / "d", lambda name: name.endswith(".jsonl"))
+
+
+def test_files_that_no_split_takes_are_named_and_so_are_parts_that_are_not_there(tmp_path):
+    names = ("train-0.jsonl", "train-1.jsonl", "eval.jsonl", "notes.txt", "train (1).csv")
+    for name in names:
+        (tmp_path / name).write_text("{}\n")
+    found = find_splits(str(tmp_path))
+    assert found.sentence() == (
+        f"data: train: {tmp_path / 'train-0.jsonl'} (2 files); not used: eval.jsonl, train (1).csv"
+    )
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    for name in ("train-00001-of-00003.parquet", "train-00002-of-00003.parquet", "test-00000-of-00001.parquet"):
+        (hub / name).write_bytes(b"")
+    assert find_splits(str(hub)).sentence() == (
+        f"data: train: {hub / 'train-00001-of-00003.parquet'} (2 of 3 parts; the others are not there), "
+        f"test (not trained on): {hub / 'test-00000-of-00001.parquet'}"
+    )
+    (hub / "train-00000-of-00003.parquet").write_bytes(b"")
+    assert "train-00000-of-00003.parquet (3 files), " in find_splits(str(hub)).sentence()
+
+
+def test_what_is_left_out_is_said_on_a_run(tmp_path):
+    rows = [{"text": f"a text {i}", "label": ["a", "b"][i % 2]} for i in range(60)]
+    for name in ("train.jsonl", "eval.jsonl"):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = cli("agi", "--data", tmp_path, "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "train.jsonl; not used: eval.jsonl, split by the hash of each input into" in done.output
+
+
+@pytest.mark.parametrize(("n", "kind"), [(9, "tabular"), (30, "text")])
+def test_the_only_input_of_a_small_table_is_of_words_where_its_cells_are(tmp_path, n, kind):
+    lines = "".join(f"a review number {i},{('good', 'bad')[i % 2]}\n" for i in range(n))
+    (tmp_path / "a.csv").write_text("review,verdict\n" + lines)
+    done = import_tables([tmp_path / "a.csv"], tmp_path / "o.parquet", TableMapping(target="verdict"))
+    assert done.converted.rows_out == n
+    assert first_records(open_parquet(tmp_path / "o.parquet"), 1)[0]["input_type"] == kind

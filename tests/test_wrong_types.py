@@ -25,7 +25,7 @@ WRONG = {
     "records": np.zeros(3, [("a", int)]), "sparse": scipy.sparse.eye_array(6, 3, format="csr"),
     "strings": np.array([["a"] * 3] * 6), "long double": np.ones((6, 3), np.longdouble), "generator": (i for i in ()),
     "big-endian": np.ones((6, 3), ">f8"), "read-only": np.broadcast_to(np.float32(1), (6, 3)),
-    "unsigned": np.ones(3, np.uint64),
+    "unsigned": np.ones(3, np.uint64), "half a pair": "a\ud800", "zero byte": "a\0b",
 }  # fmt: skip
 
 
@@ -155,13 +155,30 @@ CALLS = {
     "cosine": (gn.optim.cosine, {"warmup": 0.1}),
     "constant": (gn.optim.constant, {"warmup": 0.1}),
     "step schedule": (gn.optim.step, {"warmup": 0.1}),
+    "schedule()": (lambda step, n_step: gn.optim.cosine(warmup=0.1)(step, n_step), {"step": 3, "n_step": 10}),
+    "init": (lambda parameters: gn.optim.Adam().init(parameters), {"parameters": np.ones(3, np.float32)}),
+    **{
+        f"{kind}.update": (
+            lambda kind=kind, **given: getattr(gn.optim, kind)().update(**given),
+            {"parameters": np.ones(3), "gradients": np.ones(3), "state": getattr(gn.optim, kind)().init(np.ones(3)),
+             "lr": 0.1},
+        )
+        for kind in ("SGD", "Momentum", "Adam", "AdamW", "RMSprop")
+    },
+    "NamedGraph.of": (gn.NamedGraph.of, {"dag": network()}),
+    "save_graph": (gn.save_graph, {"graph": network(), "path": "/proc/nowhere/graph.csv"}),
+    "DagNN.load": (gn.DagNN.load, {"path": "/proc/nowhere.safetensors"}),
     "load": (gn.load, {"path": "/proc/nowhere"}),
     "train": (
         gn.train,
         {"task": "agi", "data": "/proc/nowhere", "output": "/proc/nowhere/run", "resume": "never", "epochs": 1},
     ),
     "open_dataset": (gn.open_dataset, {"path": "/proc/nowhere.parquet"}),
-    "convert": (gn.convert, {"inputs": "/proc/nowhere.jsonl", "output": "/proc/nowhere/a.parquet"}),
+    "convert": (
+        gn.convert,
+        {"inputs": "/proc/nowhere.jsonl", "output": "/proc/nowhere/a.parquet", "shards": 1, "rows_per_file": None,
+         "threads": 1, "max_rejects": 0, "rejects": None},
+    ),
     "save": (lambda path: network().save(path), {"path": "/proc/nowhere/net.safetensors"}),
     "DagLayer": (gn.torch.DagLayer, {"dag": network()}),
 }  # fmt: skip

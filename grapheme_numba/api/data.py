@@ -51,14 +51,15 @@ def convert(
         More lines were refused than are tolerated (both files are written by then), or there is no line.
     MissingInputError, UsageError, OutputError
     """
-    if shards > 1 and rows_per_file is not None:
-        raise UsageError("shards and rows_per_file say the same in two ways; give one of them")
     single = isinstance(inputs, str | os.PathLike)
     given = [inputs] if single else arguments.listed("inputs", inputs, "a path, or several")
     names = [str(arguments.path("inputs", one)) for one in given]
-    for name, number, least in (("shards", shards, 1), ("rows_per_file", rows_per_file, 1), ("threads", threads, 1)):
+    arguments.whole("shards", shards, 1)
+    for name, number, least in (("rows_per_file", rows_per_file, 1), ("threads", threads, 1)):
         if number is not None:
             arguments.whole(name, number, least)
+    if shards > 1 and rows_per_file is not None:
+        raise UsageError("shards and rows_per_file say the same in two ways; give one of them")
     arguments.whole("max_rejects", max_rejects, 0)
     done = converting.convert(
         names,

@@ -1,8 +1,9 @@
 """`gn.load`: what a path holds, ready to use: the model of a run or checkpoint, or a network."""
 
 import os
+import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, cast, overload
@@ -70,6 +71,11 @@ class Model:
         nodes: Sequence[str] = (),
     ) -> Answerer:
         """What answers questions with this model, in a stream; see `predict` for the arguments."""
+        arguments.whole("batch_size", batch_size, 1)
+        arguments.flag("route", route)
+        if threshold is not None and not arguments.is_number(threshold, 0, 1):
+            raise UsageError(f"threshold is {arguments.shown(threshold)}; give a number from 0 to 1")
+        nodes = arguments.listed("nodes", nodes, "a list of names")
         return Answerer(self.network, threshold=threshold, route_all=route, batch_size=batch_size, nodes=nodes)
 
     @overload
@@ -112,7 +118,8 @@ class Model:
         ----------
         questions : sequence of dict, path of a file, or table
             Dicts are records without an answer: `input_type`, `input`, and `domain` where no router is to choose the
-            brain; one without `id` gets its place in the sequence. A file holds such records, or it is a table: CSV,
+            brain; one without `id` gets its place in the sequence. For a model of a table they may be its rows, column
+            to cell. A file holds such records, or it is a table: CSV,
             TSV, Parquet, Arrow or JSON. A table in memory is a data frame of pandas or polars, or an Arrow table; it
             stays as it is, and an index is not read (`frame.reset_index()` makes it a column). The run knows how its
             table is read; a column of answers is not needed. Of a table, `id` is the cell of its column `id`, else
@@ -165,6 +172,14 @@ class Model:
                 yield TableAnswerer(answerer, path, mapping, "the table").answers()
             return
         if not isinstance(questions, str | os.PathLike):
+            questions = _records(questions)
+            tables = mapping.target is not None or {one.input_type for one in self.layout.domains} == {"tabular"}
+            if tables and questions and not any("input_type" in one or "input" in one for one in questions):
+                with tempfile.TemporaryDirectory(prefix="grapheme-rows-") as folder:
+                    path = Path(folder) / "rows.jsonl"
+                    path.write_bytes(b"".join(line + b"\n" for line in as_lines(questions)))
+                    yield TableAnswerer(answerer, path, mapping, "the table").answers()
+                return
             yield answerer.answer_lines(as_lines(questions), "the questions")
             return
         name = os.fspath(questions)
@@ -265,10 +280,19 @@ def load_model(path: str | os.PathLike[str], threads: int | None = None) -> Mode
     return Model(checkpoint, folder)
 
 
+def _records(questions: Any) -> list[Mapping[str, Any]]:
+    """Questions in memory that are no table, or UsageError."""
+    more = "; collect() the frame first" if type(questions).__name__ == "LazyFrame" else ""
+    wanted = f"a list of dicts, one per question, the path of a file, or a data frame{more}"
+    whole = not more and isinstance(questions, Iterable) and not isinstance(questions, str | bytes | Mapping)
+    given: list[Any] = list(questions) if whole else [None]
+    if not all(isinstance(one, Mapping) for one in given):
+        raise UsageError(f"questions must be {wanted}, not {arguments.shown(questions)}")
+    return given
+
+
 def as_lines(questions: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
     """The records as lines of JSON, with ids where they have none."""
-    if isinstance(questions, Mapping) or not all(isinstance(one, Mapping) for one in questions):
-        raise UsageError("questions must be a list of dicts, one per question, or the path of a JSONL file")
     for number, one in enumerate(questions):
         try:
             yield msgspec.json.encode({"id": str(number), **one})

@@ -1,10 +1,11 @@
 """`gn.train`: a run as the command line makes it. Both call `run_task`, so both give the same bits."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from grapheme_numba import arguments, float_mode
 from grapheme_numba.api.loading import ArrowStream, Model, load_model
 from grapheme_numba.data.sources.tables.frames import is_frame, kept_frame
 from grapheme_numba.distributed.comm import Ranks, Serial
-from grapheme_numba.errors import UsageError
+from grapheme_numba.errors import RecordError, UsageError
 from grapheme_numba.report.reporter import Reporter
 from grapheme_numba.runs import resume as resuming
 from grapheme_numba.runs import session
@@ -119,10 +120,18 @@ def train(
     """
     if not arguments.is_name(task, NAMES):
         raise UsageError(f"unknown task {arguments.shown(task)}; choose one of {', '.join(NAMES)}")
+    name = ""
     if is_frame(data):
         data, name = kept_frame(data)
         config = {"domain": name, **config}
-    paths = {"data": cast("str | os.PathLike[str] | None", data), "output": output}
+        if config.get("target") is not None:  # pandas counts columns without names, or calls them by pairs
+            config["target"] = str(config["target"])
+    elif data is not None and not isinstance(data, str | os.PathLike):
+        raise UsageError(
+            f"data is {arguments.shown(data)}; give the path of a file or folder, a data frame, or an Arrow table"
+        )
+    frame = str(data) if name else ""
+    paths = {"data": data, "output": output}
     values = {key: str(arguments.path(key, path)) for key, path in paths.items() if path is not None} | config
     observers: list[Observer] = [TextObserver(progress)] if progress is not None else []
     observers.append(CallbackObserver(callbacks))
@@ -139,6 +148,11 @@ def train(
                 stop=stop,
                 observer=observer,
             )
+        except (RecordError, UsageError) as error:
+            if not frame:
+                raise
+            sentence = str(error).replace(frame, "the table")  # of which the user knows no file
+            raise type(error)(re.sub(r"--(target|input|drop|weight|domain|kind|missing)\b", r"\1=", sentence)) from None
         finally:
             observer.close()
     return TrainedRun(run)

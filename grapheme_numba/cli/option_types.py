@@ -56,6 +56,8 @@ class OutputName(FileName):
             self.fail(
                 "wants the name of a file or folder; this cannot go to standard output, which takes text", param, ctx
             )
+        if not str(value) or (self.kind != "dir" and not Path(str(value)).name):
+            self.fail(f"{str(value)!r} names no file; give its name, as data.parquet", param, ctx)
         return super().convert(value, param, ctx)
 
 

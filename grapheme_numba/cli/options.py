@@ -36,7 +36,8 @@ SECTIONS = {
     "Most used": "data output epochs batch_size optimizer lr topology hidden graph",
     "Data": "split target input drop id_column domain weight delimiter decimal encoding header missing comment kind "
     "image_size answer max_unfit external max_external",
-    "Training": "val_freq patience accumulate lr_schedule warmup_steps weight_decay clip_grad_norm structural_weight",
+    "Training": "val_freq patience accumulate lr_schedule warmup_steps weight_decay clip_grad_norm input_noise "
+    "structural_weight",
     "Network": "depth fan_in skip activation init embedding_dim precision break_cycles",
     "Brains": "brain unknown_domain route threshold",
     "Sparsity": "evolve evolve_fraction evolve_every prune_to select_inputs",

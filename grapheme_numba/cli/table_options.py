@@ -28,7 +28,12 @@ _OPTIONS = (
     ("--delimiter", "delimiter", {"metavar": "SIGN"}, "Table: sign between cells, `tab` or `space` [detected]."),
     ("--decimal", "decimal", {"type": click.Choice([".", ","])}, "Table: decimal sign [detected]."),
     ("--encoding", "encoding", {"metavar": "NAME"}, "Table: encoding of the text [detected]."),
-    ("--missing", "missing", {"multiple": True, "metavar": "MARK"}, "Table: mark of a missing cell [NA, NaN, ?, ...]."),
+    (
+        "--missing",
+        "missing",
+        {"multiple": True, "metavar": "MARK"},
+        "Table: mark of a missing cell [NA, NaN, ?, ...]; a number joins them.",
+    ),
     ("--comment", "comment", {"metavar": "START"}, "Table: start of lines to leave out [#, at the start]."),
     (
         "--kind",

@@ -14,7 +14,7 @@ import grapheme_numba
 from grapheme_numba.data.file_kinds import PARQUET, PICTURES, REJECTS, TABLES, files_in, packed
 from grapheme_numba.data.parquet.columns import list_offsets, number_views, string_views, whole
 from grapheme_numba.data.schema import is_tabular
-from grapheme_numba.errors import MissingInputError, UsageError
+from grapheme_numba.errors import MissingInputError, UsageError, few
 
 SHIPPED = "data/mixed_agi"
 ENDINGS = packed(kind for kind in TABLES if kind not in (".txt", ".dat", ".data"))
@@ -32,12 +32,14 @@ class Splits(NamedTuple):
     """Where the splits are: a file, a folder, or None. Several files of one split are in `parts`.
 
     parts : split -> its files, where they are more than one
+    unused : other files of data in the folder
     """
 
     train: Path
     val: Path | None
     test: Path | None = None
     parts: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
+    unused: tuple[Path, ...] = ()
 
     def files(self) -> list[Path]:
         """All files of all splits."""
@@ -47,12 +49,26 @@ class Splits(NamedTuple):
 
     def sentence(self) -> str:
         """Which files are used for what, for people."""
-        shown = [
-            f"{name}: {path}" + (f" ({len(self.parts[name])} files)" if name in self.parts else "")
-            for name, path in (("train", self.train), ("val", self.val), ("test (not trained on)", self.test))
-            if path is not None
-        ]
-        return "data: " + ", ".join(shown)
+        splits = (
+            ("train", self.train, "train"),
+            ("val", self.val, "val"),
+            ("test", self.test, "test (not trained on)"),
+        )
+        shown = [f"{what}: {self.named(name)}" for name, path, what in splits if path is not None]
+        return "data: " + ", ".join(shown) + self.left_out()
+
+    def named(self, split: str) -> str:
+        """The file or folder of a split, for people: how many files it is, and how many parts of it are not there."""
+        path = {"val": self.val, "test": self.test}.get(split) or self.train
+        n = len(self.parts.get(split, (path,)))
+        total = re.search(r"-of-(\d+)", path.name)
+        if total is not None and int(total[1]) != n:
+            return f"{path} ({n} of {int(total[1])} parts; the others are not there)"
+        return f"{path} ({n} files)" if n > 1 else str(path)
+
+    def left_out(self) -> str:
+        """What of the folder is not used, for people; empty where all is."""
+        return f"; not used: {few([one.name for one in self.unused])}" if self.unused else ""
 
 
 def split_named(name: str) -> str | None:
@@ -108,7 +124,9 @@ def find_splits(path: str | None) -> Splits:
         )
     found = {name: _one(name, files, folder) for name, files in claims.items()}
     parts = {name: tuple(files) for name, files in claims.items() if _is_numbered(files)}
-    return Splits(found["train"], found.get("val"), found.get("test"), parts)
+    used = {one for files in claims.values() for one in files}
+    unused = tuple(one for one in sorted(folder.iterdir()) if _is_data(one) and one not in used)
+    return Splits(found["train"], found.get("val"), found.get("test"), parts, unused)
 
 
 def _is_data(path: Path) -> bool:

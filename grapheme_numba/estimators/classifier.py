@@ -9,6 +9,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
+from grapheme_numba.arguments import shown
+from grapheme_numba.errors import UsageError
 from grapheme_numba.estimators.dag_estimator import DagEstimator
 from grapheme_numba.estimators.scaling import Array, Rows
 from grapheme_numba.kernels.engine.losses import softmax
@@ -144,6 +146,11 @@ class DagClassifier(ClassifierMixin, DagEstimator):
         check_classification_targets(y)
         if self.class_weight is not None:
             weight = weight * compute_sample_weight(self.class_weight, y)
+            if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+                raise UsageError(
+                    f"class_weight is {shown(self.class_weight)}; give finite weights of at least 0, and one above 0 "
+                    "to a class that is there"
+                )
         return X, y, weight
 
     def _encoded(self, y: Array, first: bool) -> npt.NDArray[np.intp]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.arguments import shown
 from grapheme_numba.errors import GraphError
 from grapheme_numba.graph import checks
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS
@@ -66,6 +67,8 @@ class NamedGraph(NamedTuple):
     @classmethod
     def of(cls, dag: Any, names: Iterable[str] | None = None) -> "NamedGraph":
         """The graph and parameters of a `DagNN`, with `names` or those it was built with."""
+        if not callable(getattr(dag, "topology", None)):
+            raise GraphError(f"dag is {shown(dag)}; give a DagNN")
         arrays = dag.topology()
         known, kinds, combined = list(ACTIVATIONS), list(AGGREGATIONS), arrays.get("aggregation")
         names = names if names is not None else getattr(dag, "names", None)

@@ -122,7 +122,7 @@ class BrainModel:
             self.embedding.weights,
             x,
         )
-        return self.dag.forward(x)
+        return self.dag.forward_latest(x, self.dag.requires_grad)  # whether it is finite, the guard looks
 
     def loss(self, batch: Batch, structural: str = "none") -> Callable[[Array], tuple[StepResult, Array]]:
         """The loss of a batch as a function of all outputs `y`: (`StepResult`, dL/dy of the sum over examples).

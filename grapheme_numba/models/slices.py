@@ -105,7 +105,7 @@ def _checked(request: Any, taken: Container[str]) -> tuple[str, int, int]:
     try:
         name, n_input, n_output = request
         n_input, n_output = int(n_input), int(n_output)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UsageError(
             f"the brain request {request!r} is not (name, n_input, n_output) with whole numbers, "
             "for example ('vision', 64, 10)"

@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba import arguments
+from grapheme_numba import arguments, float_mode
 from grapheme_numba.errors import ShapeError, UsageError
 
 Float64 = npt.NDArray[np.float64]
@@ -30,6 +30,7 @@ def structural_loss(
 ) -> float | Float64: ...  # fmt: skip
 
 
+@float_mode.standard()
 def structural_loss(
     n_nodes_pred: npt.ArrayLike, n_edges_pred: npt.ArrayLike, n_nodes_true: npt.ArrayLike, n_edges_true: npt.ArrayLike,
     alpha: float = 1.0, beta: float = 0.5,

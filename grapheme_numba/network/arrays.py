@@ -1,5 +1,6 @@
 """Checks of the arrays that cross the public boundary, each with its message."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     """float32 or float64 as a NumPy dtype, or a ShapeError."""
     try:
         found: np.dtype[Any] = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         found = np.dtype(object)  # not None: NumPy takes None for float64
     if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ShapeError(f"dtype is {shown(dtype)}; choose 'float32' or 'float64'")
@@ -53,7 +54,7 @@ def precision(dtype: npt.DTypeLike) -> Precision:
     try:
         name = dtype if isinstance(dtype, str) else "" if dtype is None else np.dtype(dtype).name
         return PRECISIONS[name if name in PRECISIONS else np.dtype(name).name]
-    except (TypeError, KeyError):
+    except (TypeError, ValueError, KeyError):
         raise ShapeError(f"dtype is {shown(dtype)}; choose 'float32', 'float64' or 'bfloat16'") from None
 
 
@@ -97,6 +98,37 @@ def rate(lr: float, dtype: np.dtype[Any]) -> float:
     if not abs(number) <= LARGEST[dtype]:
         raise NonFiniteError(f"lr is {lr}; give a finite learning rate, one that {dtype} can hold")
     return number
+
+
+def norm_of(vector: Array) -> float:
+    """L2 norm of a vector (n,); NaN or infinite as soon as one element is."""
+    return math.sqrt(total) if (total := float(updates.sum_of_squares(vector))) >= 0 else math.nan
+
+
+def plain_step(gradients: Array, lr: Any, parameters: Array) -> None:
+    """`parameters -= lr * gradients`, all (n,), or NonFiniteError before anything is changed."""
+    number = rate(lr, parameters.dtype)
+    norm = norm_of(gradients)
+    if not abs(number) * norm < LARGEST[parameters.dtype] / 4:  # seldom: look at each
+        with np.errstate(all="ignore"):
+            after = parameters - parameters.dtype.type(number) * gradients
+        if not np.isfinite(after).all():
+            raise NonFiniteError(
+                f"a step at lr={number:g} along a gradient of norm {norm:.3g} leaves the range of {parameters.dtype}; "
+                "make lr smaller, or clip the gradient"
+            )
+    updates.sgd(gradients, updates.StepRates(lr=number), parameters)
+
+
+def refuse_overflow(y: Array) -> None:
+    """Raise NonFiniteError at the first output (batch, n_output) that is not finite, of inputs that are."""
+    bad = np.argwhere(~np.isfinite(y))
+    if len(bad):
+        row, column = bad[0].tolist()
+        raise NonFiniteError(
+            f"output {column} of example {row} is {y[row, column]}: the numbers went beyond the range of {y.dtype}; "
+            "make weights, inputs or the learning rate smaller"
+        )
 
 
 def refuse_non_finite(name: str, array: Array) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba import float_mode
+from grapheme_numba import arguments, float_mode
 from grapheme_numba.errors import CheckpointError, GraphemeError, ShapeError
 from grapheme_numba.graph import topologies
 from grapheme_numba.graph.build import ACTIVATIONS, AGGREGATIONS, build_dag
@@ -52,11 +52,9 @@ class DagNN(GraphParameters):
     precision : "float32", "float64" or "bfloat16"
         The `dtype` it was built with; with bfloat16 only activations and deltas are, and `dtype` is float32.
     requires_grad : bool
-        False: `backward_accumulate` returns dL/dx but adds nothing, and the forward pass may take the
-        tiles that are best for it alone.
+        False: `backward_accumulate` returns dL/dx but adds nothing; the forward pass takes tiles that suit it alone.
     keeps_deltas : bool
-        True: the backward pass leaves dL/d(pre-activation) of every node and example in its memory, for
-        attribution and for edges that grow where the gradient would be largest.
+        True: the backward pass leaves dL/d(pre-activation) of all nodes and examples in its memory.
     parameters, gradients, receiver_weights
         As in `GraphParameters`.
     names : tuple of str (n_node,) or None
@@ -244,8 +242,7 @@ class DagNN(GraphParameters):
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or a pickle is made of the topology, its internal order and the parameters, not of the memory at work.
 
-        The order decides how sums round: a copy computes the same bits, and flat vectors in internal order
-        (an optimiser's moments) belong to it as they belong to the original.
+        The order decides how sums round, and to whom flat vectors in internal order belong (an optimiser's moments).
         """
         settings = {name: getattr(self, name) for name in SETTINGS}
         return _rebuild, (type(self), self._arrays(), self.precision, settings)
@@ -273,6 +270,7 @@ class DagNN(GraphParameters):
         CheckpointError
             It is no saved network, of another version, or damaged.
         """
+        path = arguments.path("path", path)
         arrays_by_name, precision = saved.read(path)
         try:
             return _rebuild(cls, arrays_by_name, precision, {})
@@ -292,12 +290,12 @@ class DagNN(GraphParameters):
         """Outputs (batch, n_output) for inputs `x` (batch, n_input), any batch of at least one example.
 
         Several threads may call it at once. Raises ShapeError for another shape or dtype and for NaN or
-        infinity, naming the first place.
+        infinity, naming the first place; NonFiniteError where an output is beyond the range of the dtype.
         """
-        return self.forward_latest(x, self.requires_grad)
+        return self.forward_latest(x, self.requires_grad, finite=True)
 
-    def forward_latest(self, x: npt.ArrayLike, learns: bool) -> Array:
-        """As `forward`; `learns`: gradients are wanted of this pass, so that its tiles suit the backward pass."""
+    def forward_latest(self, x: npt.ArrayLike, learns: bool, finite: bool = False) -> Array:
+        """As `forward`; without `finite`, outputs that are not finite come back. `learns`: gradients are wanted."""
         x = arrays.matrix("x", x, self.n_input, self.dtype)
         passes = self.passes
         latest = passes.latest
@@ -307,6 +305,9 @@ class DagNN(GraphParameters):
         if suspect:
             latest.batch = 0
             arrays.refuse_non_finite("x", x)
+            if finite:
+                arrays.refuse_overflow(y)
+            latest.batch = len(x)
         return y
 
     def backward_accumulate(self, gy: npt.ArrayLike) -> Array:
@@ -334,8 +335,7 @@ class DagNN(GraphParameters):
     def record(self, x: npt.ArrayLike) -> tuple[Array, Tape]:
         """Outputs (batch, n_output), and a tape whose `backward(gy)` gives dL/dx whenever it is called.
 
-        Any number of tapes may be open, in any number of threads; each holds the memory of its pass until it
-        is forgotten. Raises ShapeError as `forward` does.
+        Any number of tapes may be open, in any thread; each holds the memory of its pass. Raises what `forward` does.
         """
         x = arrays.matrix("x", x, self.n_input, self.dtype)
         passes = self.passes
@@ -343,6 +343,7 @@ class DagNN(GraphParameters):
         y, used, suspect = passes.forward(x, self.parameters, self.requires_grad, room)
         if suspect:
             arrays.refuse_non_finite("x", x)
+            arrays.refuse_overflow(y)
         return y, Tape(self, room, used, len(x))
 
     def activations(self) -> Array:
@@ -390,10 +391,8 @@ class DagNN(GraphParameters):
         senders[dag.edge_order], receivers[dag.edge_order] = order[internal], order[dag.t_indices]
         codes, combined = np.empty((2, self.n_node), np.uint8)
         codes[order] = dag.activation
-        more = {}
-        if dag.aggregation.size:
-            combined[order] = dag.aggregation
-            more["aggregation"] = combined
+        combined[order] = dag.aggregation if dag.aggregation.size else 0
+        more = {"aggregation": combined} if dag.aggregation.size else {}
         return {
             "senders": senders, "receivers": receivers, "inputs": order[dag.inputs],
             "outputs": order[dag.outputs], "activation": codes, **more, **name_arrays(self.names),

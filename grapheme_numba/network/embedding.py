@@ -3,10 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba import arguments
+from grapheme_numba import arguments, float_mode
 from grapheme_numba.errors import GraphError, ShapeError
 from grapheme_numba.kernels.engine import embedding as kernels
-from grapheme_numba.kernels.engine import updates
 from grapheme_numba.network import arrays
 from grapheme_numba.network.arrays import Array
 from grapheme_numba.randomness import generator
@@ -36,6 +35,7 @@ class Embedding:
         For a size below 1, another dtype or an unknown init.
     """
 
+    @float_mode.standard()
     def __init__(
         self, vocab_size: int, dim: int, init: str = "xavier", seed: int = 0, dtype: npt.DTypeLike = "float32"
     ) -> None:
@@ -87,10 +87,8 @@ class Embedding:
         self.grads[...] = 0
 
     def step(self, lr: float) -> None:
-        """Plain gradient descent: `weights -= lr * grads`."""
-        updates.sgd(
-            self.grads.reshape(-1), updates.StepRates(lr=arrays.rate(lr, self.dtype)), self._weights.reshape(-1)
-        )
+        """Plain gradient descent: `weights -= lr * grads`. NonFiniteError, and no change, where one would overflow."""
+        arrays.plain_step(self.grads.reshape(-1), lr, self._weights.reshape(-1))
 
     def bind(self, weights_view: Array, grads_view: Array) -> None:
         """Move rows and gradients into 1-D views (vocab_size * dim,) of flat vectors owned by someone else."""

@@ -4,14 +4,16 @@ The forward pass walks a copy of the weights in the order of receivers, made aga
 """
 
 import itertools
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba import float_mode
 from grapheme_numba.arguments import is_number, shown
-from grapheme_numba.errors import GraphError, UsageError
+from grapheme_numba.errors import GraphError, NonFiniteError, UsageError
 from grapheme_numba.graph.dag import Dag
 from grapheme_numba.jit import n_threads
 from grapheme_numba.kernels.engine import updates
@@ -197,19 +199,29 @@ class GraphParameters:
         self.gradients[:] = 0
 
     def step(self, lr: float) -> None:
-        """Plain gradient descent: `parameters -= lr * gradients`. The gradients stay until `zero_grad`."""
-        updates.sgd(self.gradients, updates.StepRates(lr=arrays.rate(lr, self.dtype)), self.parameters)
+        """Plain gradient descent: `parameters -= lr * gradients`. The gradients stay until `zero_grad`.
+
+        Raises NonFiniteError, and changes nothing, where a parameter would leave the range of the dtype.
+        """
+        arrays.plain_step(self.gradients, lr, self.parameters)
         self.parameters_changed()
 
+    @float_mode.standard()
     def grad_norm(self) -> float:
-        """Euclidean norm of all edge and bias gradients."""
-        return float(np.sqrt(updates.sum_of_squares(self.gradients)))
+        """Euclidean norm of all edge and bias gradients; NaN or infinite as soon as one is."""
+        return arrays.norm_of(self.gradients)
 
+    @float_mode.standard()
     def clip_grad_norm(self, max_norm: float) -> float:
-        """Scale the gradients so that their norm is at most `max_norm`; returns the norm before."""
+        """Scale the gradients so that their norm is at most `max_norm`; returns the norm before.
+
+        Raises NonFiniteError, and changes nothing, where a gradient is not finite.
+        """
         if not is_number(max_norm, 0):
             raise UsageError(f"max_norm is {shown(max_norm)}; give a number of at least 0")
         norm = self.grad_norm()
+        if not math.isfinite(norm):
+            raise NonFiniteError("a gradient is not finite, and no factor mends that; zero_grad, and make lr smaller")
         if norm > max_norm:
             self.gradients *= self.dtype.type(max_norm / norm)
         return norm

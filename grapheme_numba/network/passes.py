@@ -121,7 +121,7 @@ class Passes:
             self._spare.append(room)
 
     def forward(self, x: Array, parameters: Array, learns: bool, room: Workspace) -> tuple[Array, Tiles, bool]:
-        """Outputs (batch, n_output), the tiles that hold every node's, and whether `x` may hold NaN or infinity.
+        """Outputs (batch, n_output), the tiles of every node's, and whether inputs or outputs may not be finite.
 
         x : (batch, n_input), checked; parameters : (n_edge + n_node,); learns : gradients are wanted of it
         """
@@ -135,7 +135,7 @@ class Passes:
             kernels.forward_levels(dag, weights, biases, x, choice.tiles, choice.shares, y, status)
         else:
             kernels.forward_tiles(dag, weights, biases, x, choice.tiles, y, status)
-        return y, choice.tiles, b"\x01" in status.tobytes()  # `any` takes 1 us longer
+        return y, choice.tiles, bool(status.tobytes().strip(b"\0"))  # `any` takes 1 us longer
 
     def backward(
         self, gy: Array, parameters: Array, before: Tiles, gradients: Array, keeps_deltas: bool, room: Workspace

@@ -19,8 +19,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from grapheme_numba.arguments import is_number, shown
-from grapheme_numba.errors import CheckpointError, ShapeError, UsageError
+from grapheme_numba import float_mode
+from grapheme_numba.arguments import array, is_number, shown
+from grapheme_numba.errors import CheckpointError, NonFiniteError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
 
 LARGEST, LEAST, BELOW_1 = sys.float_info.max, math.ulp(0.0), math.nextafter(1.0, 0.0)
@@ -68,9 +69,11 @@ class Optimizer:
             raise UsageError(f"{name} of {type(self).__name__} is {shown(value)}; give {wanted}")
 
     def init(self, parameters: Vector) -> OptimizerState:
-        """The state before the first step."""
+        """The state before the first step. Raises ShapeError where `parameters` is no float32 or float64 array."""
+        parameters = _floats("parameters", parameters)
         return OptimizerState(0, {moment: np.zeros_like(parameters) for moment in self.moments}, self.name)
 
+    @float_mode.standard()
     def update(
         self, parameters: Vector, gradients: Vector, state: OptimizerState, lr: float | None = None
     ) -> tuple[Vector, OptimizerState]:
@@ -90,17 +93,25 @@ class Optimizer:
         ShapeError
             The arrays do not fit each other.
         UsageError
-            The state was made by another optimiser, or for other parameters.
+            The state was made by another optimiser, or for other parameters; or `lr` is no finite number.
+        NonFiniteError
+            A parameter after the step is not finite.
         """
-        parameters, gradients = np.asarray(parameters), np.asarray(gradients)
-        if parameters.dtype not in (np.float32, np.float64) or gradients.shape != parameters.shape:
+        parameters, gradients = _floats("parameters", parameters), array("gradients", gradients)
+        if gradients.dtype.kind not in "fiu" or gradients.shape != parameters.shape:
             raise ShapeError(
                 f"parameters are {parameters.dtype}{parameters.shape} and gradients {gradients.dtype}"
                 f"{gradients.shape}; give float32 or float64 arrays of one shape"
             )
+        if not isinstance(state, OptimizerState):
+            raise UsageError(f"state is {shown(state)}; give what init(parameters) or the step before returned")
+        if lr is not None and not is_number(lr, -LARGEST, LARGEST):
+            raise UsageError(f"lr is {shown(lr)}; give a finite learning rate")
         flat, slope = parameters.flatten(), gradients.astype(parameters.dtype).ravel()
         copied = {name: np.array(moment, parameters.dtype).ravel() for name, moment in state.moments.items()}
-        after = self.step(flat, slope, state._replace(moments=copied), self.lr if lr is None else lr)
+        after = self.step(flat, slope, state._replace(moments=copied), self.lr if lr is None else float(lr))
+        if not updates.all_finite(flat):
+            raise NonFiniteError(f"a parameter is not finite after this step of {self.name}; give a smaller lr")
         shaped = {name: moment.reshape(parameters.shape) for name, moment in after.moments.items()}
         return flat.reshape(parameters.shape), after._replace(moments=shaped)
 
@@ -279,6 +290,13 @@ class RMSprop(Optimizer):
         return super().rates(count, lr, scale)._replace(beta2=self.rho, eps=self.eps)
 
 
+def _floats(name: str, values: Any) -> Vector:
+    found = array(name, values)
+    if found.dtype not in (np.float32, np.float64):
+        raise ShapeError(f"{name} are {found.dtype}; give a float32 or float64 array")
+    return found
+
+
 def both_moments(moments: dict[str, Vector], like: Vector) -> tuple[Vector, Vector]:
     """(mu, nu) as the kernels take them: empty where the rule has none."""
     return moments.get("mu", like[:0]), moments.get("nu", like[:0])
@@ -307,10 +325,10 @@ def restore(name: str, count: int, moments: dict[str, Vector], like: Vector) -> 
         raise CheckpointError(
             f"the checkpoint holds optimizer moments {sorted(moments)}, but {name} needs {sorted(MOMENTS[name])}"
         )
-    for moment, array in moments.items():
-        if array.shape != like.shape or array.dtype != like.dtype:
+    for moment, values in moments.items():
+        if values.shape != like.shape or values.dtype != like.dtype:
             raise CheckpointError(
-                f"optimizer.{moment} is {array.dtype}{array.shape}, but the parameters are {like.dtype}{like.shape}"
+                f"optimizer.{moment} is {values.dtype}{values.shape}, but the parameters are {like.dtype}{like.shape}"
             )
     return OptimizerState(count, {moment: np.ascontiguousarray(moments[moment]) for moment in MOMENTS[name]}, name)
 

@@ -5,6 +5,7 @@ highest rate. The shapes of the fall are functions of the progress alone, a shar
 """
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -57,7 +58,11 @@ class Schedule:
         _shape(self.shape)
 
     def __call__(self, step: int, n_step: int) -> float:
-        """The factor in [0, 1] of step `step` of `n_step`."""
+        """The factor in [0, 1] of step `step` of `n_step`. UsageError where they are no such numbers."""
+        if not (is_number(step, 0, math.inf) and is_number(n_step, 0, sys.float_info.max)):
+            raise UsageError(
+                f"step is {shown(step)} and n_step {shown(n_step)}; give two numbers of at least 0, the first from 0"
+            )
         rise = math.floor(self.warmup * n_step + 1e-9)  # 0.07 * 100 is a little above 7, 0.29 * 100 a little below 29
         if step < rise:
             return (step + 1) / (rise + 1)

@@ -37,6 +37,7 @@ from grapheme_numba.runs.run_folder import CONFIG, REJECTS
 from grapheme_numba.signals import StopRequest
 from grapheme_numba.training import baseline, input_selection, loop, sparse_training, step
 from grapheme_numba.training.config import Config, to_toml
+from grapheme_numba.training.input_noise import InputNoise
 from grapheme_numba.training.observer import Observer
 from grapheme_numba.training.run import Run, RunState, steps_per_epoch, with_decay
 from grapheme_numba.training.tasks import Task
@@ -215,6 +216,7 @@ def _prepared(
         stop=stop,
         observer=observer,
         team=team,
+        noise=InputNoise(model.layout, config.input_noise, config.seed) if config.input_noise > 0 else None,
     )
 
 

@@ -7,6 +7,7 @@ Each field is an option of the command line, a key of `config.toml` and a key of
 
 import difflib
 import math
+import os
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -53,7 +54,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     decimal: Annotated[Literal[".", ","] | None, about("Table: decimal sign; detected when not given.")] = None
     encoding: Annotated[str | None, about("Table: encoding of the text; detected when not given.")] = None
     header: Annotated[Literal["yes", "no"] | None, about("Table: whether the first row holds names.")] = None
-    missing: Annotated[tuple[str, ...], about("Table: marks of missing cells, for the usual ones.")] = ()
+    missing: Annotated[
+        tuple[str, ...], about("Table: marks of missing cells, for the usual ones; numbers, as -999, join these.")
+    ] = ()
     comment: Annotated[str | None, about("Table: start of lines to leave out.")] = None
     kind: Annotated[tuple[str, ...], about("Table: kind of a column, COLUMN=number, date or text.")] = ()
     image_size: Annotated[str | None, about("Pictures: size in pixels, as 28, 32x24 or 32,rgb; 28 when not given.")] = (
@@ -89,6 +92,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clip_grad_norm: Annotated[
         Annotated[float, Meta(ge=0.0)], about("Largest gradient norm of a step; 0 does not clip.")
     ] = 1.0
+    input_noise: Annotated[
+        Annotated[float, Meta(ge=0.0)],
+        about("Noise on numbers of series, pictures and tables while training, within so many times their spread."),
+    ] = 0.0
     structural_weight: Annotated[
         Literal["none", "sqrt", "sqrt1p"], about("Weight of an example's gradient by the graphs of its answers.")
     ] = "none"
@@ -179,6 +186,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # These may change when a run resumes: none of them alters a single bit of the result.
 FREE_KEYS = frozenset({"data", "output", "threads", "max_steps", "max_time", "save_every", "keep_last", "rank_timeout"})
 KEYS = Config.__struct_fields__
+HINTS = {key: typing.get_origin(hint) or hint for key, hint in typing.get_type_hints(Config).items()}
 RENAMED = {"shards": "gradient_shards"}  # old names: refused where a user writes them, taken from old checkpoints
 
 
@@ -201,12 +209,35 @@ def build(*layers: tuple[str, Mapping[str, Any]]) -> Config:
     merged: dict[str, Any] = {}
     for where, values in layers:
         check_keys(values, where)
+        values = {key: as_meant(key, value) for key, value in values.items()}
         merged.update(values)
         checked(where, values)  # each by itself: what a later layer overrides has to make sense as well
     config = msgspec.convert(merged, Config)
     if config.depth is not None and len(config.hidden) != 1:
         raise UsageError(f"depth = {config.depth} wants one hidden width, got {config.hidden}; drop one")
     return config
+
+
+def as_meant(key: str, value: Any) -> Any:
+    """A value as TOML would hold it: one of NumPy, a path, one entry of a list and widths in a text are taken, too."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0:
+        value = value.item()
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    hint = HINTS[key]
+    if key == "missing":
+        marks = value if isinstance(value, list | tuple) else [value]
+        value = [str(mark) if isinstance(mark, int | float) else mark for mark in marks]
+    if key == "hidden" and isinstance(value, str):
+        widths = [width.strip() for width in value.split(",")]
+        value = [int(width) for width in widths] if all(width.isdecimal() for width in widths) else value
+    elif key == "split" and isinstance(value, list | tuple) and all(isinstance(one, int | float) for one in value):
+        value = ",".join(map(str, value))
+    elif key == "accumulate" and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if hint is tuple and isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+        value = [value]
+    return value
 
 
 def migrated(values: dict[str, Any]) -> dict[str, Any]:
@@ -223,7 +254,11 @@ def checked(where: str, values: Mapping[str, Any]) -> None:
         key = path.rstrip("`").split("[")[0].split(".")[0]
         if reason.startswith("Invalid enum value"):
             reason = f"wants one of {', '.join(choices(key))}"
+        elif HINTS.get(key) is tuple and reason.startswith("Expected `array`"):
+            reason = "wants a list"
         raise UsageError(f"{key} in {where}: {reason}, got {values.get(key)!r}") from None
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise UsageError(f"a value in {where} holds text that is no Unicode; correct it") from None
     accumulate_every(config)
     for key in values:
         if isinstance(value := getattr(config, key), float) and not math.isfinite(value):

@@ -61,6 +61,8 @@ def accumulate(run: Run, parts: Sequence[Batch]) -> BatchResult:
     model, weight, fresh = run.model, run.config.structural_weight, not run.progress.n_accumulated
 
     def one(part: Batch) -> StepResult:
+        if run.noise is not None:
+            part = run.noise(part, run.progress.epoch)
         return step.accumulate(model, part, model.loss(part, weight))
 
     results = guard.unless_refused(run, parts, lambda: run.team.accumulate(model, parts, one, fresh))

@@ -132,6 +132,7 @@ class Run:
     stop: StopRequest
     observer: Observer
     team: Team = field(default_factory=Team)
+    noise: Callable[[Batch, int], Batch] | None = None  # what a batch of an epoch becomes before it is learned from
     saved_at: tuple[int, ...] = ()
     resumed_by: str | None = None  # the command that resumes it, where a launcher belongs to it
     stopped: bool = False  # whether a callback has ended the run after its present epoch

@@ -229,10 +229,14 @@ def decimal_text(scaled: int, decimals: int, fixed: bool) -> str:
     return f"{'-' if scaled < 0 else ''}{whole}{'.' if fraction else ''}{fraction}"
 
 
-class LabelAnswer(_Codec, frozen=True, tag="label"):
-    """One of the labels found in the training data: one output a label, the logits of a softmax."""
+class LabelAnswer(_Codec, frozen=True, tag="label", omit_defaults=True):
+    """One of the labels found in the training data: one output a label, the logits of a softmax.
+
+    also : other ways to write a label that is a number, as `1.0` beside `1`, each with the label's place
+    """
 
     labels: tuple[str, ...]
+    also: tuple[tuple[str, int], ...] = ()
     kind: ClassVar[str] = "label"
     score_range: ClassVar[tuple[float, float]] = (-4.0, 12.0)
 
@@ -294,7 +298,9 @@ CODES = {TextAnswer: TEXT, NumberAnswer: NUMBER, RealAnswer: REAL, LabelAnswer: 
 def answer_tables(answers: Sequence[Answer]) -> Answers:
     """The codecs of all domains as the arrays that kernels read."""
     periods = [answer.periods if isinstance(answer, NumberAnswer) else () for answer in answers]
-    labels = [answer.labels if isinstance(answer, LabelAnswer) else () for answer in answers]
+    coded = [answer if isinstance(answer, LabelAnswer) else LabelAnswer(()) for answer in answers]
+    labels = [(*one.labels, *(text for text, _ in one.also)) for one in coded]
+    places = [(*range(len(one.labels)), *(place for _, place in one.also)) for one in coded]
     flat = [label for group in labels for label in group]
     order = [sorted(range(len(group)), key=[label.encode() for label in group].__getitem__) for group in labels]
 
@@ -324,4 +330,5 @@ def answer_tables(answers: Sequence[Answer]) -> Answers:
         label_bytes=read_only(np.frombuffer("".join(flat).encode(), np.uint8)),
         label_length=np.array([len(label) for label in flat], np.int32),
         label_order=np.array([place for group in order for place in group], np.int32),
+        label_place=np.array([place for group in places for place in group], np.int32),
     )

@@ -2,7 +2,9 @@
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from grapheme_numba.data.codec.answers import (
@@ -21,6 +23,8 @@ from grapheme_numba.errors import UsageError
 KINDS = ("number", "label", "text")
 SHOWN = 3  # rare classes in a sentence
 MOST_CLASSES, LEAST_OF_A_CLASS = 20, 20  # whole numbers are classes where they are so few and come so often
+NUMERAL = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+|E[+-]\d+)?"
+MOST_SPELLINGS = 4  # of each such number
 FEWEST_CHAR, MOST_CHAR = 16, 64  # of a text answer's code; longer answers do not fit and are reported
 MAGNITUDE, WAVE = 10.0, 0.1  # else the loss is mostly that of sines and cosines that nobody can learn
 FINEST = 1e-6  # of the largest deviation: what is left of it when a float32 holds eight times as much
@@ -51,11 +55,13 @@ def choose_answer(domain: DomainSummary, forced: str | None = None) -> Choice:
     numerals, least = domain.numerals, min(domain.label_counts, default=0)
     n_distinct = len(domain.labels)
     all_numbers = numerals.spread.n == domain.n_answer > 0
-    if all_numbers and numerals.whole and 0 < n_distinct <= MOST_CLASSES:
-        if least >= LEAST_OF_A_CLASS:
-            return Choice(LabelAnswer(domain.labels), f"{n_distinct} whole numbers, each seen {least} times or more")
-        if domain.input_type == "image":
-            return Choice(LabelAnswer(domain.labels), f"{n_distinct} whole numbers beside pictures")
+    if all_numbers and numerals.whole and 0 < n_distinct <= MOST_SPELLINGS * MOST_CLASSES:
+        answer, least = _by_value(domain)
+        n_distinct, more = len(answer.labels), ", however written" if answer.also else ""
+        if n_distinct <= MOST_CLASSES and least >= LEAST_OF_A_CLASS:
+            return Choice(answer, f"{n_distinct} whole numbers{more}, each seen {least} times or more")
+        if n_distinct <= MOST_CLASSES and domain.input_type == "image":
+            return Choice(answer, f"{n_distinct} whole numbers{more} beside pictures")
     if all_numbers:
         return _number(domain)
     if domain.input_type == "image" and 0 < 4 * n_distinct <= 3 * domain.n_answer:
@@ -63,6 +69,19 @@ def choose_answer(domain: DomainSummary, forced: str | None = None) -> Choice:
     if least >= 2:
         return Choice(LabelAnswer(domain.labels), f"{n_distinct} distinct answers, each seen {_times(least)} or more")
     return Choice(_text(domain), _why_text(domain))
+
+
+def _by_value(domain: DomainSummary) -> tuple[LabelAnswer, int]:
+    """Labels that are all numbers, those of one value as one, written as most often; and the fewest times one comes."""
+    groups: dict[Decimal | str, list[tuple[int, str]]] = {}
+    for label, count in zip(domain.labels, domain.label_counts, strict=True):
+        plain = re.sub(r"[\s,'_\u00a0\u202f]", "", label)
+        key = Decimal(plain) if re.fullmatch(NUMERAL, plain) else label  # 5E3 is a code as likely as 5000
+        groups.setdefault(key, []).append((count, label))
+    chosen = [sorted(group, key=lambda one: (-one[0], one[1].encode())) for group in groups.values()]
+    chosen.sort(key=lambda group: group[0][1].encode())
+    also = tuple((text, place) for place, group in enumerate(chosen) for _, text in group[1:])
+    return LabelAnswer(tuple(group[0][1] for group in chosen), also), min(sum(n for n, _ in group) for group in chosen)
 
 
 def check_forced(forced: Mapping[str, str], names: Sequence[str]) -> None:
@@ -85,7 +104,8 @@ def _forced(domain: DomainSummary, kind: str) -> Choice:
                 f"--answer {domain.name}=label: its answers have more than {MOST_LABELS} distinct values, and a "
                 "label takes one output for each; leave the option out, or choose number or text"
             )
-        return Choice(LabelAnswer(domain.labels), reason)
+        numbers = domain.numerals.spread.n == domain.n_answer
+        return Choice(_by_value(domain)[0] if numbers else LabelAnswer(domain.labels), reason)
     if not domain.numerals.spread.n:
         raise UsageError(
             f"--answer {domain.name}=number: none of its {domain.n_answer} answers is a number "

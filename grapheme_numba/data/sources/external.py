@@ -26,7 +26,7 @@ from grapheme_numba.data.sources.tables.mapping import TableMapping, roles_of
 from grapheme_numba.data.sources.tables.readers import open_table
 from grapheme_numba.data.stream.cache import content_digest, user_data_cache
 from grapheme_numba.data.stream.dataset import Dataset
-from grapheme_numba.errors import MissingInputError, RecordError, UsageError
+from grapheme_numba.errors import MissingInputError, RecordError, UsageError, few
 from grapheme_numba.files.storage import mode_of, refuse_overwriting
 
 FLAT = tuple(TABULAR_SCHEMA.names)
@@ -196,25 +196,30 @@ def _in_folders(files: list[Path]) -> bool:
 
 
 def _is_pictures(names: list[str | Path]) -> bool:
-    """Whether every name is a folder that holds pictures by class and no data files."""
+    """Whether every name is a folder that holds pictures by class, and more of them than files of data."""
     folders = [Path(name) for name in names]
     return bool(folders) and all(
-        folder.is_dir() and not files_in(folder, lambda name: name.endswith(TABLES)) and picture_files(folder)
-        for folder in folders
+        folder.is_dir() and len(picture_files(folder)) > len(_data_files(folder)) for folder in folders
     )
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return files_in(folder, lambda name: name.endswith(TABLES))
 
 
 def _pictures(
     folders: Iterable[Path], output: Path, rejects: Path | None, mapping: TableMapping, image_size: str | None,
     most: int | None, progress: Callable[[int, int], None] | None,
 ) -> TableConverted:  # fmt: skip
-    looks = looks_of(image_size)
+    looks, folders = looks_of(image_size), list(folders)
+    unused = [str(file) for folder in folders for file in _data_files(folder)]
+    notes = [looks.sentence(), *([f"not used beside the pictures: {few(unused)}"] if unused else [])]
 
     def items() -> Iterator[MixedExample | Reject]:
         for folder in folders:
             yield from folder_examples(folder, mapping.domain or "images", looks)
 
-    return TableConverted(write_items(items(), output, most, progress, rejects), [], [looks.sentence()])
+    return TableConverted(write_items(items(), output, most, progress, rejects), [], notes)
 
 
 def joined_columns(

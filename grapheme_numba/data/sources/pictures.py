@@ -8,6 +8,7 @@ import io
 import math
 import re
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,12 +79,16 @@ def pixels_of(data: bytes, looks: Looks) -> tuple[int, int, list[float]]:
 
 
 def picture_files(folder: Path) -> list[tuple[str, Path]]:
-    """(class, file) of the pictures in a folder of folders, each of which is named as its class."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURES and path.is_file() and path.parent != folder:
-            found.append((path.parent.name, path))
-    return found
+    """(class, file) of the pictures in a folder of folders, each of which is named as its class.
+
+    Classes are the folders of the first level that has several; what is below them belongs to them.
+    """
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURES and path.is_file()]
+    places = [path.relative_to(folder).parts[:-1] for path in files]
+    inside = [place for place in places if place]
+    ends = zip(min(inside, default=()), max(inside, default=()), strict=False)  # what all have, these two have
+    level = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+    return [(place[min(level, len(place) - 1)], path) for place, path in zip(places, files, strict=True) if place]
 
 
 def _example(name: str, domain: str, answer: str, data: bytes, looks: Looks) -> MixedExample:

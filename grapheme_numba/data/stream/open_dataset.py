@@ -30,7 +30,7 @@ from grapheme_numba.data.stream.dataset import Dataset, Decisions, open_parquet
 from grapheme_numba.errors import RecordError
 
 FOOTER_BYTES = 64 << 20  # at the end of a Parquet file, in which the mark of our own is looked for
-FORMAT = 5  # of the decisions, and of how cells are read; older conversions are made again
+FORMAT = 6  # of the decisions, and of how cells are read; older conversions are made again
 
 
 def is_ours(path: Path, *, target: bool = False) -> bool:

@@ -86,8 +86,8 @@ def open_splits(
     if cut[0] is None or cut[1] is None:
         return OpenSplits(train, None, None, found.sentence())
     sentence = (
-        f"data: {found.train}, split by the hash of each input into {n[0]} train, {n[1]} val and {n[2]} test examples "
-        "(--split)"
+        f"data: {found.named('train')}{found.left_out()}, split by the hash of each input into {n[0]} train, "
+        f"{n[1]} val and {n[2]} test examples (--split)"
     )
     return OpenSplits(cut[0], cut[1], cut[2], sentence)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from grapheme_numba import arguments
 from grapheme_numba.arguments import array, is_name, listed, shown
 from grapheme_numba.errors import GraphError, UsageError
 from grapheme_numba.files.storage import write_file
@@ -28,7 +29,7 @@ def from_networkx(source: Any, *, inputs: Any = None, outputs: Any = None, break
     if not source.is_directed():
         raise GraphError("the NetworkX graph is not directed; give a DiGraph, whose edges say which end sends")
     position = {node: number for number, node in enumerate(source.nodes)}
-    names = [str(node) for node in source.nodes]
+    names = [_name_of(node) for node in source.nodes]
     edges = list(source.edges(data="weight"))
     with_weight = sum(weight is not None for *_, weight in edges)
     if 0 < with_weight < len(edges):
@@ -46,6 +47,11 @@ def from_networkx(source: Any, *, inputs: Any = None, outputs: Any = None, break
         break_cycles=break_cycles,
         **options,
     )
+
+
+def _name_of(node: Any) -> str:
+    """`str` of a node; tables with gaps keep whole numbers as floats, which are no other names than the numbers."""
+    return str(int(node) if isinstance(node, float) and node.is_integer() else node)
 
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".graphml", ".json", ".gmt", ".npz", ".npy")
@@ -66,7 +72,8 @@ def load_graph(
         `.graphml`; `.json`: neat-python's export; `.gmt`: gene sets, with their hierarchy in `relations`
         or in `NAME.relations.tsv` beside it where there is one; `.npz`: a SciPy sparse matrix; `.npy`: a square
         one, with `NAME.nodes.csv` beside it where there is one. Objects: a SciPy sparse array or square NumPy
-        array, a NetworkX `DiGraph`, a pair (senders, receivers), a `NamedGraph`, or a `DagNN`.
+        array, a NetworkX `DiGraph`, a pair (senders, receivers), a `NamedGraph`, or a `DagNN`; a data frame with the
+        columns of an edge list, or one of pandas that is a square matrix with the same names on both sides.
     inputs, outputs : sequences of names or ids, optional
         Instead of those the source states; where it states none, the nodes without incoming, or without
         outgoing, edges. Where the source calls its nodes itself (edge lists, GraphML, neat-python, gene sets,
@@ -102,7 +109,7 @@ def load_graph(
     options = {**ports, "break_cycles": break_cycles}
     if not isinstance(source, str | Path):
         return _from_object(source, options, names, relations, columns)
-    path = Path(source)
+    path = arguments.path("source", source)
     try:
         return _from_file(path, options, names, relations, columns)
     except GraphError as error:
@@ -127,7 +134,7 @@ def save_graph(graph: Any, path: str | Path) -> None:
     a table of nodes beside them, a GMT file its relations. Raises GraphError where the format cannot hold the
     graph, OutputError where the file cannot be written.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     suffix = path.suffix.lower()
     if not isinstance(graph, NamedGraph):
         graph = load_graph(graph)
@@ -170,7 +177,10 @@ def _from_object(
     source: Any, options: dict[str, Any], names: Sequence[str] | None, relations: str | Path | None,
     columns: Sequence[str] | None,
 ) -> NamedGraph:  # fmt: skip
-    _refuse("an object that is no file", relations=relations, columns=columns)
+    _refuse("an object that is no file", relations=relations)
+    if hasattr(source, "columns") and hasattr(source, "__arrow_c_stream__"):
+        return _from_frame(source, options, names, columns)
+    _refuse("an object that is no table", columns=columns)
     if isinstance(source, NamedGraph):
         return _changed(source, options, names)
     if hasattr(source, "topology") and hasattr(source, "weights"):
@@ -184,8 +194,29 @@ def _from_object(
         return _positional(lambda **more: matrices.from_matrix(source, names, **more), options, names)
     raise GraphError(
         f"a {type(source).__name__} is no graph that can be read; give a path, a SciPy sparse or NumPy array, "
-        "a NetworkX DiGraph, or (senders, receivers)"
+        "a NetworkX DiGraph, (senders, receivers), or a data frame of edges"
     )
+
+
+def _from_frame(
+    frame: Any, options: dict[str, Any], names: Sequence[str] | None, columns: Sequence[str] | None
+) -> NamedGraph:
+    import pyarrow as pa
+
+    index = getattr(frame, "index", ())  # only pandas names rows
+    rows, labels = ([str(name) for name in side] for side in (() if callable(index) else index, frame.columns))
+    if columns is None and sorted(rows) == sorted(labels):
+        if rows != labels:
+            raise GraphError("the rows and the columns of the matrix have other orders; order them alike")
+        matrix = frame.to_numpy()
+        return _positional(lambda **more: matrices.from_matrix(matrix, names or labels, **more), options, names or rows)
+    _refuse("a data frame, whose nodes have names", names=names)
+    try:
+        table = pa.table(frame)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise GraphError(f"the data frame does not go into columns: {' '.join(str(error).split())[:160]}") from None
+    edges = {name: table[name].to_pylist() for name in table.column_names if not name.startswith("__index_level_")}
+    return edge_lists.from_columns(edges, None, columns=columns, **options)
 
 
 def _positional(make: Any, options: dict[str, Any], names: Sequence[str] | None) -> NamedGraph:

@@ -119,6 +119,12 @@ def parse_sparse(data: bytes, *, names: Sequence[str] | None = None, **options: 
     sparse = import_optional("scipy.sparse", "SciPy sparse .npz files")
     try:
         refuse_large_archive(data)
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if "format" not in archive.files:
+                raise GraphError(
+                    f"the .npz file holds {', '.join(archive.files[:5]) or 'nothing'}, no sparse matrix; write one "
+                    "with scipy.sparse.save_npz, or a dense one with numpy.save"
+                )
         matrix = sparse.load_npz(io.BytesIO(data))
         if hasattr(matrix, "check_format"):
             matrix.check_format(full_check=True)  # before compiled code follows its row pointers

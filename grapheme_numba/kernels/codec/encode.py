@@ -50,7 +50,7 @@ def number_code(scaled, answers, domain, targets_out, row):
 
 @njit(**BORROWED_INLINE)
 def find_label(text, start, stop, answers, domain):
-    """Position of an answer among the labels of its domain, -1 if it is none of them.
+    """The output of an answer among the labels of its domain, -1 if it is none of them.
 
     By halving: of 1,000 labels one after the other a row took ten times as long as everything else of it.
     """
@@ -66,7 +66,7 @@ def find_label(text, start, stop, answers, domain):
         while i < min(size, length) and answers.label_bytes[at + i] == text[start + i]:
             i += 1
         if i == size and i == length:
-            return np.int64(label)
+            return np.int64(answers.label_place[first + label])
         if i == length or (i < size and answers.label_bytes[at + i] < text[start + i]):
             low = middle + 1
         else:

@@ -14,6 +14,8 @@ from grapheme_numba.kernels.json.numerals import TENS, numeral_bits
 
 SKIPPED, NUMBER, TEXT = 0, 1, 2  # what becomes of a column
 QUOTE, NEWLINE, RETURN, BLANK, TAB = 34, 10, 13, 32, 9
+LETTER = 69  # E
+NO_CODES = -(1 << 60)
 MOST_DIGITS = 19
 NO_BITS = np.uint64(0)
 SHORT = 15  # digits that a double holds exactly
@@ -43,7 +45,7 @@ class Cells(NamedTuple):
     odd : (n_odd, 4) int32, of rows with another number of cells: row, cells, first byte, and where the next begins
     blanks : (1,) int64, texts that begin or end with a blank, or may do so
     missing, low, high, fraction : (n_number,), count, range, and count of numbers with a fraction
-    padded : (n_number,) int64, count of numerals that begin with 0 before another digit, as 01234
+    padded : (n_number,) int64, count of numerals as 01234 and 5E3; far below 0 where one is as 2.5E3
     """
 
     numbers: np.ndarray
@@ -134,6 +136,20 @@ def is_mark(data, at, stop, marks, mark_start):
 
 
 @njit(**BORROWED)
+def _coded(data, at, end):
+    """1 for a numeral data[at:end] that is written as codes are, 01234 or 5E3; NO_CODES for 2.5E3, else 0."""
+    letter = point = False
+    for place in range(at, end):
+        letter |= data[place] == LETTER
+        point |= data[place] == 46 or data[place] == 44
+        if letter and (data[place] == 43 or data[place] == 45):
+            return 0
+    if letter:
+        return NO_CODES if point else 1
+    return 1 if data[at] == 48 and end - at > 1 and 48 <= data[at + 1] <= 57 else 0
+
+
+@njit(**BORROWED)
 def read_cells(data, at, wanted, out):
     """Read the rows of data[at:], which ends in a line feed: (m, n_odd, column), column -1 unless one is not plain.
 
@@ -154,8 +170,8 @@ def read_cells(data, at, wanted, out):
                         out.numbers[n_row, place[column]] = value
                     else:
                         out.bits[n_row, place[column]] = bits
-                    if data[at] == 48 and 48 <= data[at + 1] <= 57:
-                        out.padded[place[column]] += 1
+                    if data[at] == 48 or data[end - 2] == LETTER or data[end - 3] == LETTER:
+                        out.padded[place[column]] += _coded(data, at, end)
                     column, at = column + 1, end + 1
                     if data[end] == delimiter:
                         continue
@@ -194,8 +210,8 @@ def read_cells(data, at, wanted, out):
                         out.numbers[n_row, place[column]] = value
                     else:
                         out.bits[n_row, place[column]] = bits
-                    if data[start] == 48 and 48 <= data[start + 1] <= 57:
-                        out.padded[place[column]] += 1
+                    if data[start] == 48 or data[stop - 2] == LETTER or data[stop - 3] == LETTER:
+                        out.padded[place[column]] += _coded(data, start, stop)
             column += 1
             if data[at] == delimiter:
                 at += 1

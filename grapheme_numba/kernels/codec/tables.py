@@ -29,6 +29,8 @@ class Answers(NamedTuple):
     label_offset : (n_label + 1,) int64 into `label_bytes` uint8
     label_length : (n_label,) int32, code points of each label
     label_order : (n_label,) int32, the labels of each domain in the order of their bytes, counted from its first
+    label_place : (n_label,) int32, the output of each label, counted from the domain's first; several ways to write a
+        number have one
     """
 
     kind: np.ndarray
@@ -50,6 +52,7 @@ class Answers(NamedTuple):
     label_bytes: np.ndarray
     label_length: np.ndarray
     label_order: np.ndarray
+    label_place: np.ndarray
 
 
 class ExactNumber(NamedTuple):

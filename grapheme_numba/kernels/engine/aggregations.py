@@ -149,7 +149,7 @@ def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
         for tile in range(slot, n_tile, n_slot):
             status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[slot], tiles.activations)
             _forward_nodes(dag, weights, biases, tiles, tile, slot, (np.int64(0), n_node))
-            store_outputs(dag, tiles, tile, slot, y_out)
+            status_out[tile] |= store_outputs(dag, tiles, tile, slot, y_out)
 
 
 @njit(**PARALLEL)
@@ -171,7 +171,7 @@ def forward_levels(dag, weights, biases, x, tiles, shares, y_out, status_out):
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):
-            store_outputs(dag, tiles, tile, part, y_out)
+            status_out[tile] |= store_outputs(dag, tiles, tile, part, y_out)
 
 
 @njit(**SERIAL)

@@ -31,6 +31,7 @@ from grapheme_numba.kernels.engine.simd import (
     vstore,
 )
 from grapheme_numba.kernels.engine.tiles import load_rows, store_rows
+from grapheme_numba.kernels.engine.updates import all_finite
 
 
 @njit(**SERIAL)
@@ -100,17 +101,19 @@ def forward_rows(dag, weights, biases, tiles, tile, slot, nodes):
 
 @njit(**SERIAL)
 def store_outputs(dag, tiles, tile, slot, y_out):
-    """Read the outputs of a tile's examples into `y_out` (batch, n_output)."""
+    """Read the outputs of a tile's examples into `y_out` (batch, n_output); 2 if any is not finite, else 0."""
     if vrounds(tiles.activations):
         rows = tiles.port_rows[: y_out.shape[1]]
         store_rows(tiles.outputs, rows, tile, tile, tiles.scratch[slot], y_out)
     else:
         store_rows(tiles.activations, dag.outputs, tile, tile, tiles.scratch[slot], y_out)
+    width = tiles.activations.shape[2]
+    return 0 if all_finite(y_out[tile * width : min((tile + 1) * width, y_out.shape[0])].reshape(-1)) else 2
 
 
 @njit(**PARALLEL)
 def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
-    """Whole tiles per thread, without a barrier. `status_out` (n_tile,): 1 where `x` is not finite.
+    """Whole tiles per thread, without a barrier. `status_out` (n_tile,): above 0 where `x` or an output is not finite.
 
     `tiles.scratch` has a slot per thread; a thread takes every n_slot-th tile.
     """
@@ -120,7 +123,7 @@ def forward_tiles(dag, weights, biases, x, tiles, y_out, status_out):
         for tile in range(slot, n_tile, n_slot):
             status_out[tile] = load_rows(x, dag.inputs, tile, tiles.scratch[slot], tiles.activations)
             forward_rows(dag, weights, biases, tiles, tile, slot, (np.int64(0), n_node))
-            store_outputs(dag, tiles, tile, slot, y_out)
+            status_out[tile] |= store_outputs(dag, tiles, tile, slot, y_out)
 
 
 @njit(**PARALLEL)
@@ -142,4 +145,4 @@ def forward_levels(dag, weights, biases, x, tiles, shares, y_out, status_out):
     for index in prange(n_part):
         part = np.int64(index)
         for tile in range(part, n_tile, n_part):
-            store_outputs(dag, tiles, tile, part, y_out)
+            status_out[tile] |= store_outputs(dag, tiles, tile, part, y_out)

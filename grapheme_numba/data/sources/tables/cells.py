@@ -21,7 +21,8 @@ PLAIN = re.compile(NUMERAL)
 BLANKS = "[\\s\u00a0\u202f\u2009']"
 # Signs that may stand before or behind a number without being part of it; 12 % is 12.
 UNITS = "$\u20ac\u00a3\u00a5\u20b9%"
-PADDED = r"^\s*0\d+\s*$"  # as zip codes and keys are written, and numbers are not
+CODE = r"^\s*(0\d+|\d+E\d+)\s*$"  # as zip codes and keys are written, and numbers are not
+POINTED = r"^\s*[+-]?\d*[.,]\d*E\d+\s*$"  # 2.5E3 can be no code, so 5E3 beside it is none
 LEAST_DATE = 10  # bytes
 ISO = (
     r"^\s*(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
@@ -42,18 +43,27 @@ def may_be_numbers(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
     return _MAY_START[first]
 
 
-def padded_numerals(strings: pa.StringArray) -> npt.NDArray[np.bool_]:
-    """(n,) bool: which numerals are led by a zero, as codes are."""
+def codes_among(strings: pa.StringArray) -> npt.NDArray[np.int64]:
+    """(n,) int64: 1 for numerals that are written as codes are, 01234 or 5E3; NO_CODES for one as 2.5E3; else 0."""
+    from grapheme_numba.kernels.codec.table_cells import LETTER, NO_CODES  # Numba takes a second to load
+
     offset, data = string_views(strings)
-    padded = np.diff(offset) > 1
-    first, second = data[offset[:-1][padded]], data[offset[:-1][padded] + 1]
+    long = np.diff(offset) > 1
+    first, second = data[offset[:-1][long]], data[offset[:-1][long] + 1]
     digit = (second >= ord("0")) & (second <= ord("9"))
-    padded[padded] = ((first == ord("0")) & digit) | (first == ord(" ")) | (first == ord("\t")) | (first >= 0x80)
-    rows = np.flatnonzero(padded)  # few: only these are looked at by the expression
+    maybe = long.copy()
+    maybe[long] = ((first == ord("0")) & digit) | (first == ord(" ")) | (first == ord("\t")) | (first >= 0x80)
+    if np.any(data[offset[0] : offset[-1]] == LETTER):
+        maybe |= pc.match_substring(strings, chr(LETTER)).to_numpy(zero_copy_only=False)
+    found = np.zeros(len(strings), np.int64)
+    rows = np.flatnonzero(maybe)  # few: only these are looked at by the expressions
     if len(rows):
         cells = strings.take(pa.array(rows))
-        padded[rows] = pc.match_substring_regex(cells, PADDED).to_numpy(zero_copy_only=False)
-    return padded
+        coded, pointed = (
+            pc.match_substring_regex(cells, way).to_numpy(zero_copy_only=False) for way in (CODE, POINTED)
+        )
+        found[rows] = np.where(pointed, NO_CODES, coded)
+    return found
 
 
 def units_of(strings: pa.StringArray) -> tuple[str, npt.NDArray[np.bool_]]:

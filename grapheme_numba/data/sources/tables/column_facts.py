@@ -5,6 +5,7 @@ cells' rows are refused, each with its number. Dates (`cells.days_of`) are taken
 text. The order of rows changes nothing.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -14,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grapheme_numba.data.sources.tables.cells import (
+    codes_among,
     date_text,
     days_of,
     may_be_numbers,
     numbers_of,
-    padded_numerals,
     units_of,
 )
 from grapheme_numba.data.sources.tables.dialect import Dialect
@@ -26,6 +27,7 @@ from grapheme_numba.data.sources.tables.dialect import Dialect
 TOLERATED = 20
 MOST_DISTINCT = 1000  # different texts that are remembered
 SHOWN = 3
+SENTINELS = (-99, -999, -9999, -99999)
 
 Kind = Literal["number", "date", "text", "empty"]
 DAYS = "days since 1970-01-01"
@@ -37,8 +39,8 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
 
     n, missing : rows, and those without a value; marks : cells that are missing where the column is of numbers
     numbers, others : cells that are numerals, and that are not; low, high, whole : range, and no fraction anywhere
-    padded : of the numerals, those that begin with 0 before another digit; units : signs that stand beside numerals
-    signed : numerals with such a sign
+    padded : of the numerals, those as 01234 and 5E3, far below 0 where one is as 2.5E3
+    units : signs that stand beside numerals; signed : numerals with such a sign
     distinct : different texts, None for more than MOST_DISTINCT; longest : most bytes of a text
     strange : the first few cells that are no numerals, with their row
     dates : cells that are dates; day_low, day_high : their range in days since 1970; odd_dates : the first few others
@@ -98,7 +100,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
 
     @property
     def are_codes(self) -> bool:
-        """Whether numerals begin with 0 as in 01234: more than a few cells do, and none has a fraction."""
+        """Whether numerals are codes as 01234 and 5E3: more than a few cells are, and none has a fraction."""
         return self.whole and self.typed is None and self.padded * TOLERATED > self.numbers
 
     def sentence(self, role: str, forced: Kind | None = None) -> str:
@@ -121,7 +123,7 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
                 row, text = self.odd_dates[0]
                 parts.append(f"rows of the others are refused, as row {row}: {text[:40]!r}")
         elif kind == "text" and self.are_codes:
-            parts.append(f"{self.padded:,} of {n:,} cells begin with 0 as codes do (--kind {self.name}=number)")
+            parts.append(f"{self.padded:,} of {n:,} cells look like codes, 01234 or 5E3 (--kind {self.name}=number)")
         elif kind == "text":
             parts.append(f"{n - self.numbers + self.marks:,} of {n + self.marks:,} cells are no numerals")
         if missing:
@@ -133,6 +135,8 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
                 brackets = " (brackets are below zero)" if "(" in self.units else ""
                 parts.append(f"without the signs {' '.join(self.units).replace('(', '( )')}{some}{brackets}")
             parts.append(f"from {_short(self.low)} to {_short(self.high)}{', whole' if self.whole else ''}")
+            if self.low in SENTINELS and self.high >= 0:
+                parts.append(f"{_short(self.low)} may mark missing cells (--missing {_short(self.low)})")
         elif kind == "date":
             low, high = (self.day_low, self.day_high) if self.dates else (self.low, self.high)
             if low <= high:
@@ -140,11 +144,21 @@ class ColumnFacts(msgspec.Struct, kw_only=True):
             read = f"answers are {DAYS}" if role == "target" else f"as {DAYS}"
             parts.append(read + (f" (--kind {self.name}=text)" if forced is None else ""))
         elif kind == "text":
-            distinct = self.distinct
+            distinct = None if self.distinct is None else {cell.strip() for cell in self.distinct}
             classes = f"more than {MOST_DISTINCT:,}" if distinct is None else f"{len(distinct):,}"
             some = f" ({', '.join(sorted(distinct))[:60]})" if distinct and len(distinct) <= 6 else ""
             parts.append(f"{classes} different{some}")
+            if alike := _alike(distinct or ()):
+                parts.append(f"{alike[0]!r} and {alike[1]!r} count as two")
         return ", ".join(parts)
+
+
+def _alike(texts: Iterable[str]) -> list[str]:
+    """The first texts that differ in capitals alone, sorted; none where no two do."""
+    found: dict[str, list[str]] = {}
+    for text in sorted(texts):
+        found.setdefault(text.casefold(), []).append(text)
+    return next((several for several in found.values() if len(several) > 1), [])
 
 
 def _short(number: float) -> str:
@@ -210,20 +224,22 @@ def _facts_of_each(
     if dialect.missing_number:
         listed = pa.array(dialect.missing_number, pa.string())
         marks = pc.is_in(pc.utf8_trim_whitespace(cells), listed).to_numpy(zero_copy_only=False) & valid
-    facts.marks = int(times[marks].sum())
     readable = np.zeros(len(cells), bool)
     rows = np.flatnonzero(maybe & ~marks)
     if len(rows):
         numbers, fits = numbers_of(cells.take(pa.array(rows)), dialect.decimal)
+        sentinel = np.isin(numbers, dialect.sentinels)
+        marks[rows[sentinel]], fits = True, fits & ~sentinel
         readable[rows] = fits
         held = numbers[fits]
         if len(held):
             facts.low, facts.high = float(held.min()), float(held.max())
             facts.whole = bool(np.all(held == np.floor(held)))
             written = cells.take(pa.array(rows[fits]))
-            facts.padded = int(times[rows[fits]][padded_numerals(written)].sum())
+            facts.padded = int((times[rows[fits]] * codes_among(written)).sum())
             facts.units, signed = units_of(written)
             facts.signed = int(times[rows[fits]][signed].sum())
+    facts.marks = int(times[marks].sum())
     facts.numbers = int(times[readable].sum())
     facts.others = int(times[valid].sum()) - facts.marks - facts.numbers
     days, dated = days_of(cells) if facts.others else (np.zeros(0), np.zeros(len(cells), bool))

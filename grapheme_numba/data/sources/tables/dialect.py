@@ -4,11 +4,15 @@ import codecs
 import csv
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from grapheme_numba.data.sources.tables.cells import MISSING, MISSING_NUMBER, PADDED, is_numeral
+from grapheme_numba.data.sources.tables.cells import CODE, MISSING, MISSING_NUMBER, is_numeral
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.errors import RecordError, UsageError
 
@@ -35,7 +39,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     encoding : a Python codec; delimiter : one character or `space`; decimal : `.` or `,`
     header : the first row holds names; names : the columns; unnamed : those whose header is empty
     comment : start of lines that are left out; missing, missing_number : marks of missing cells, of all columns and
-        of columns of numbers alone
+        of columns of numbers alone; sentinels : those that are numbers, as -999, however cells write them
+    guessed : nothing but the bytes that cannot be UTF-8 speaks for the encoding
     """
 
     encoding: str = "utf-8"
@@ -47,13 +52,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     comment: str | None = None
     missing: tuple[str, ...] = MISSING
     missing_number: tuple[str, ...] = MISSING_NUMBER
+    guessed: bool = False
+    sentinels: tuple[float, ...] = ()
 
     def sentence(self, path: Path) -> str:
         """What was found out, for people."""
         header = "with a header" if self.header else "without a header"
         comment = f", lines of {self.comment!r} left out" if self.comment else ""
+        guess = " (a guess: --encoding)" if self.guessed else ""
         return (
-            f"{path}: {self.encoding.removesuffix('-sig').upper()}, cells between "
+            f"{path}: {self.encoding.removesuffix('-sig').upper()}{guess}, cells between "
             f"{NAMES.get(self.delimiter, repr(self.delimiter))}, "
             f"{header}, decimal {'comma' if self.decimal == ',' else 'point'}{comment}"
         )
@@ -92,7 +100,6 @@ def dialect_of(sample: bytes, whole: bool, path: Path, mapping: TableMapping) ->
     if not header:
         names = tuple(f"column_{i}" for i in range(1, len(rows[0]) + 1))
     unnamed = tuple(name for name, cell in zip(names, rows[0], strict=True) if header and not cell.strip())
-    given = mapping.missing
     return Dialect(
         encoding=encoding,
         delimiter=delimiter,
@@ -101,9 +108,28 @@ def dialect_of(sample: bytes, whole: bool, path: Path, mapping: TableMapping) ->
         names=names,
         unnamed=unnamed,
         comment=comment,
-        missing=tuple(dict.fromkeys(("", *given))) if given else MISSING,
-        missing_number=() if given else MISSING_NUMBER,
+        guessed=mapping.encoding is None and not encoding.startswith("utf"),
+        **marks_of(mapping.missing),
     )
+
+
+def marks_of(given: Sequence[str]) -> dict[str, Any]:
+    """The marks of missing cells as fields of a `Dialect`: those given for the usual ones, but numbers join them."""
+    numbers = [mark for mark in given if is_numeral(mark)]
+    sentinels = tuple(float(mark) for mark in numbers)
+    # Columns of text and answers are looked through for the ways in which programs write a number.
+    written = [text for number in sentinels for text in (f"{number:g}", repr(number), f"{number:.2f}")]
+    joined = len(numbers) == len(given)
+    marks = tuple(dict.fromkeys((*(MISSING if joined else ("",)), *given, *written)))
+    return {"missing": marks, "missing_number": MISSING_NUMBER if joined else (), "sentinels": sentinels}
+
+
+def without_sentinels(numbers: pa.Array, dialect: Dialect) -> pa.Array:
+    """A column of doubles with null for the numbers that mark missing cells."""
+    if not dialect.sentinels:
+        return numbers
+    found = pc.is_in(numbers, pa.array(dialect.sentinels, numbers.type))
+    return pc.if_else(found, pa.scalar(None, numbers.type), numbers)
 
 
 def _checked(delimiter: str | None) -> str | None:
@@ -190,7 +216,7 @@ def likely_numbers(sample: bytes, dialect: Dialect) -> set[str]:
     found = set()
     for name, column in zip(dialect.names, cells, strict=False):
         given = [cell.strip() for cell in column if cell.strip() not in marks]
-        if given and all(map(_looks_numeric, given)) and not any(re.match(PADDED, cell) for cell in given):
+        if given and all(map(_looks_numeric, given)) and not any(re.match(CODE, cell) for cell in given):
             found.add(name)
     return found
 

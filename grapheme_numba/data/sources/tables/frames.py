@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,11 @@ from grapheme_numba.errors import RecordError
 
 KEPT = 8  # frames in the user's cache
 PREFIX = "frame-"
+# Python's and pandas' types whose `str` is what a person would read; a column of several of them is of texts.
+MIXED = {
+    *("str", "int", "float", "bool", "bool_", "int64", "float64"),
+    *("Decimal", "date", "datetime", "Timestamp", "Interval"),
+}
 
 
 def is_frame(given: object) -> bool:
@@ -29,14 +34,41 @@ def _is_pandas(given: object) -> bool:
 
 def arrow_table(frame: Any) -> pa.Table:
     """A frame as an Arrow table, without the index that pandas has. Raises RecordError for columns that do not fit."""
+    if type(frame).__name__ == "Series":
+        raise RecordError("the table is a single column; give a data frame, as to_frame() makes one")
+    if _is_pandas(frame):
+        names = [str(name) for name in frame.columns]
+        _refuse_twice(names)
+        columns = [_pandas_column(names[i], frame.iloc[:, i]) for i in range(len(names))]
+        return pa.Table.from_arrays(columns, names=names)
     try:
-        if _is_pandas(frame):
-            return pa.Table.from_pandas(frame, preserve_index=False)
         if isinstance(frame, pa.RecordBatch):
             return pa.Table.from_batches([frame])
         return frame if isinstance(frame, pa.Table) else pa.table(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise RecordError(f"the table does not go into Arrow columns: {str(error)[:160]}") from None
+
+
+def _pandas_column(name: str, cells: Any) -> pa.Array | pa.ChunkedArray:
+    """A column of pandas; mixed objects and intervals as text. RecordError for what is neither number nor text."""
+    if hasattr(cells, "sparse") and type(cells.dtype).__name__ == "SparseDtype":
+        cells = cells.sparse.to_dense()
+    with suppress(pa.ArrowException, TypeError, ValueError):
+        found = pa.array(cells, from_pandas=True)
+        if "interval" not in str(found.type):
+            return found
+    missing = cells.isna().to_numpy()
+    kinds = {type(cell).__name__ for cell, gone in zip(cells, missing, strict=True) if not gone}
+    if odd := sorted(kinds - MIXED):
+        raise RecordError(f"column {name!r} of the table holds {', '.join(odd[:3])}; give numbers, texts or dates")
+    texts = [None if gone else str(cell) for cell, gone in zip(cells, missing, strict=True)]
+    return pa.array(texts, pa.string())
+
+
+def _refuse_twice(names: list[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise RecordError(f"the table has two columns named {twice!r}; rename one")
 
 
 def write_frame(frame: Any, path: Path) -> list[str]:
@@ -50,9 +82,7 @@ def write_frame(frame: Any, path: Path) -> list[str]:
         raise RecordError(
             f"the table has {table.num_rows} rows and {len(names)} columns; at least one of each is needed"
         )
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise RecordError(f"the table has two columns named {twice!r}; rename one")
+    _refuse_twice(names)
     try:
         pq.write_table(table.replace_schema_metadata(None), path)
     except pa.ArrowException as error:

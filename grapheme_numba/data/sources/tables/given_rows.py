@@ -58,7 +58,9 @@ class GivenTable:
         self._as_written: TextTable | None = None
         if isinstance(self.table, TextTable):
             self._as_written = TextTable(path, mapping)
-            self._as_written.dialect = msgspec.structs.replace(self.dialect, missing=(), missing_number=())
+            self._as_written.dialect = msgspec.structs.replace(
+                self.dialect, missing=(), missing_number=(), sentinels=()
+            )
             self._as_written.most_shown = None
 
     @property

@@ -104,7 +104,11 @@ def _one(name: str, names: Sequence[str], flag: str, path: Path) -> str:
 
 def _several(patterns: Sequence[str], names: Sequence[str], flag: str, path: Path) -> list[str]:
     found: list[str] = []
-    for pattern in patterns:
+    left = list(patterns)
+    while left:
+        # Names are separated by commas, and some have commas themselves.
+        size = next((size for size in range(len(left), 0, -1) if ",".join(left[:size]) in names), 1)
+        pattern, left = ",".join(left[:size]), left[size:]
         if pattern in names:
             found.append(pattern)
             continue

@@ -29,9 +29,11 @@ from grapheme_numba.data.splits import data_name
 from grapheme_numba.data.threads import ahead
 from grapheme_numba.errors import RecordError, UsageError
 
-INDEX = ("Unnamed: 0", "index", "__index_level_0__")  # what pandas calls an index; the last is one, whatever it holds
+LEVEL = "__index_level_"
+INDEX = ("Unnamed: 0", "index", f"{LEVEL}0__")  # what pandas calls an index; the last is one, whatever it holds
 AHEAD = 2  # blocks that wait, for each thread
 READ_AHEAD = 2  # blocks that are read before any thread waits for them
+FEWEST = 10  # rows, most of them with another text of several words: words too
 FREE_TEXT = 64  # more different texts than that in the only input column: its words count, it is no category
 USUAL = "data"
 
@@ -61,6 +63,12 @@ def usable_roles(table: Table, mapping: TableMapping, answers: bool, notes: list
             )
         else:
             notes.append(f"  {name}: left out, {unusable(kind)}")
+    for name in dict.fromkeys([*inputs, *([] if roles.target is None else [roles.target])]):
+        kind = table.types.get(name, pa.null())
+        if pa.types.is_time(kind) or pa.types.is_duration(kind):
+            notes.append(f"  {name}: {kind}, read as seconds")
+        elif kind_of_type(kind) == "numbers":
+            notes.append(f"  {name}: lists of numbers, read as a sequence")
     if not inputs:
         raise UsageError(f"{table.path} has no column whose type an input takes; it has {', '.join(table.names[:20])}")
     if roles.target is not None and kind_of_type(table.types.get(roles.target, pa.string())) not in (
@@ -121,20 +129,21 @@ class TablePasses:
         text = [name for name in inputs if kinds[name] == "text"]
         if self.mapping.layout == "values":
             return Form(roles, kinds, "text" if text else "sequence")
-        distinct = facts[inputs[0]].distinct
         if self.mapping.layout == "cells":
             return Form(roles, kinds, "tabular")
-        if text and len(inputs) == 1 and (distinct is None or len(distinct) > FREE_TEXT):
+        if text and len(inputs) == 1 and _is_free(facts[inputs[0]]):
             return Form(roles, kinds, "text")
         return Form(roles, kinds, "tabular")
 
     def _counts_rows(self, name: str, fact: ColumnFacts) -> bool:
-        """Whether a column that nobody named is the numbers of the rows, as pandas writes its index.
+        """Whether a column that nobody named numbers or names the rows, as pandas writes its index.
 
         Where rows are sorted, it would give the answers away.
         """
         if self.mapping.inputs or name not in (*self.table.dialect.unnamed, *INDEX):
             return False
+        if name.startswith(LEVEL) and fact.typed is None and fact.n > 1 and not fact.missing:
+            return fact.distinct is None or len(fact.distinct) == fact.n
         return (
             fact.n > 1 and fact.low in (0.0, 1.0) and fact.whole and fact.numbers == fact.n == fact.high - fact.low + 1
         )
@@ -266,8 +275,16 @@ class TablePasses:
         for key in ("id", "domain", "weight", "split"):
             role = key if getattr(form.roles, key) == name else role
         if role == "left out" and self._counts_rows(name, fact):
-            role = "left out, as it counts the rows (--input takes it)"
+            role = f"left out, as it {'counts' if fact.numbers else 'names'} the rows (--input takes it)"
         return fact.sentence(role, self.forced(name))
+
+
+def _is_free(fact: ColumnFacts) -> bool:
+    """Whether the only input column is of texts of their own, whose words count, rather than of categories."""
+    if fact.distinct is None or len(fact.distinct) > FREE_TEXT:
+        return True
+    spaced = sum(" " in text.strip() for text in fact.distinct)
+    return 2 * len(fact.distinct) > fact.n >= FEWEST and 2 * spaced > len(fact.distinct)
 
 
 def facts_together(given: Sequence[Mapping[str, ColumnFacts]]) -> dict[str, ColumnFacts]:

@@ -28,7 +28,14 @@ from grapheme_numba.data.sources.tables.blocks import (
     read,
     text_blocks,
 )
-from grapheme_numba.data.sources.tables.dialect import SAMPLE_BYTES, SPACE, Dialect, dialect_of, likely_numbers
+from grapheme_numba.data.sources.tables.dialect import (
+    SAMPLE_BYTES,
+    SPACE,
+    Dialect,
+    dialect_of,
+    likely_numbers,
+    without_sentinels,
+)
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.sources.tables.typed import ArrowTable, JsonTable, ParquetTable
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError
@@ -118,10 +125,12 @@ class TextTable:
             arrays = {name: array.filter(pa.array(~broken)) for name, array in arrays.items()}
             row = row[~broken]
         sign = dialect.delimiter[:1].encode()
-        blanks = sign + b" " in data or b" " + sign in data or b" \n" in data
+        blanks = sign + b" " in data or b" " + sign in data or b" \n" in data or b"\n " in data
         for name, array in arrays.items():
             if pa.types.is_string(array.type):
                 arrays[name] = without_marks(array, dialect, blanks)
+            else:
+                arrays[name] = without_sentinels(array, dialect)
         return Block(arrays, row, n, sorted(refused))
 
     def _parsed(self, data: bytes, header: bool, columns: list[str], fast: set[str], odd: Callable[[Any], str]) -> Any:
@@ -224,6 +233,8 @@ def plain_block(
     if column >= 0:
         return None
     values = values[:m]
+    for number in dialect.sentinels:
+        values[values == number] = np.nan
     kernel.add_facts(values, m, out)
     arrays = {}
     for index, name in enumerate(texts):

@@ -93,6 +93,8 @@ def _numbers(
         text, pa.array([*dialect.missing, *dialect.missing_number], pa.string())
     ).to_numpy(zero_copy_only=False)
     numbers, readable = days_of(text) if dates else numbers_of(text, dialect.decimal)
+    if dialect.sentinels:
+        numbers[np.isin(numbers, dialect.sentinels)] = np.nan
     strange = ~readable & ~missing
     if strange.any():
         refusals.add(strange, f"column {name} holds no {'date' if dates else 'finite number'}", cells)
@@ -120,8 +122,9 @@ def _answers(name: str, cells: pa.Array, kind: Kind, dialect: Dialect, refusals:
         missing |= pc.is_in(pc.utf8_trim_whitespace(cells), marks).to_numpy(zero_copy_only=False)
     refusals.add(missing, f"the answer is missing (column {name})")
     if kind != "number":
-        return cells
-    _, readable = numbers_of(cells, dialect.decimal)
+        return pc.utf8_trim_whitespace(cells)
+    numbers, readable = numbers_of(cells, dialect.decimal)
+    refusals.add(np.isin(numbers, dialect.sentinels), f"the answer is missing (column {name})")
     refusals.add(~readable & ~missing, f"column {name} holds no finite number", cells)
     plain = plain_numerals(cells, dialect.decimal)
     return plain if plain is cells else pc.replace_substring_regex(plain, r"^\+", "")
@@ -140,6 +143,16 @@ def _category(cells: pa.Array) -> pa.StringArray:
         if pc.any(found, min_count=0).as_py():
             trimmed = pc.if_else(found, meant, trimmed)
     return trimmed
+
+
+def _beyond(cells: pa.ListArray) -> npt.NDArray[np.bool_]:
+    """(n,) bool: which lists hold a number that is missing, NaN, or beyond float32."""
+    bad = np.zeros(len(cells), bool)
+    numbers = pc.cast(pc.list_flatten(cells), pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(numbers.astype(np.float32))
+    bad[pc.list_parent_indices(cells).to_numpy(zero_copy_only=False)[~finite]] = True
+    return bad
 
 
 def _repeated(text: str, n: int) -> pa.DictionaryArray:
@@ -174,6 +187,9 @@ def examples_of(block: Block, form: Form, dialect: Dialect, domain: str) -> Made
         elif pa.types.is_list(cells.type):
             columns[name] = cells
             refusals.add(_null(cells), "a cell is empty")
+            refusals.add(
+                _beyond(cells), f"column {name} holds a list with a number that is missing or not finite", cells
+            )
         elif kinds[name] in NUMERIC:
             columns[name] = _numbers(name, cells, dialect, refusals, kinds[name] == "date")
             if form.input_type == "sequence":

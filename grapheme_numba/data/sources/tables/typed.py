@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from grapheme_numba.data.file_kinds import JSON_LINES, bare_name
 from grapheme_numba.data.sources.tables.blocks import BLOCK_BYTES, Array, Block, Job, Refused, opened, read, seekable
-from grapheme_numba.data.sources.tables.dialect import Dialect
+from grapheme_numba.data.sources.tables.dialect import Dialect, marks_of, without_sentinels
 from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.errors import RecordError
 
@@ -25,10 +25,7 @@ DAY = 86_400_000_000  # microseconds
 
 
 def _dialect(mapping: TableMapping) -> Dialect:
-    given = mapping.missing
-    if given:
-        return Dialect(decimal=mapping.decimal or ".", missing=("", *given), missing_number=())
-    return Dialect(decimal=mapping.decimal or ".")
+    return Dialect(decimal=mapping.decimal or ".", **marks_of(mapping.missing))
 
 
 class ParquetTable:
@@ -138,9 +135,11 @@ def _typed_job(batch: pa.RecordBatch, dialect: Dialect, exact: Collection[str]) 
 
 
 def with_missing(arrays: dict[str, Array], dialect: Dialect) -> dict[str, Array]:
-    """Columns with null for the marks of missing cells in columns of text."""
+    """Columns with null for the marks of missing cells."""
     marks = pa.array(dialect.missing, pa.string())
     for name, array in arrays.items():
+        if pa.types.is_floating(array.type):
+            arrays[name] = without_sentinels(array, dialect)
         if pa.types.is_string(array.type):
             missing = pc.is_in(array, marks)
             if pc.any(missing, min_count=0).as_py():
@@ -226,6 +225,8 @@ def answer_text(array: Array) -> pa.StringArray:
         array = array.dictionary_decode()
     if types.is_float16(array.type):
         array = pc.cast(array, pa.float32())
+    if types.is_time(array.type) or types.is_duration(array.type):
+        array = plain(array)
     if types.is_floating(array.type):
         finite = pc.is_finite(array)
         whole = pc.and_(finite, pc.and_(pc.equal(array, pc.floor(array)), pc.less(pc.abs(array), 2.0**53)))
@@ -264,7 +265,7 @@ class JsonTable:
         if len(data) > MOST_JSON:
             raise RecordError(f"{self.path} has more than {MOST_JSON} bytes; write its rows as JSONL first")
         try:
-            found = json.loads(data.decode("utf-8-sig"))
+            found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise RecordError(f"{self.path} is not JSON: {str(error)[:100]}") from None
         if isinstance(found, dict):
@@ -329,12 +330,24 @@ class NotJson(str):
 
 def _json(line: bytes) -> object:
     try:
-        return msgspec.json.decode(line)
+        row = msgspec.json.decode(line)
+        if not isinstance(row, dict) or line.count(b'":') == len(row):
+            return row
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        try:
-            return json.loads(line)  # which also takes NaN
-        except (ValueError, RecursionError) as error:
-            return NotJson(f"not JSON: {str(error)[:80]}")
+        pass  # why, the other reader says
+    try:  # nested, spaced, with NaN, or with a key that comes twice
+        return json.loads(line, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        return NotJson(f"not JSON: {str(error)[:80]}")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> object:
+    """An object of JSON, or ValueError where a key comes twice, of which nobody can say which value is meant."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} comes twice")
+    return row
 
 
 def _cell(value: object) -> str | None:
