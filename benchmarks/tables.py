@@ -9,6 +9,7 @@ page holds which, and the measurements are those of benchmarks/measured:
     grapheme-bench kernels|peers|challenge|data --json benchmarks/measured/KIND.json
     python benchmarks/ranks.py --json benchmarks/measured/ranks.json
     python benchmarks/accuracy.py benchmarks/measured/accuracy.json
+    python benchmarks/trainers.py benchmarks/measured/trainers.json
     python benchmarks/time_to_accuracy.py benchmarks/measured/seconds.json
     bin/test -m long --figures benchmarks/measured/reliability.json
 """
@@ -147,6 +148,19 @@ def difference(scores, reference):
     return f"{100 * mean:+.2f} ± {100 * error:.2f}", judged
 
 
+def trainers_table(record):
+    """One row per way to answer: medians of exact answers, their range over the seeds, calibration, time."""
+    domains = list(record["rows"][0]["exact"])
+    lines = []
+    for row in record["rows"]:
+        found = [100 * np.array(row["exact"][name]) for name in domains]
+        cells = [f"{np.median(one):.1f} ({one.min():.1f} to {one.max():.1f})" for one in found]
+        errors = [np.median(one) for one in row["calibration_error"].values()]
+        seconds = f"{np.median(row['seconds']):.0f} s" if row["seconds"] else ""
+        lines.append((row["name"], *cells, f"{max(errors):.3f}" if errors else "", seconds))
+    return markdown(("answers by", *domains, "largest calibration error", "training"), lines)
+
+
 def seconds_table(record):
     """One row per model: how long until 0.938."""
     lines = [
@@ -276,6 +290,11 @@ def of_kinds(*kinds):
     return lambda: section([saved(kind) for kind in kinds])
 
 
+def on_its_machine(kind, table):
+    """The block that says where a committed record was measured, and its table."""
+    return lambda: f"{measured_on(saved(kind))}\n\n{table(saved(kind))}"
+
+
 def api_reference():
     """Where the documentation of each public name is to stand; mkdocstrings writes it from the docstring."""
     return "\n\n".join(f"::: grapheme_numba.{name}" for name in gn.__all__ if name != "__version__")
@@ -286,6 +305,10 @@ BLOCKS = {
     "speed": ("docs/benchmarks.md", of_kinds("kernels", "peers", "challenge")),
     "data": ("docs/benchmarks.md", of_kinds("data")),
     "accuracy": ("docs/benchmarks.md", lambda: accuracy_tables(saved("accuracy"))),
+    "trainers": (
+        "docs/benchmarks.md",
+        lambda: f"{measured_on(saved('trainers'))}\n\n{trainers_table(saved('trainers'))}",
+    ),
     "seconds": ("docs/benchmarks.md", lambda: f"{measured_on(saved('seconds'))}\n\n{seconds_table(saved('seconds'))}"),
     "ranks": ("docs/several-machines.md", of_kinds("ranks")),
     "efficiency": ("docs/several-machines.md", efficiency_table),
