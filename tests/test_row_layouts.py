@@ -14,6 +14,7 @@ from grapheme_numba.data.inspect import first_records
 from grapheme_numba.data.jsonl.convert import convert
 from grapheme_numba.data.sources.external import import_data
 from grapheme_numba.data.sources.pictures import looks_of, picture_files, pixels_of
+from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.data.stream.dataset import open_parquet
 from grapheme_numba.data.stream.open_dataset import open_dataset
 from grapheme_numba.errors import RecordError, UsageError
@@ -127,6 +128,20 @@ def test_image_structs_of_hubs(tmp_path):
     raw = np.asarray(Image.open(io.BytesIO(picture()))).transpose(2, 0, 1).ravel()
     assert np.allclose(record["input"]["pixels"], raw / 255, atol=1e-4)
     assert "the picture is missing" in done.converted.first_reject.reason
+
+
+def test_of_several_columns_of_labels_one_is_named_and_another_can_be_taken(tmp_path):
+    path = tmp_path / "a.parquet"
+    row = {"img": {"bytes": picture(), "path": None}, "coarse_label": 3, "fine_label": 17}
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    done, (record,) = imported(path, tmp_path / "o.parquet")
+    assert record["expected_output"] == "17"
+    assert done.notes[-1] == (
+        f"{path}: answers are the column fine_label; coarse_label left out "
+        "(grapheme-data import --layout images --target coarse_label takes another)"
+    )
+    import_data("images", [path], tmp_path / "p.parquet", TableMapping(target="coarse_label"))
+    assert [one["expected_output"] for one in first_records(open_parquet(tmp_path / "p.parquet"), 5)] == ["3"]
 
 
 def test_grey_is_what_pillow_says():

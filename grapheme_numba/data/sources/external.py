@@ -18,7 +18,7 @@ from grapheme_numba.data.records import MixedExample, parse_example
 from grapheme_numba.data.rejects import NO_OFFSET, Reject, RejectSink
 from grapheme_numba.data.schema import TABULAR_SCHEMA, VERSION, to_arrow, to_plain
 from grapheme_numba.data.sources.hub_layouts import ENDINGS, READERS, Item, competition_math, layout_of, squad
-from grapheme_numba.data.sources.pictures import folder_examples, looks_of, picture_files, row_examples
+from grapheme_numba.data.sources.pictures import folder_examples, label_sentence, looks_of, picture_files, row_examples
 from grapheme_numba.data.sources.row_layouts import LAYOUTS, detect, items_of, rows_of
 from grapheme_numba.data.sources.tables.blocks import opened
 from grapheme_numba.data.sources.tables.import_table import TableConverted, import_tables, labels_of
@@ -158,7 +158,7 @@ def import_data(
             return _pictures(folders, output, rejects, mapping, image_size, most, progress)
     files = _files(layout, names)
     refuse_overwriting([output, rejects], files)
-    if layout in ("csv", "table") or mapping.target is not None:
+    if layout in ("csv", "table") or (mapping.target is not None and layout != "images"):
         return import_tables(files, output, mapping, rejects=rejects, most=most, progress=progress)
     for path in files:
         if bare_name(path).endswith(TEXT) and layout is None:
@@ -170,13 +170,15 @@ def import_data(
     looks = looks_of(image_size)
     if "images" in found.values():
         notes.append(looks.sentence())
+        pictures = [path for path, one in found.items() if one == "images"]
+        notes += filter(None, (label_sentence(path, mapping.target) for path in pictures))
 
     def items() -> Iterator[MixedExample | Reject]:
         for path, one in found.items():
             if one == "records":
                 yield from _checked(own_rows(path), path)
             elif one == "images":
-                yield from row_examples(path, mapping.domain or "images", looks)
+                yield from row_examples(path, mapping.domain or "images", looks, mapping.target)
             else:
                 yield from _checked(_published(one, path, mapping.domain or LAYOUTS[one].domain, labels[path]), path)
 

@@ -16,7 +16,7 @@ from grapheme_numba.data.file_kinds import PICTURES, files_in
 from grapheme_numba.data.records import MixedExample
 from grapheme_numba.data.rejects import NO_OFFSET, Reject
 from grapheme_numba.data.sources.row_layouts import LAYOUTS, PICTURE, rows_of
-from grapheme_numba.errors import RecordError, UsageError
+from grapheme_numba.errors import RecordError, UsageError, few
 
 USUAL_SIDE = 28
 MOST_SIDE = 1024
@@ -132,9 +132,22 @@ def picture_bytes(row: Mapping[str, Any], folder: Path) -> bytes:
     return data
 
 
-def row_examples(path: Path, domain: str, looks: Looks) -> Iterator[MixedExample | Reject]:
-    """Examples of rows with a picture (`image`, a struct of `bytes` and `path`) and a label."""
-    labels = LAYOUTS["images"].columns[1]
+def label_sentence(path: Path, label: str | None) -> str | None:
+    """Which of several columns of labels the answers of pictures are; None where there is one."""
+    columns = next((list(row) for row in rows_of(path) if isinstance(row, Mapping)), [])
+    used = label or next((name for name in LAYOUTS["images"].columns[1] if name in columns), None)
+    others = [name for name in columns if name != used and "label" in name.lower()]
+    if used is None or not others:
+        return None
+    return (
+        f"{path}: answers are the column {used}; {few(others)} left out "
+        f"(grapheme-data import --layout images --target {others[0]} takes another)"
+    )
+
+
+def row_examples(path: Path, domain: str, looks: Looks, label_column: str | None) -> Iterator[MixedExample | Reject]:
+    """Examples of rows with a picture (`image`, a struct of `bytes` and `path`) and a label (`label_column`)."""
+    labels = LAYOUTS["images"].columns[1] if label_column is None else (label_column,)
     for number, row in enumerate(rows_of(path), 1):
         try:
             if isinstance(row, str):
@@ -142,7 +155,7 @@ def row_examples(path: Path, domain: str, looks: Looks) -> Iterator[MixedExample
             data = picture_bytes(row, path.parent)
             label = next((row[name] for name in labels if row.get(name) is not None), None)
             if label is None:
-                raise RecordError("the answer is missing (column label)")
+                raise RecordError(f"the answer is missing (column {label_column or 'label'})")
             yield _example(f"{domain}-{path.stem}-{number}", domain, str(label), data, looks)
         except (RecordError, OSError) as error:
             yield Reject(str(path), number, NO_OFFSET, str(error), "")
