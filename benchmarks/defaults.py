@@ -46,6 +46,7 @@ AGI: dict[str, dict[str, Any]] = {
 }
 UNIFIED: dict[str, dict[str, Any]] = {
     "default": {},
+    "400 epochs": {"epochs": 400},
     "rate 0.02": {"lr": 0.02},
     "rate 0.02, decay 0.3": {"lr": 0.02, "weight_decay": 0.3},
     "decay 0": {"weight_decay": 0.0},
