@@ -133,7 +133,7 @@ def test_names_and_tasks_are_those_that_are_measured():
 
 def test_every_measurement_and_every_marker_is_used():
     kinds = {path.stem for path in tables.MEASURED.glob("*.json")}
-    assert kinds == {"kernels", "peers", "challenge", "data", "ranks", "accuracy", "seconds", "reliability"}
+    assert kinds == {"kernels", "peers", "challenge", "data", "ranks", "accuracy", "seconds", "reliability", "trainers"}
     for path in [tables.ROOT / "README.md", *(tables.ROOT / "docs").glob("*.md")]:
         for name in [part.split(": begin -->")[0] for part in path.read_text().split("<!-- ")[1:] if ": begin" in part]:
             assert tables.BLOCKS[name][0] == path.relative_to(tables.ROOT).as_posix()
