@@ -9,9 +9,7 @@ import numpy.typing as npt
 
 from grapheme_numba.data.codec.layout import SEQUENCE_SCALE, DomainLayout, Layout
 from grapheme_numba.data.stream.batches import Batch
-
-# The finaliser of SplitMix64 (Steele, Lea and Flood 2014), applied to a counter.
-STRIDE, MULTIPLIERS, SHIFTS = np.uint64(0x9E3779B97F4A7C15), (0xBF58476D1CE4E5B9, 0x94D049BB133111EB), (30, 27, 31)
+from grapheme_numba.randomness import STRIDE, mixed
 
 
 class InputNoise:
@@ -39,11 +37,10 @@ class InputNoise:
     def __call__(self, batch: Batch, epoch: int) -> Batch:
         """The batch of this epoch with other values."""
         values = batch.values
-        with np.errstate(over="ignore"):
-            key = mixed(self.seed + STRIDE * np.uint64(epoch + 1))
-            counter = mixed(key + STRIDE * batch.rows.astype(np.uint64))[:, None]
-            columns: npt.NDArray[np.uint64] = np.arange(1, values.shape[1] + 1, dtype=np.uint64)
-            bits = mixed(counter + STRIDE * columns)
+        key = mixed(self.seed + STRIDE * np.array([epoch + 1], np.uint64))
+        counter = mixed(key + STRIDE * batch.rows.astype(np.uint64))[:, None]
+        columns: npt.NDArray[np.uint64] = np.arange(1, values.shape[1] + 1, dtype=np.uint64)
+        bits = mixed(counter + STRIDE * columns)
         share = ((bits >> np.uint64(40)).astype(np.int32) - (1 << 23)).astype(np.float32) * np.float32(2.0**-23)
         return batch._replace(values=np.where(values == 0, values, values + share * self.reach[batch.domain]))
 
@@ -60,12 +57,3 @@ def unit(domain: DomainLayout) -> npt.NDArray[np.float32]:
             result[at] = 1
         at += field.n_input
     return result
-
-
-def mixed(counter: npt.NDArray[np.uint64] | np.uint64) -> npt.NDArray[np.uint64]:
-    """Bits of 64-bit counters (any shape) that look random."""
-    bits = np.asarray(counter)
-    for shift, multiplier in zip(SHIFTS, (*MULTIPLIERS, None), strict=True):
-        bits = bits ^ (bits >> np.uint64(shift))
-        bits = bits if multiplier is None else bits * np.uint64(multiplier)
-    return bits

@@ -19,24 +19,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from grapheme_numba.randomness import STRIDE, mixed
+
 WINDOW_ROWS = 65_536  # rows that are shuffled together; fewer where they are large
 WINDOW_BYTES = 32 << 20
 _MASK = (1 << 64) - 1
-
-
-def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """SplitMix64's finalizer: uint64 counters to random bits."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def shuffled(n: int, *key: int) -> npt.NDArray[np.int64]:
     """A permutation of n numbers (int64) that depends on the key alone."""
     state = np.zeros(1, np.uint64)
     for part in key:
-        state = _mix((state + np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(part & _MASK))
-    draws = _mix(state + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+        state = mixed((state + STRIDE) ^ np.uint64(part & _MASK))
+    draws = mixed(state + np.arange(1, n + 1, dtype=np.uint64) * STRIDE)
     return np.argsort(draws, kind="stable")
 
 
