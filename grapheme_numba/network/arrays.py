@@ -1,6 +1,5 @@
 """Checks of the arrays that cross the public boundary, each with its message."""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from grapheme_numba.arguments import array as as_array
 from grapheme_numba.arguments import shown
 from grapheme_numba.errors import NonFiniteError, ShapeError, UsageError
 from grapheme_numba.kernels.engine import updates
+from grapheme_numba.optim.optimizers import gradient_norm
 
 Array = npt.NDArray[Any]
 LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}
@@ -100,15 +100,10 @@ def rate(lr: float, dtype: np.dtype[Any]) -> float:
     return number
 
 
-def norm_of(vector: Array) -> float:
-    """L2 norm of a vector (n,); NaN or infinite as soon as one element is."""
-    return math.sqrt(total) if (total := float(updates.sum_of_squares(vector))) >= 0 else math.nan
-
-
 def plain_step(gradients: Array, lr: Any, parameters: Array) -> None:
     """`parameters -= lr * gradients`, all (n,), or NonFiniteError before anything is changed."""
     number = rate(lr, parameters.dtype)
-    norm = norm_of(gradients)
+    norm = gradient_norm(gradients)
     if not abs(number) * norm < LARGEST[parameters.dtype] / 4:  # seldom: look at each
         with np.errstate(all="ignore"):
             after = parameters - parameters.dtype.type(number) * gradients

@@ -20,6 +20,7 @@ from grapheme_numba.kernels.engine import updates
 from grapheme_numba.kernels.graph import topology
 from grapheme_numba.network import arrays
 from grapheme_numba.network.handles import ParameterView, parameter_view
+from grapheme_numba.optim.optimizers import gradient_norm
 
 if TYPE_CHECKING:
     from grapheme_numba.network.dagnn import DagNN
@@ -209,7 +210,7 @@ class GraphParameters:
     @float_mode.standard()
     def grad_norm(self) -> float:
         """Euclidean norm of all edge and bias gradients; NaN or infinite as soon as one is."""
-        return arrays.norm_of(self.gradients)
+        return gradient_norm(self.gradients)
 
     @float_mode.standard()
     def clip_grad_norm(self, max_norm: float) -> float:
