@@ -25,12 +25,10 @@ from grapheme_numba.cli.option_types import (
 from grapheme_numba.cli.program import Option
 from grapheme_numba.errors import UsageError
 from grapheme_numba.models.slices import parse_brain_request
-from grapheme_numba.training.config import KEYS, RENAMED, Config, choices, description
+from grapheme_numba.training.config import HINTS, KEYS, KINDS, RENAMED, Config, choices, description, is_list
 from grapheme_numba.training.tasks import find_task
 
 DEFAULTS = Config()
-HINTS = typing.get_type_hints(Config, include_extras=True)
-KINDS = typing.get_type_hints(Config)
 
 SECTIONS = {
     "Most used": "data output epochs batch_size optimizer lr topology hidden graph",
@@ -117,7 +115,7 @@ def config_option(key: str, defaults: dict[str, Any], section: str | None = None
         return option(flag, multiple=True, metavar="NAME=KIND", help=text, **place)
     if KINDS[key] is bool:
         return option(f"{flag}/--no-{flag[2:]}", default=None, help=text, **place)
-    if typing.get_origin(KINDS[key]) is tuple and key != "hidden":
+    if is_list(key) and key != "hidden":
         return option(flag, multiple=True, metavar="COLUMN,GLOB", help=text, **place)
     if default is not None:
         text += f"  [default: {shown}]"

@@ -186,7 +186,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # These may change when a run resumes: none of them alters a single bit of the result.
 FREE_KEYS = frozenset({"data", "output", "threads", "max_steps", "max_time", "save_every", "keep_last", "rank_timeout"})
 KEYS = Config.__struct_fields__
-HINTS = {key: typing.get_origin(hint) or hint for key, hint in typing.get_type_hints(Config).items()}
+HINTS = typing.get_type_hints(Config, include_extras=True)  # types with limits and descriptions
+KINDS = typing.get_type_hints(Config)  # types alone
 RENAMED = {"shards": "gradient_shards"}  # old names: refused where a user writes them, taken from old checkpoints
 
 
@@ -224,7 +225,6 @@ def as_meant(key: str, value: Any) -> Any:
         value = value.item()
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    hint = HINTS[key]
     if key == "missing":
         marks = value if isinstance(value, list | tuple) else [value]
         value = [str(mark) if isinstance(mark, int | float) else mark for mark in marks]
@@ -235,7 +235,7 @@ def as_meant(key: str, value: Any) -> Any:
         value = ",".join(map(str, value))
     elif key == "accumulate" and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if hint is tuple and isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+    if is_list(key) and isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         value = [value]
     return value
 
@@ -254,7 +254,7 @@ def checked(where: str, values: Mapping[str, Any]) -> None:
         key = path.rstrip("`").split("[")[0].split(".")[0]
         if reason.startswith("Invalid enum value"):
             reason = f"wants one of {', '.join(choices(key))}"
-        elif HINTS.get(key) is tuple and reason.startswith("Expected `array`"):
+        elif is_list(key) and reason.startswith("Expected `array`"):
             reason = "wants a list"
         raise UsageError(f"{key} in {where}: {reason}, got {values.get(key)!r}") from None
     except UnicodeEncodeError:  # half of a surrogate pair
@@ -269,8 +269,12 @@ def checked(where: str, values: Mapping[str, Any]) -> None:
 
 def choices(key: str) -> tuple[str, ...]:
     """The values that a key with a fixed set of them accepts; empty for any other key."""
-    kind = typing.get_type_hints(Config)[key]
-    return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+    return typing.get_args(KINDS[key]) if typing.get_origin(KINDS[key]) is Literal else ()
+
+
+def is_list(key: str) -> bool:
+    """Whether a key holds several values of one type."""
+    return typing.get_origin(KINDS.get(key)) is tuple
 
 
 def accumulate_every(config: Config) -> int | None:
@@ -303,12 +307,11 @@ MOST_BYTES = 1 << 20
 
 def to_toml(config: Config, task: str) -> str:
     """The text of a complete config; keys without a value stand as comments."""
-    hints = typing.get_type_hints(Config, include_extras=True)
     lines = [f"# Trained by grapheme-train {task}; give this file to --config to do the same again.", ""]
     tables = []
     for key in KEYS:
         value = getattr(config, key)
-        lines.append(f"# {description(hints[key])}")
+        lines.append(f"# {description(HINTS[key])}")
         if isinstance(value, dict):
             lines.append(f"# (the table [{key}] at the end)")
             tables.append(tomli_w.dumps({key: value}) if value else "")
