@@ -11,7 +11,7 @@ drop-and-grow from other seeds of the generator.
 
 import sys
 import warnings
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -146,20 +146,11 @@ def n_edge(model):
 
 def main(path, tasks):
     """Measure what the record at `path` lacks, and save after each model."""
-    rows = [Accuracy(**row) for row in records.load(path, "accuracy")["rows"]] if Path(path).exists() else []
-    done = {(row.task, row.model) for row in rows}
     warnings.simplefilter("ignore", ConvergenceWarning)
-    for task in tasks or TASKS:
-        for name in TASKS[task][2]:
-            if (task, name) in done:
-                continue
-            rows.append(measured(task, name))
-            records.save(path, records.as_record("accuracy", rows))
-            row = rows[-1]
-            sys.stdout.write(
-                f"{task}: {name}: {np.mean(row.scores):.4f} +- {np.std(row.scores):.4f}, {row.edges:.0f}\n"
-            )
-            sys.stdout.flush()
+    wanted = {(task, name): partial(measured, task, name) for task in tasks or TASKS for name in TASKS[task][2]}
+    for row in records.completed(path, "accuracy", Accuracy, wanted):
+        scores = f"{np.mean(row.scores):.4f} +- {np.std(row.scores):.4f}"
+        print(f"{row.task}: {row.model}: {scores}, {row.edges:.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,21 +101,24 @@ def measured(trainer: str, name: str, folder: Path) -> Setting:
 
 def main(path: str, trainer: str = "", part: str = "") -> None:
     """Measure what the record at `path` lacks, and save after each setting."""
-    rows = [Setting(**row) for row in records.load(path, "defaults")["rows"]] if Path(path).exists() else []
-    done = {(row.trainer, row.name) for row in rows}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "train.jsonl").write_bytes((SHIPPED / "train.jsonl").read_bytes())
         (folder / "val.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in held_out()))
-        for own, settings in SETTINGS.items():
-            for name in settings:
-                if (own, name) in done or (trainer and own != trainer) or part not in name:
-                    continue
-                rows.append(measured(own, name, folder))
-                records.save(path, records.as_record("defaults", rows))
-                medians = {domain: f"{100 * np.median(found):.1f}" for domain, found in rows[-1].exact.items()}
-                sys.stdout.write(f"{own}: {name}: {medians}, {np.median(rows[-1].seconds):.0f} s\n")
-                sys.stdout.flush()
+        wanted = {
+            (own, name): partial(measured, own, name, folder)
+            for own, settings in SETTINGS.items()
+            for name in settings
+            if trainer in ("", own) and part in name
+        }
+        for row in records.completed(path, "defaults", Setting, wanted):
+            seconds = np.median(row.seconds)
+            print(f"{row.trainer}: {row.name}: {in_percent(row.exact)}, {seconds:.0f} s", flush=True)
+
+
+def in_percent(exact: dict[str, list[float]]) -> dict[str, str]:
+    """The median over the seeds of each domain."""
+    return {domain: f"{100 * np.median(found):.1f}" for domain, found in exact.items()}
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from defaults import SHIPPED, held_out
+from defaults import SHIPPED, held_out, in_percent
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -156,18 +157,12 @@ def measured(name: str, folder: Path) -> Result:
 
 def main(path: str, part: str = "") -> None:
     """Measure what the record at `path` lacks, and save after each row."""
-    rows = [Result(**row) for row in records.load(path, "trainers")["rows"]] if Path(path).exists() else []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "held_out.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in held_out("test", TEST_SEED)))
-        for name in WAYS:
-            if name in {row.name for row in rows} or part not in name:
-                continue
-            rows.append(measured(name, folder))
-            records.save(path, records.as_record("trainers", rows))
-            medians = {domain: f"{100 * np.median(found):.1f}" for domain, found in rows[-1].exact.items()}
-            sys.stdout.write(f"{name}: {medians}, {rows[-1].calibration_error}, {rows[-1].seconds} s\n")
-            sys.stdout.flush()
+        wanted = {(name,): partial(measured, name, folder) for name in WAYS if part in name}
+        for row in records.completed(path, "trainers", Result, wanted):
+            print(f"{row.name}: {in_percent(row.exact)}, {row.calibration_error}, {row.seconds} s", flush=True)
 
 
 if __name__ == "__main__":

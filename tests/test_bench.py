@@ -1,6 +1,7 @@
 """The measuring itself: cases, ceilings, timings, records; and that baselines compute what we compute."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -171,11 +172,35 @@ def test_an_unknown_baseline_is_refused():
         suite.run_peers(["torhc"], None, None, [1], 5)
 
 
+class Timing(NamedTuple):
+    what: str
+    seed: int
+    seconds: float
+
+
 def test_the_machine_is_described():
     about = records.machine()
     assert about["cores"] >= 1
     assert about["versions"]["numba"] in records.headline(about)
     json.dumps(about)
+
+
+def test_a_record_is_completed_row_by_row(tmp_path):
+    path, asked = tmp_path / "times.json", []
+
+    def measure(seed):
+        asked.append(seed)
+        return Timing("fit", seed, 0.5)
+
+    def names():
+        return [(row["what"], row["seed"]) for row in records.load(path, "times")["rows"]]
+
+    wanted = {("fit", seed): lambda seed=seed: measure(seed) for seed in range(3)}
+    some = records.completed(path, "times", Timing, wanted)
+    assert [next(some), next(some)] == [Timing("fit", 0, 0.5), Timing("fit", 1, 0.5)]
+    assert names() == [("fit", 0), ("fit", 1)]  # saved before the third is measured
+    assert list(records.completed(path, "times", Timing, wanted)) == [Timing("fit", 2, 0.5)]
+    assert (names(), asked) == ([("fit", 0), ("fit", 1), ("fit", 2)], [0, 1, 2])
 
 
 def test_records_come_back_and_compare(tmp_path):

@@ -3,11 +3,11 @@
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import grapheme_numba
 from grapheme_numba import jit
@@ -79,11 +79,12 @@ def _version(name: str) -> str | None:
 
 
 FORMAT = 1
+Row = TypeVar("Row", bound=tuple[Any, ...])  # a named tuple
 # What makes two rows of two runs the same measurement.
 KEYS = {"kernels": ("case", "batch", "threads", "step"), "peers": ("peer", "case", "batch", "threads", "step")}
 
 
-def as_record(kind: str, rows: Iterable[NamedTuple], **more: object) -> dict[str, Any]:
+def as_record(kind: str, rows: Iterable[Any], **more: object) -> dict[str, Any]:
     """One run as plain values: `kind` names the command, `rows` are named tuples."""
     return {"format": FORMAT, "kind": kind, "machine": machine(), **more, "rows": [row._asdict() for row in rows]}
 
@@ -106,6 +107,22 @@ def load(path: str | PathLike[str], kind: str | None = None) -> dict[str, Any]:
     if kind and record.get("kind") != kind:
         raise RecordError(f"{path} was written by 'grapheme-bench {record.get('kind')}', not by '{kind}'")
     return record
+
+
+def completed(
+    path: str | PathLike[str], kind: str, make: Callable[..., Row], wanted: Mapping[tuple[Any, ...], Callable[[], Row]]
+) -> Iterator[Row]:
+    """Measure what the record at `path` lacks: each new row, when the record that holds it is saved.
+
+    make : the named tuple of a row; wanted : the first fields of a row, which name it -> what measures it
+    Raises RecordError, OutputError.
+    """
+    rows = [make(**row) for row in load(path, kind)["rows"]] if Path(path).exists() else []
+    for name, measure in wanted.items():
+        if all(row[: len(name)] != name for row in rows):
+            rows.append(measure())
+            save(path, as_record(kind, rows))
+            yield rows[-1]
 
 
 def changes(
