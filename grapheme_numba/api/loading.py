@@ -14,6 +14,7 @@ from grapheme_numba import arguments, jit
 from grapheme_numba.data.codec.layout import Layout
 from grapheme_numba.data.rejects import NO_OFFSET
 from grapheme_numba.data.sources.tables.frames import frame_file, is_frame
+from grapheme_numba.data.sources.tables.mapping import TableMapping
 from grapheme_numba.errors import MissingInputError, RecordError, UsageError, few
 from grapheme_numba.models.brain_model import BrainModel
 from grapheme_numba.network.dagnn import DagNN
@@ -167,20 +168,15 @@ class Model:
     @contextmanager
     def _results(self, questions: Any, answerer: Answerer) -> Iterator[Iterator[Answer | Refusal]]:
         mapping = of_the_model(self.config.table(), self.network)
-        if is_frame(questions):
-            with frame_file(questions) as path:
-                yield TableAnswerer(answerer, path, mapping, "the table").answers()
-            return
-        if not isinstance(questions, str | os.PathLike):
+        in_memory = not isinstance(questions, str | os.PathLike)
+        if in_memory and not is_frame(questions):
             questions = _records(questions)
-            tables = mapping.target is not None or {one.input_type for one in self.layout.domains} == {"tabular"}
-            if tables and questions and not any("input_type" in one or "input" in one for one in questions):
-                with tempfile.TemporaryDirectory(prefix="grapheme-rows-") as folder:
-                    path = Path(folder) / "rows.jsonl"
-                    path.write_bytes(b"".join(line + b"\n" for line in as_lines(questions)))
-                    yield TableAnswerer(answerer, path, mapping, "the table").answers()
+            if not self._are_rows(questions, mapping):
+                yield answerer.answer_lines(as_lines(questions), "the questions")
                 return
-            yield answerer.answer_lines(as_lines(questions), "the questions")
+        if in_memory:
+            with frame_file(questions) if is_frame(questions) else _rows_file(questions) as path:
+                yield TableAnswerer(answerer, path, mapping, "the table").answers()
             return
         name = os.fspath(questions)
         if not Path(name).exists():
@@ -191,6 +187,11 @@ class Model:
                 yield reader(answerer, source.path, mapping).answers()
             else:
                 yield record_answers(source, answerer, mapping)
+
+    def _are_rows(self, questions: Sequence[Mapping[str, Any]], mapping: TableMapping) -> bool:
+        """Whether dicts are rows of a table, column to cell, rather than records."""
+        tables = mapping.target is not None or {one.input_type for one in self.layout.domains} == {"tabular"}
+        return tables and bool(questions) and not any("input_type" in one or "input" in one for one in questions)
 
     def evaluate(
         self,
@@ -289,6 +290,15 @@ def _records(questions: Any) -> list[Mapping[str, Any]]:
     if not all(isinstance(one, Mapping) for one in given):
         raise UsageError(f"questions must be {wanted}, not {arguments.shown(questions)}")
     return given
+
+
+@contextmanager
+def _rows_file(rows: Sequence[Mapping[str, Any]]) -> Iterator[Path]:
+    """Rows as a table in a file, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="grapheme-rows-") as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_bytes(b"".join(line + b"\n" for line in as_lines(rows)))
+        yield path
 
 
 def as_lines(questions: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
