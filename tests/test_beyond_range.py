@@ -7,6 +7,8 @@ import torch
 import grapheme_numba as gn
 from grapheme_numba.errors import NonFiniteError, UsageError
 from grapheme_numba.estimators import DagClassifier
+from grapheme_numba.kernels.engine import updates
+from grapheme_numba.network import arrays
 
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(5, 4)).astype(np.float32), RNG.normal(size=(5, 3)).astype(np.float32)
@@ -53,7 +55,23 @@ def test_an_output_beyond_the_range_is_named(strategy, aggregation, batch):
         gn.torch.DagLayer(dag)(torch.from_numpy(x))
 
 
-def test_a_step_changes_nothing_where_it_would_leave_the_range():
+@pytest.fixture(params=[0, arrays.FEW])
+def few(request, monkeypatch):
+    """Gradients are looked at by several threads, and by one."""
+    monkeypatch.setattr(arrays, "FEW", request.param)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_within_a_limit_are_told_from_others(dtype):
+    values = np.linspace(-3, 3, 1001).astype(dtype)
+    for limit, wanted in ((2.9, False), (3.0, True), (np.inf, True)):
+        assert updates.all_within(values, limit) is wanted
+    for odd in (np.nan, np.inf, -np.inf):
+        values[500] = odd
+        assert not updates.all_within(values, float(np.finfo(dtype).max))
+
+
+def test_a_step_changes_nothing_where_it_would_leave_the_range(few):
     dag = network()
     before = dag.parameters.copy()
     dag.forward(X)
@@ -65,7 +83,7 @@ def test_a_step_changes_nothing_where_it_would_leave_the_range():
     assert np.isfinite(dag.parameters).all()
 
 
-def test_gradients_beyond_the_range_are_neither_clipped_nor_stepped_along():
+def test_gradients_beyond_the_range_are_neither_clipped_nor_stepped_along(few):
     dag = network()
     dag.forward(X)
     for _ in range(20):
@@ -79,7 +97,7 @@ def test_gradients_beyond_the_range_are_neither_clipped_nor_stepped_along():
     assert np.array_equal(dag.parameters, before)
 
 
-def test_embeddings_shared_models_and_optimisers_say_so_too():
+def test_embeddings_shared_models_and_optimisers_say_so_too(few):
     embedding = gn.Embedding(3, 4)
     before = embedding.weights.copy()
     embedding.backward_accumulate([[0]], np.full((1, 1, 4), 1e30))

@@ -55,6 +55,16 @@ def all_finite(values):
 
 
 @njit(**SERIAL)
+def all_within(values, limit):
+    """Whether no number of `values` (n,) is beyond -`limit` and `limit`, or NaN. Counted, which becomes vectors."""
+    limit = values.dtype.type(limit)
+    inside = 0
+    for i in range(values.size):
+        inside += abs(values[i]) <= limit
+    return inside == values.size
+
+
+@njit(**SERIAL)
 def apply(rule, g, rates, p, mu, nu):
     """One step of a rule on one chunk: `p` (n,) and the moments that the rule has are overwritten.
 
